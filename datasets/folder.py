@@ -1,0 +1,64 @@
+"""Anybody's own images: `folder:PATH`, with one folder per identity.
+
+With `PATH/train/` and `PATH/test/` these are gallery (and training set) and queries. Otherwise a
+fifth of each identity's images are queries, drawn by a seed; the split is then written down as
+`DATA/manifests/<folder>-<digest>.json`, where DATA is the folder of all data sets (`--data-dir`).
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from hashquant.api import (
+    ByRule,
+    FolderDataset,
+    Items,
+    Layout,
+    Parts,
+    UsageError,
+    write_manifest,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Folder(FolderDataset):
+    """Folder `PATH/<identity>/` or `PATH/{train,test}/<identity>/`."""
+
+    NAMES: ClassVar[Mapping[str, str]] = {
+        "folder": "your own images: folder:PATH with one folder per identity, or train/ and test/"
+    }
+    terms = "your own images"
+    source = "Give folder:PATH with one folder per identity"
+    OPTIONS = ("size", "fraction", "seed")
+
+    def place(self, root: Path) -> Path:
+        """Return PATH, seen from where the command was given.
+
+        Raises:
+            UsageError: if no path was given.
+        """
+        if not self.argument:
+            raise UsageError("dataset 'folder' must be written as folder:PATH, got no path")
+        return Path(self.argument).expanduser()
+
+    def layout(self) -> Layout:
+        """Return the two parts where `train/` or `test/` is there, else the rule."""
+        place = self.place(Path())
+        if (place / "train").is_dir() or (place / "test").is_dir():
+            return Parts()
+        fraction = self.number("fraction", 0.2, low=0.01, high=0.99)
+        return ByRule(fraction, int(self.number("seed", 0, low=0, high=2**31)))
+
+    def load(self, root: Path) -> Items:
+        """Return every image; a split by rule is written down below `root/manifests/`."""
+        items, layout = super().load(root), self.layout()
+        if isinstance(layout, ByRule):
+            split, name = layout.split(items), self.place(root).resolve().name
+            path = root / "manifests" / f"{name}-{split.digest[:12]}.json"
+            try:
+                write_manifest(path, f"folder:{self.argument}", items, split, layout.rule)
+            except OSError as error:
+                log.warning("the split's manifest cannot be written to %s: %s", path, error)
+        return items

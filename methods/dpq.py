@@ -1,0 +1,116 @@
+"""DPQ: supervised product quantization with a soft and a hard path side by side.
+
+B. Klein, L. Wolf, "End-To-End Supervised Product Quantization for Image Search and Retrieval",
+CVPR 2019. Both paths share one classifier and one centre a class; two Gini terms ask for sharp
+assignments and evenly used codewords. Shapes and weights follow the port in OPQN's repository.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+import hashquant.api as hq
+
+
+class DPQ(hq.Method):
+    """Projections, codebooks, a classifier without bias and class centres."""
+
+    name = "dpq"
+    family = hq.ProductQuantized(larger_is_closer=False)
+    reference = hq.Reference(
+        title="End-To-End Supervised Product Quantization for Image Search and Retrieval",
+        authors="Benjamin Klein, Lior Wolf",
+        venue="CVPR",
+        year=2019,
+        url="https://arxiv.org/abs/1711.08589",
+    )
+
+    @dataclass(frozen=True)
+    class Config:
+        """The port's weights; the paper's own could not be checked."""
+
+        central_weight: float = 0.25  #: alpha, of the joint central loss
+        gini_batch_weight: float = 1.0  #: beta1, small when codewords are used evenly
+        gini_sample_weight: float = 0.01  #: beta2, small when p is one-hot
+        straight_through: bool = True  #: the hard path passes gradient to p (false: as the port)
+        init: str = "unit"  #: codewords of length about 1, N(0, 1/d) | port: N(0, 1)
+
+        def __post_init__(self) -> None:
+            if self.init not in ("unit", "port"):
+                raise hq.UsageError(f"init must be 'unit' or 'port', got {self.init!r}")
+
+    def __init__(
+        self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
+    ) -> None:
+        super().__init__(config, budget, in_features, num_classes)
+        books, words = budget.subspaces, budget.codewords
+        if in_features % books:
+            raise hq.BudgetError(f"features must be a multiple of {books} books, got {in_features}")
+        size = in_features // books
+        # Paper: a sub-vector may differ in size from its codewords; the port makes them equal.
+        self.projection = nn.Parameter(torch.randn(books, size, words))
+        # From N(0, 1) the central loss, a sum over all features, starts ten times as large as the
+        # classification loss and drives all items to the same few codewords.
+        spread = size**-0.5 if config.init == "unit" else 1.0
+        self.codewords = nn.Parameter(spread * torch.randn(books, words, size))
+        self.classifier = nn.Linear(in_features, num_classes, bias=False)
+        self.centers = nn.Parameter(torch.empty(num_classes, in_features))
+        nn.init.xavier_uniform_(self.classifier.weight)
+        nn.init.xavier_uniform_(self.centers)
+
+    @classmethod
+    def feature_size(cls, config: Config, budget: hq.CodeBudget, default: int) -> int:
+        """Return the suite's size, rounded up to a multiple of M."""
+        return -(-default // budget.subspaces) * budget.subspaces
+
+    @classmethod
+    def recipe(cls) -> hq.Recipe:
+        """Return the port's schedule for 32-pixel faces: SGD, halved every 35 of 160 epochs."""
+        return hq.Recipe(lr=0.01, momentum=0.9, weight_decay=5e-4, epochs=160, step_epochs=35)
+
+    def forward(self, features: hq.Features) -> hq.Embedding:
+        """Return the trunk's output: its sub-vectors are what is quantized."""
+        return features.float()
+
+    def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
+        """Return L_cls + alpha·L_JCL + beta1·G_batch + beta2·G_sample by term."""
+        labels = batch.labels[batch.labelled]
+        p = self._logits(embedding[batch.labelled]).softmax(dim=2)
+        choice = one_hot(p.argmax(dim=2), p.shape[2]).to(p.dtype)
+        if self.config.straight_through:
+            choice = choice + p - p.detach()
+        paths = (self._mix(p), self._mix(choice))  # soft, hard
+        classify = sum(cross_entropy(self.classifier(path), labels) for path in paths)
+        own = self.centers[labels]
+        central = sum((path - own).square().sum(dim=1).mean() / 2 for path in paths)
+        return {
+            "class": torch.as_tensor(classify),
+            "central": torch.as_tensor(self.config.central_weight * central),
+            "gini_batch": self.config.gini_batch_weight * p.mean(dim=0).square().sum(),
+            "gini_sample": -self.config.gini_sample_weight * p.square().sum(dim=(1, 2)).mean(),
+        }
+
+    def codebooks(self) -> hq.Codebooks:
+        """Return the trained codewords."""
+        return self.codewords
+
+    def assign(self, embedding: hq.Embedding) -> hq.Indices:
+        """Return the arg-max of the projections, not the nearest codeword."""
+        return self._logits(embedding).argmax(dim=2)
+
+    def query_table(self, embedding: hq.Embedding) -> hq.QueryTable:
+        """Return squared distances from the query's soft codes to all codewords."""
+        soft = self._mix(self._logits(embedding).softmax(dim=2))
+        parts = soft.reshape(len(soft), self.budget.subspaces, -1).transpose(0, 1)  # (m, q, s)
+        # A sharp soft code lies on its codeword: the expanded square would cancel there.
+        direct = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(parts, self.codewords, compute_mode=direct).square().transpose(0, 1)
+
+    def _logits(self, embedding: hq.Embedding) -> Tensor:
+        parts = embedding.reshape(len(embedding), self.budget.subspaces, -1)  # (n, m, s)
+        return torch.einsum("nms,msk->nmk", parts, self.projection)
+
+    def _mix(self, weights: Tensor) -> Tensor:
+        return torch.einsum("nmk,mks->nms", weights, self.codewords).flatten(1)  # (n, d)

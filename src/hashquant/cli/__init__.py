@@ -1,0 +1,5 @@
+"""The command line: `run` (the default), `list`, `report`, `data`."""
+
+from hashquant.cli.main import main
+
+__all__ = ["main"]

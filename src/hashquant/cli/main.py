@@ -1,0 +1,43 @@
+"""From the words of a command to an exit code; every error ends here in one sentence."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from hashquant.cli.parser import parse
+from hashquant.errors import HashQuantError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        flags = parse(sys.argv[1:] if argv is None else argv)
+    except HashQuantError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    level = logging.INFO if flags.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
+    try:
+        return _dispatch(flags.verb)(flags)
+    except HashQuantError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(verb: str) -> Callable[[argparse.Namespace], int]:
+    # Verbs are imported when used: only `run` and `data` may cost the import of torch.
+    if verb == "run":
+        from hashquant.cli.run import run
+
+        return run
+    from hashquant.cli import verbs
+
+    return {"list": verbs.list_names, "report": verbs.report, "data": verbs.data}[verb]

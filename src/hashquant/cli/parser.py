@@ -1,0 +1,154 @@
+"""The flags of every verb, and errors that name the nearest valid one."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hashquant.errors import UsageError, nearest, unknown_name
+
+VERBS = ("run", "list", "report", "data")
+LISTS = ("methods", "datasets", "suites", "trunks")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises one clear sentence instead of leaving the program."""
+
+    def __init__(self, **options: Any) -> None:  # Any: passed on to argparse
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message, with the nearest flag for an unknown one.
+
+        Raises:
+            UsageError: always.
+        """
+        unknown = re.match(r"unrecognized arguments: (-{1,2}[\w-]+)", message)
+        if unknown:
+            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            guess = nearest(unknown[1], flags)
+            hint = f": did you mean '{guess}'?" if guess else ""
+            raise UsageError(f"unknown flag '{unknown[1]}'{hint} ({self.prog} --help lists all)")
+        raise UsageError(f"{message} ({self.prog} --help lists all flags)")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the flags of one command; without a verb it is `run`.
+
+    Raises:
+        UsageError: if a verb, flag or value is not understood.
+    """
+    words = list(argv)
+    if words and words[0] in ("-h", "--help"):
+        _run_parser("run_bench.py [run]").print_help()
+        raise SystemExit(0)
+    verb = "run" if not words or words[0].startswith("-") else words.pop(0)
+    if verb not in VERBS:
+        raise unknown_name("verb", verb, VERBS)
+    parser = _PARSERS[verb](f"run_bench.py {verb}")
+    found = parser.parse_args(words)
+    found.verb = verb
+    return found
+
+
+def _run_parser(prog: str) -> Parser:
+    parser = Parser(
+        prog=prog,
+        description="Train, encode, search and score every method at every code length.",
+        epilog="Other verbs: list, report, data (each has its own --help). "
+        "Exit codes: 0 all done, cached or skipped with a reason; 1 a cell failed; 2 usage; "
+        "3 data missing or damaged; 130 interrupted.",
+    )
+    add = parser.add_argument
+    add("--suite", default="quick", metavar="NAME|FILE", help="what is equal for all (quick)")
+    add("--methods", nargs="+", metavar="NAME", help="names, wildcards or all")
+    add("--bits", nargs="+", metavar="N", help="code lengths")
+    add("--datasets", nargs="+", metavar="NAME", help="names, or folder:PATH")
+    add("--seeds", nargs="+", metavar="N", help="training seeds (0)")
+    add("--trunk", metavar="NAME", help="the network below every method")
+    add("--epochs", type=int, metavar="N", help="passes over the training images")
+    add("--batch-size", type=int, metavar="N", help="images a step")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        help="a suite's key, or METHOD.key, DATASET.key, common.key; may be repeated")  # fmt: skip
+    add("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute (auto)")
+    add("--on-bad-image", choices=("stop", "skip"), default="stop",
+        help="what an unreadable image does (stop)")  # fmt: skip
+    add("--dry-run", action="store_true", help="show the cells and an estimate, run nothing")
+    add("--force", action="store_true", help="run cells anew that are already stored")
+    _add_folders(parser, "results", "reports", "data")
+    _add_voice(parser)
+    return parser
+
+
+def _list_parser(prog: str) -> Parser:
+    parser = Parser(prog=prog, description="List what can be named, with one line each.")
+    parser.add_argument("what", nargs="*", metavar="|".join(LISTS), help="one or more (all)")
+    _add_voice(parser)
+    return parser
+
+
+def _report_parser(prog: str) -> Parser:
+    parser = Parser(prog=prog, description="Write tables and figures from stored records.")
+    parser.add_argument("--suite", default="quick", metavar="NAME", help="whose records (quick)")
+    _add_folders(parser, "results", "reports")
+    _add_voice(parser)
+    return parser
+
+
+def _data_parser(prog: str) -> Parser:
+    parser = Parser(prog=prog, description="Prepare data sets and verify their splits.")
+    parser.add_argument("datasets", nargs="+", metavar="NAME", help="names, or folder:PATH")
+    parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop",
+                        help="what an unreadable image does (stop)")  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], metavar="DATASET.KEY=VALUE",
+                        dest="assignments", help="an option of a data set")  # fmt: skip
+    _add_folders(parser, "data")
+    _add_voice(parser)
+    return parser
+
+
+def _add_folders(parser: Parser, *names: str) -> None:
+    for name in names:
+        parser.add_argument(
+            f"--{name}-dir", type=Path, default=Path(name), metavar="DIR", help=f"({name})"
+        )
+
+
+def _add_voice(parser: Parser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more")
+
+
+_PARSERS = {
+    "run": _run_parser,
+    "list": _list_parser,
+    "report": _report_parser,
+    "data": _data_parser,
+}
+
+
+def words(values: Sequence[str]) -> list[str]:
+    """Split a list given by space or comma.
+
+    >>> words(["opqn,dcdh", "gpq"])
+    ['opqn', 'dcdh', 'gpq']
+    """
+    return [word for value in values for word in value.split(",") if word]
+
+
+def numbers(flag: str, values: Sequence[str]) -> tuple[int, ...]:
+    """Read whole numbers given by space or comma, each once.
+
+    >>> numbers("--bits", ["16,24", "16"])
+    (16, 24)
+
+    Raises:
+        UsageError: if one is no whole number of at least 0.
+    """
+    found: dict[int, None] = {}
+    for word in words(values):
+        if not word.isdecimal():
+            raise UsageError(f"{flag} must be whole numbers, got '{word}'")
+        found[int(word)] = None
+    return tuple(found)

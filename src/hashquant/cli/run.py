@@ -1,0 +1,113 @@
+"""The verb `run`: suite and flags to cells, cells to records, records to a table."""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from hashquant import registry
+from hashquant.cli.parser import numbers, words
+from hashquant.cli.progress import Progress
+from hashquant.config import RunSpec, Suite, read_suite
+from hashquant.environment import resolve_device
+from hashquant.errors import HashQuantError, UsageError, unknown_name
+from hashquant.planning import Cell, override, plan
+from hashquant.runner import Surroundings, Tally, is_cached, load, units
+from hashquant.runner import run as run_cells
+from hashquant.store import Store
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Run or show the cells of a suite; the last line is always the summary."""
+    tally = Tally()
+    try:
+        code = _run(flags, tally)
+    except HashQuantError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: finished cells and the last epoch are stored", file=sys.stderr)
+        code = 130
+    print(tally, flush=True)
+    return code
+
+
+def _run(flags: argparse.Namespace, tally: Tally) -> int:
+    name, suite = resolve(flags)
+    device = resolve_device(flags.device)
+    cells = plan(name, suite, device=device.type)
+    store = Store(flags.results_dir)
+    here = Surroundings(store, flags.data_dir, device, flags.on_bad_image, flags.force)
+    if flags.dry_run:
+        return _dry_run(cells, here, tally)
+    with store.lock(name):
+        with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
+            run_cells(cells, here, progress, tally)
+        _report(store, name, cells[0].spec, flags.reports_dir)
+    return tally.exit_code
+
+
+def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
+    """Return the suite's name and the suite with every flag applied.
+
+    Raises:
+        UsageError: if a name or value is not understood.
+    """
+    name, path = _suite_file(flags.suite)
+    suite = override(read_suite(path), flags.assignments)
+    changes: dict[str, object] = {}
+    if flags.bits:
+        changes["bits"] = numbers("--bits", flags.bits)
+    if flags.seeds:
+        changes["seeds"] = numbers("--seeds", flags.seeds)
+    for key in ("trunk", "epochs", "batch_size"):
+        if getattr(flags, key) is not None:
+            changes[key] = getattr(flags, key)
+    methods = words(flags.methods) if flags.methods else suite.methods
+    datasets = words(flags.datasets) if flags.datasets else suite.datasets
+    changes["methods"] = registry.expand("method", methods, registry.methods())
+    changes["datasets"] = registry.expand("dataset", datasets, registry.datasets())
+    return name, dataclasses.replace(suite, **changes)  # type: ignore[arg-type]  # set by name
+
+
+def _suite_file(asked: str) -> tuple[str, Path]:
+    if asked.endswith((".yaml", ".yml")):
+        if not Path(asked).is_file():
+            raise UsageError(f"suite file {asked} must exist, got no such file")
+        return Path(asked).stem, Path(asked)
+    known = registry.suites()
+    if asked.lower() not in known:
+        raise unknown_name("suite", asked, known)
+    return asked.lower(), known[asked.lower()]
+
+
+def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
+    from hashquant.report import terminal_table, write_report
+
+    records = store.read(name)
+    if not records.evals:
+        return
+    write_report(records, folder / name, like=like)
+    print(terminal_table(records, like=like))
+    print(f"tables and figures: {folder / name}")
+
+
+def _dry_run(cells: list[Cell], here: Surroundings, tally: Tally) -> int:
+    from hashquant.cli.estimate import Estimate
+
+    estimate = Estimate(here.device)
+    loaded = {}
+    for cell in cells:
+        spec = cell.spec
+        if spec.dataset not in loaded:
+            loaded[spec.dataset] = load(spec, here)
+        prepared = loaded[spec.dataset]
+        state = cell.status or ("cached" if is_cached(cell, prepared, here) else "to run")
+        reason = f": {cell.reason}" if cell.reason else ""
+        print(f"{spec.dataset} {spec.label} {spec.bits} bit seed {spec.seed}: {state}{reason}")
+        if state == "to run":
+            estimate.add(spec, prepared)
+        else:
+            tally.counts[state] += 1
+    print(estimate)
+    return 0

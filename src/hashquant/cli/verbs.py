@@ -1,0 +1,82 @@
+"""The verbs beside `run`: list what can be named, report on records, prepare data."""
+
+import argparse
+import sys
+from collections import Counter
+from textwrap import shorten
+
+from hashquant import registry
+from hashquant.cli.parser import LISTS, words
+from hashquant.errors import unknown_name
+
+WIDTH = 110
+
+
+def list_names(flags: argparse.Namespace) -> int:
+    """Print names with one line each."""
+    asked = [word.lower() for word in words(flags.what)] or list(LISTS)
+    for what in asked:
+        if what not in LISTS:
+            raise unknown_name("list", what, LISTS)
+        print(f"{what}:")
+        for name, summary in _summaries(what).items():
+            print(f"  {name:<20} {shorten(summary, WIDTH, placeholder=' …')}")
+    return 0
+
+
+def _summaries(what: str) -> dict[str, str]:
+    if what == "suites":
+        from hashquant.config import read_suite
+
+        return {name: read_suite(path).title for name, path in registry.suites().items()}
+    tables = {
+        "methods": registry.methods,
+        "datasets": registry.datasets,
+        "trunks": registry.trunks,
+    }
+    return {name: entry.summary for name, entry in tables[what]().items()}
+
+
+def report(flags: argparse.Namespace) -> int:
+    """Write tables and figures from stored records."""
+    from hashquant.report import terminal_table, write_report
+    from hashquant.store import Store
+
+    store = Store(flags.results_dir)
+    records = store.read(flags.suite)
+    if not records.trains and flags.suite not in store.suites():
+        raise unknown_name(
+            f"suite with records in {flags.results_dir}", flags.suite, store.suites()
+        )
+    for path in records.damaged:
+        print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
+    out = flags.reports_dir / flags.suite
+    write_report(records, out)
+    print(terminal_table(records))
+    print(f"tables and figures: {out}")
+    return 0
+
+
+def data(flags: argparse.Namespace) -> int:
+    """Prepare data sets and say what their splits hold."""
+    from hashquant.config import Suite
+    from hashquant.planning import override
+
+    settings = override(Suite(), flags.assignments).settings
+    for reference in registry.expand("dataset", words(flags.datasets), registry.datasets()):
+        options = {k: str(v) for k, v in settings.get(registry.dataset_stem(reference), {}).items()}
+        dataset = registry.make_dataset(reference, options)
+        print(f"{reference}: {dataset.terms}")
+        dataset.prepare(flags.data_dir, on_bad_image=flags.on_bad_image)
+        items = dataset.load(flags.data_dir)
+        split = dataset.split(items)
+        identities = Counter(items.labels[split.query].tolist())
+        print(
+            f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "
+            f"training {len(split.training)}, gallery {len(split.gallery)}, "
+            f"query {len(split.query)} of {len(identities)} classes\n"
+            f"  split digest {split.digest}"
+        )
+        for note in (*items.notes, *split.notes):
+            print(f"  note: {note}")
+    return 0

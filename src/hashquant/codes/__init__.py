@@ -1,0 +1,1 @@
+"""Stored codes: families and budgets, packing, Hamming distance, look-up tables."""

@@ -1,0 +1,243 @@
+"""Suites, recipes and run specifications: frozen values, read strictly, hashed canonically."""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from hashquant.errors import UsageError, unknown_name
+
+#: Raised by hand, with a CHANGELOG line, when numbers change on purpose.
+RESULTS_EPOCH = 1
+
+T = TypeVar("T")
+
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An optimiser and its schedule, written for `epochs` and scaled to a suite's length.
+
+    The rate is multiplied by `step_factor` every `step_epochs` of `epochs`; `warmup_epochs` rise
+    linearly from zero. `betas` serve Adam, `momentum` SGD.
+    """
+
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    amsgrad: bool = False
+    epochs: int = 200
+    step_epochs: float = 35.0
+    step_factor: float = 0.5
+    warmup_epochs: float = 0.0
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Return the learning rate of `epoch` (from 0) in a run of `epochs`.
+
+        >>> Recipe(lr=0.1, epochs=200, step_epochs=35).rate(18, 100)
+        0.05
+        """
+        at = epoch * self.epochs / epochs
+        if at < self.warmup_epochs:
+            return (
+                self.lr * (at + self.epochs / epochs) / (self.warmup_epochs + self.epochs / epochs)
+            )
+        return self.lr * self.step_factor ** int(at // self.step_epochs)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A frozen list of runs and everything that is equal for all of them."""
+
+    title: str = ""
+    datasets: tuple[str, ...] = ("synthfaces-studio",)
+    methods: tuple[str, ...] = ("opqn", "dcdh", "gpq")
+    bits: tuple[int, ...] = (16, 24, 36, 48)
+    seeds: tuple[int, ...] = (0,)
+    trunk: str = "sphere20-narrow"
+    image_size: int = 32  #: pixels that enter the trunk
+    resize: int = 35  #: pixels of the short side before the crop; 0 keeps the stored size
+    padding: int = 0  #: zero pixels around an image before the random crop
+    flip: bool = True  #: random horizontal flips
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    features: int = 512  #: trunk output, unless a method asks for another (OPQN, 36 bits: 516)
+    epochs: int = 20
+    batch_size: int = 256
+    precision: str = "bf16"  #: of the trunk in training; codes are always encoded in fp32
+    recipe: str = "paper"  #: paper | common
+    common: Recipe = field(default_factory=Recipe)
+    selection: str = "last"  #: which epoch is examined
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: YAML values
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One cell, fully resolved: all that decides its numbers.
+
+    `settings` is the method's whole configuration; `overrides` the part that differs from its
+    defaults, which names the cell's row (`opqn codebooks=learned`). `schedule` is the recipe in
+    force, `device` the kind of device ("cpu", "cuda").
+    """
+
+    suite: str
+    method: str
+    dataset: str
+    bits: int
+    seed: int
+    trunk: str
+    image_size: int
+    resize: int
+    padding: int
+    flip: bool
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    features: int
+    epochs: int
+    batch_size: int
+    precision: str
+    recipe: str
+    schedule: Recipe
+    selection: str
+    device: str
+    settings: Mapping[str, Any]  # Any: a method's own configuration values
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    dataset_options: Mapping[str, str] = field(default_factory=dict)
+    results_epoch: int = RESULTS_EPOCH
+
+    @property
+    def label(self) -> str:
+        """The row a table shows this cell in: the method and what differs from its defaults."""
+        parts = [f"{key}={value}" for key, value in sorted(self.overrides.items())]
+        return " ".join([self.method, *parts])
+
+
+#: Fields of a RunSpec that may differ between the cells of one table.
+FREE_IN_TABLE = ("method", "bits", "seed", "features", "schedule", "settings", "overrides")
+
+CHOICES = {"precision": ("bf16", "fp32"), "recipe": ("paper", "common"), "selection": ("last",),
+           "optimizer": ("sgd", "adam")}  # fmt: skip
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON with sorted keys and no spaces, dataclasses as objects.
+
+    >>> canonical_json({"b": (1, 2), "a": None})
+    '{"a":null,"b":[1,2]}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def digest(value: object) -> str:
+    """Return the first 12 hex digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
+
+
+def run_id(spec: RunSpec, dataset_version: str) -> str:
+    """Name a run by everything that decides its numbers."""
+    return digest([dataclasses.asdict(spec), dataset_version])
+
+
+def comparability_key(spec: RunSpec, dataset_version: str, split_digest: str) -> str:
+    """Name all that must agree between the cells of one table."""
+    fixed = {k: v for k, v in dataclasses.asdict(spec).items() if k not in FREE_IN_TABLE}
+    return digest([fixed, dataset_version, split_digest])
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite file.
+
+    Raises:
+        UsageError: if the file is no YAML mapping, or a key or value is not understood.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"suite file {path} must be readable YAML, got: {error}") from error
+    return build(Suite, raw, str(path.name))
+
+
+def build(cls: type[T], raw: object, where: str) -> T:
+    """Build the frozen dataclass `cls` from plain values, refusing what it does not know.
+
+    Raises:
+        UsageError: for an unknown key (nearest name offered) or a value of the wrong type.
+    """
+    if not isinstance(raw, Mapping):
+        raise UsageError(f"{where} must be a mapping of keys to values, got {type(raw).__name__}")
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # T is a dataclass
+    for key in raw:
+        if key not in names:
+            raise unknown_name(f"key in {where}", str(key), names)
+    return cls(**{k: coerce(v, hints[k], f"{where}: {k}") for k, v in raw.items()})
+
+
+def coerce(value: Any, hint: Any, where: str) -> Any:  # Any: values come from YAML or a flag
+    """Return `value` as the type `hint`, from YAML values or a flag's text.
+
+    >>> coerce("0.5", float, "margin"), coerce("yes", bool, "flip")
+    (0.5, True)
+
+    Raises:
+        UsageError: if the value does not fit, naming `where`, the type and the value.
+    """
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return build(hint, value, where)
+    if origin is tuple:
+        return _coerce_tuple(value, args, where)
+    if origin in (typing.Union, types.UnionType):
+        inner = [a for a in args if a is not type(None)]
+        return None if value in (None, "none", "None") else coerce(value, inner[0], where)
+    if origin is not None or hint is Any:
+        return value
+    try:
+        found = _scalar(value, hint)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{where} must be {_kind(hint)}, got {value!r}") from error
+    name = where.rsplit(" ", 1)[-1]
+    if hint is str and name in CHOICES and found not in CHOICES[name]:
+        raise unknown_name(name, str(found), CHOICES[name])
+    return found
+
+
+def _scalar(value: Any, hint: Any) -> Any:  # Any: see coerce
+    if hint is bool:
+        return value if isinstance(value, bool) else _WORDS[str(value).lower()]
+    if isinstance(value, bool):
+        raise TypeError
+    if hint is int and isinstance(value, float):
+        raise TypeError
+    return hint(value)
+
+
+def _coerce_tuple(value: Any, args: tuple[Any, ...], where: str) -> tuple[Any, ...]:  # Any: YAML
+    values = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple)):
+        values = [values]
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(coerce(v, args[0], where) for v in values)
+    if len(values) != len(args):
+        raise UsageError(f"{where} must have {len(args)} values, got {len(values)}")
+    return tuple(coerce(v, a, where) for v, a in zip(values, args, strict=True))
+
+
+def _kind(hint: Any) -> str:  # Any: a type
+    return {int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "text")
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -1,0 +1,257 @@
+"""Data sets as values: items, splits by role, the training set a method sees, and its batches."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from hashquant.errors import DataError
+from hashquant.pixels import ImageSource
+from hashquant.types import Labels, Mask
+
+Rows = Int64[np.ndarray, " _"]  # any number: the rows of several roles are of no equal length
+
+
+@dataclass(frozen=True)
+class Items:
+    """All images of a data set, decoded: what a split points into.
+
+    `images` is uint8 (n, 3, h, w), an array or a read-only memory map; `labels` index
+    `class_names`; `files` names each image relative to the set's folder (or describes it);
+    `content` is one digest per image, so that equal images are found across roles; `version` is
+    the digest of everything the set was read from; `notes` are facts a table must state;
+    `skipped` are files that were left out because they are no readable images.
+    """
+
+    images: UInt8[np.ndarray, "n 3 h w"]
+    labels: Int64[np.ndarray, " n"]
+    class_names: tuple[str, ...]
+    files: tuple[str, ...]
+    content: tuple[str, ...]
+    version: str
+    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of `Items` by role. No query is in the gallery or in the training set.
+
+    `training` may be empty: such a set can be examined, not trained on; a gallery that is the
+    training set holds the same rows. `protocol` says how it was drawn; `digest` is the SHA-256 of
+    the sorted lines `role<TAB>file`; `notes` are facts a table must state (dropped duplicates, for
+    one).
+    """
+
+    protocol: str
+    training: Rows
+    query: Rows
+    gallery: Rows
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What training may see: no query is reachable from here.
+
+    `images.take(positions)` gives uint8 (b, 3, h, w) on the device; `labels` are
+    0 … `num_classes` - 1, and -1 where `labelled` is False: the label of an unlabelled image
+    cannot be read.
+    """
+
+    images: ImageSource
+    labels: Labels
+    labelled: Mask
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's images as trunk features; labelled rows come first, unlabelled labels are -1.
+
+    `indices` are rows of the training set, for methods that keep a state per image.
+    """
+
+    features: Tensor
+    labels: Tensor
+    labelled: Tensor
+    indices: Tensor
+
+
+class Dataset(ABC):
+    """A source of images. A plug-in file defines one subclass and its module constant `NAMES`.
+
+    `NAMES` are the names a user may ask for; `argument` is what follows a colon (`folder:PATH`).
+    """
+
+    #: name → one line: what it is and how it is split. Literals only: read without importing.
+    NAMES: ClassVar[Mapping[str, str]]
+    #: licence or terms of use, printed by `data` and before any download
+    terms: ClassVar[str]
+    #: entries for reports: a BibTeX string
+    citation: ClassVar[str] = ""
+
+    def __init__(
+        self, name: str, argument: str = "", options: Mapping[str, str] | None = None
+    ) -> None:
+        """Choose one of `NAMES`; `options` come from `--set <file stem>.key=value`."""
+        self.name = name
+        self.argument = argument
+        self.options = dict(options or {})
+
+    @abstractmethod
+    def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:
+        """Make the set loadable below `root`: download, verify, decode once.
+
+        Raises:
+            DataError: if files are missing and cannot be fetched, or are damaged.
+        """
+
+    @abstractmethod
+    def load(self, root: Path) -> Items:
+        """Return every image, decoded. `prepare` was called before."""
+
+    @abstractmethod
+    def split(self, items: Items) -> Split:
+        """Return the roles of `items` for this name, the same ones on every call."""
+
+
+def split_digest(items: Items, roles: Mapping[str, Rows]) -> str:
+    """Return the SHA-256 of the lines `role<TAB>file`, roles and files sorted."""
+    lines = [f"{role}\t{items.files[i]}" for role in sorted(roles) for i in roles[role]]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def make_split(
+    items: Items,
+    protocol: str,
+    training: Rows,
+    query: Rows,
+    gallery: Rows,
+    *,
+    notes: tuple[str, ...] = (),
+) -> Split:
+    """Check the laws of a split and seal it with its digest.
+
+    A query whose image also stands, byte for byte, in the gallery or the training set is dropped
+    from the queries and counted in the notes.
+
+    Raises:
+        DataError: if query or gallery is empty, or no query has a relevant gallery image.
+    """
+    seen = {items.content[i] for rows in (training, gallery) for i in rows}
+    keep = np.array([items.content[i] not in seen for i in query], dtype=bool)
+    dropped = int((~keep).sum())
+    if dropped:
+        notes = (*notes, f"{dropped} queries dropped: the same image is in gallery or training")
+    query = query[keep] if len(query) else query
+    for role, rows in (("query", query), ("gallery", gallery)):
+        if not len(rows):
+            raise DataError(f"split '{protocol}' must have {role} images, got none")
+    enrolled = set(items.labels[gallery].tolist())
+    if not enrolled.intersection(items.labels[query].tolist()):
+        raise DataError(f"split '{protocol}': no query's identity has a gallery image")
+    roles = {"query": query}
+    if len(training):
+        roles["training"] = training
+    if not np.array_equal(training, gallery):
+        roles["gallery"] = gallery
+    return Split(protocol, training, query, gallery, split_digest(items, roles), notes)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A split written down: file names by role, relative to the set's folder."""
+
+    dataset: str
+    protocol: str
+    rule: str
+    roles: Mapping[str, tuple[str, ...]]
+    sha256: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest and verify its digest.
+
+    Raises:
+        DataError: if the file is no manifest or its lists do not match its digest.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        roles = {role: tuple(files) for role, files in raw["roles"].items()}
+        found = Manifest(
+            raw["dataset"], raw["protocol"], raw["rule"], roles, raw["sha256"], raw["counts"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"manifest {path} must be a JSON split manifest, got {error}") from error
+    lines = sorted(f"{role}\t{file}" for role, files in roles.items() for file in files)
+    if manifest_digest(lines) != found.sha256:
+        raise DataError(f"manifest {path}: its lists do not match its sha256")
+    return found
+
+
+def manifest_digest(lines: list[str]) -> str:
+    """Return the SHA-256 of the sorted lines `role<TAB>path`."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def split_by_manifest(items: Items, manifest: Manifest) -> Split:
+    """Return the split that `manifest` lists; without a gallery role the training set is it.
+
+    A manifest without training rows (an unseen protocol) can be examined but not trained on.
+    Listed files that `items` skipped are left out and counted in the notes.
+
+    Raises:
+        DataError: if a listed file is not among `items`, naming the first one.
+    """
+    row = {file: i for i, file in enumerate(items.files)}
+    skipped = set(items.skipped)
+    listed = [f for files in manifest.roles.values() for f in files]
+    missing = [f for f in listed if f not in row and f not in skipped]
+    if missing:
+        raise DataError(
+            f"{manifest.dataset}: {len(missing)} images of split '{manifest.protocol}' are "
+            f"missing, the first is {missing[0]}"
+        )
+    rows = {
+        r: np.array([row[f] for f in files if f not in skipped], dtype=np.int64)
+        for r, files in manifest.roles.items()
+    }
+    left_out = len(skipped.intersection(listed))
+    notes = (f"{left_out} images of the split's manifest skipped",) if left_out else ()
+    training = rows.get("training", np.empty(0, dtype=np.int64))
+    gallery = rows.get("gallery", training)
+    return make_split(items, manifest.protocol, training, rows["query"], gallery, notes=notes)
+
+
+def write_manifest(path: Path, dataset: str, items: Items, split: Split, rule: str) -> None:
+    """Write a split down as file names by role; a file that is there is left as it is.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    rows = {"training": split.training, "query": split.query}
+    if not np.array_equal(split.training, split.gallery):
+        rows["gallery"] = split.gallery
+    roles = {role: [items.files[i] for i in found] for role, found in rows.items() if len(found)}
+    lines = sorted(f"{role}\t{file}" for role, files in roles.items() for file in files)
+    counts = {role: len(files) for role, files in roles.items()}
+    manifest = {"dataset": dataset, "protocol": split.protocol, "rule": rule, "counts": counts,
+                "identities": len(items.class_names), "sha256": manifest_digest(lines),
+                "roles": roles}  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(manifest, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+    new.replace(path)

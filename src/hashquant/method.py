@@ -1,0 +1,122 @@
+"""The contract of a method: its head, its loss, its code family; the engine does the rest."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from hashquant.codes.family import CodeBudget, Family
+from hashquant.config import Recipe
+from hashquant.data import Batch, TrainingSet
+from hashquant.types import Codebooks, Embedding, Features, Indices, QueryTable, Scalar
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published number: where it stands and what protocol it was measured under."""
+
+    dataset: str
+    bits: int
+    metric: str
+    value: float
+    source: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The paper a method comes from, and the numbers it published."""
+
+    title: str
+    authors: str
+    venue: str
+    year: int
+    url: str = ""
+    claims: tuple[Claim, ...] = field(default_factory=tuple)
+
+
+class Method(nn.Module, ABC):
+    """A head on top of a trunk. A plug-in file defines exactly one subclass.
+
+    `config` is an instance of the subclass's `Config` (frozen, every field defaulted); `budget`
+    says bits, subspaces and codewords; `in_features` is the trunk's output size, which
+    `feature_size` chose; `num_classes` counts the training classes.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[Family]
+    reference: ClassVar[Reference]
+    #: a frozen dataclass with every field defaulted
+    Config: ClassVar[type[Any]]  # Any: each method has its own
+    #: "shuffled" | "balanced" (P classes x `images_per_class` images a batch)
+    sampling: ClassVar[str] = "shuffled"
+    images_per_class: ClassVar[int] = 4
+    #: contract check → reason; becomes a strict xfail
+    known_failures: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self, config: Any, budget: CodeBudget, in_features: int, num_classes: int
+    ) -> None:  # Any: Config
+        super().__init__()
+        self.config = config
+        self.budget = budget
+        self.in_features = in_features
+        self.num_classes = num_classes
+
+    @classmethod
+    def budget_for(cls, config: Any, bits: int) -> CodeBudget:  # Any: Config
+        """Return the budget that meets `bits`.
+
+        Raises:
+            BudgetError: if this method cannot meet it, with the reason.
+        """
+        return cls.family.budget(bits)
+
+    @classmethod
+    def feature_size(cls, config: Any, budget: CodeBudget, default: int) -> int:  # Any: Config
+        """Return the trunk output this head needs; the suite's `default` unless it must differ."""
+        return default
+
+    @property
+    def label_fraction(self) -> float:
+        """Share of each class whose labels are seen; below 1 an unlabelled stream is added."""
+        return 1.0
+
+    @classmethod
+    def recipe(cls) -> Recipe:
+        """Return the paper's optimiser and schedule."""
+        return Recipe()
+
+    @abstractmethod
+    def forward(self, features: Features) -> Embedding:
+        """Return the embedding that codes are made from."""
+
+    @abstractmethod
+    def loss(self, embedding: Embedding, batch: Batch) -> dict[str, Scalar]:
+        """Return named loss terms, already weighted; the engine sums and logs them."""
+
+    def initialise(self, training: TrainingSet) -> None:
+        """Prepare from the training set before the first step; by default nothing."""
+
+    def on_epoch_start(self, epoch: int, epochs: int) -> None:
+        """Be told that `epoch` (from 0) of `epochs` begins; by default nothing."""
+
+    def codebooks(self) -> Codebooks:
+        """Return the codewords that stored indices stand for (product codes only)."""
+        raise TypeError(f"{self.name} has no codebooks: its codes are {self.family.name}")
+
+    def assign(self, embedding: Embedding) -> Indices:
+        """Return each subspace's codeword index; by default the nearest codeword."""
+        books = self.codebooks()
+        parts = embedding.reshape(len(embedding), books.shape[0], books.shape[2])
+        distance = torch.cdist(parts.transpose(0, 1), books)  # (m, n, k)
+        return distance.argmin(dim=2).T
+
+    def query_table(self, embedding: Embedding) -> QueryTable:
+        """Return each query's look-up table; by default squared distances to the codewords."""
+        books = self.codebooks()
+        parts = embedding.reshape(len(embedding), books.shape[0], books.shape[2])
+        return torch.cdist(parts.transpose(0, 1), books).square().transpose(0, 1)

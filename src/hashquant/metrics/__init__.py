@@ -1,0 +1,1 @@
+"""Exact, tie-aware retrieval metrics and the health of codes."""

@@ -1,0 +1,204 @@
+"""What can be named on the command line: methods, data sets, trunks and suites.
+
+Names and their one-line summaries are read from the files' text, without importing them; a
+plug-in is imported when it is used. Third parties add theirs by the entry-point groups
+`hashquant.methods` and `hashquant.datasets`.
+"""
+
+import ast
+import fnmatch
+import importlib
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import hashquant.datasets
+import hashquant.methods
+from hashquant.errors import HashQuantError, unknown_name
+
+if TYPE_CHECKING:  # both import torch, which listing names must not
+    from hashquant.data import Dataset
+    from hashquant.method import Method
+
+C = TypeVar("C")
+
+
+class PluginError(HashQuantError):
+    """A plug-in file that cannot be imported or does not define what it must."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name, its one-line summary, and the module that defines it."""
+
+    name: str
+    summary: str
+    module: str
+
+
+def methods() -> dict[str, Entry]:
+    """Return every method by name."""
+    return _files(hashquant.methods) | _third_party("hashquant.methods")
+
+
+def datasets() -> dict[str, Entry]:
+    """Return every data set by name: one file may offer several protocols."""
+    found: dict[str, Entry] = {}
+    for entry in _files(hashquant.datasets).values():
+        names = _literal(_source(hashquant.datasets, entry.name), "NAMES")
+        for name, summary in names.items():
+            found[str(name)] = Entry(str(name), str(summary), entry.module)
+    return found | _third_party("hashquant.datasets")
+
+
+def trunks() -> dict[str, Entry]:
+    """Return every trunk by name."""
+    names = _literal(Path(__file__).with_name("trunks.py"), "TRUNKS")
+    return {n: Entry(n, str(summary), "hashquant.trunks") for n, summary in names.items()}
+
+
+def suites() -> dict[str, Path]:
+    """Return every suite file by name."""
+    here = Path(__file__).resolve()
+    for folder in (here.parents[2] / "benchmarks", here.parent / "benchmarks"):
+        if folder.is_dir():
+            return {p.stem: p for p in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
+def expand(kind: str, patterns: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that `patterns` mean: any case, wildcards, `all`; each name once.
+
+    >>> expand("method", ["GP*", "opqn"], ["gpq", "opqn", "dcdh"])
+    ('gpq', 'opqn')
+
+    Raises:
+        UsageError: if a pattern matches nothing, offering the nearest name.
+    """
+    names = list(known)
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        head, colon, argument = pattern.partition(":")
+        wanted = "*" if head.lower() == "all" else head.lower()
+        hits = [n for n in names if fnmatch.fnmatchcase(n.lower(), wanted)]
+        if wanted == "*":
+            hits = [n for n in hits if n != "folder"]
+        if not hits:
+            raise unknown_name(kind, head, names)
+        found |= dict.fromkeys(f"{hit}{colon}{argument}" for hit in hits)
+    return tuple(found)
+
+
+def load_method(name: str) -> "type[Method]":
+    """Import a method by name.
+
+    Raises:
+        UsageError: if there is no such method.
+        PluginError: if its file cannot be imported, or defines no method or several.
+    """
+    from hashquant.method import Method
+
+    entry = _lookup("method", name, methods())
+    return _single_subclass(_import(entry), Method)  # type: ignore[type-abstract]  # a base to search for
+
+
+def make_dataset(reference: str, options: Mapping[str, str] | None = None) -> "Dataset":
+    """Build a data set from `name` or `name:argument`.
+
+    Raises:
+        UsageError: if there is no such data set.
+        PluginError: if its file cannot be imported, or defines no data set or several.
+    """
+    from hashquant.data import Dataset
+
+    name, _, argument = reference.partition(":")
+    entry = _lookup("dataset", name, datasets())
+    found = _single_subclass(_import(entry), Dataset)  # type: ignore[type-abstract]  # a base to search for
+    return found(entry.name, argument, options)
+
+
+def dataset_stem(reference: str) -> str:
+    """Return the file stem that options of a data set are named by (`synthfaces`, `lfw`)."""
+    name = reference.partition(":")[0]
+    return _lookup("dataset", name, datasets()).module.rpartition(".")[2]
+
+
+def _lookup(kind: str, name: str, known: Mapping[str, Entry]) -> Entry:
+    by_lower = {n.lower(): entry for n, entry in known.items()}
+    if name.lower() not in by_lower:
+        raise unknown_name(kind, name, known)
+    return by_lower[name.lower()]
+
+
+def _files(package: ModuleType) -> dict[str, Entry]:
+    found = {}
+    for folder in package.__path__:
+        for path in sorted(Path(folder).glob("*.py")):
+            if not path.stem.startswith("_"):
+                module = f"{package.__name__}.{path.stem}"
+                found[path.stem] = Entry(path.stem, _summary(path), module)
+    return found
+
+
+def _source(package: ModuleType, stem: str) -> Path:
+    paths = [Path(folder) / f"{stem}.py" for folder in package.__path__]
+    return next(path for path in paths if path.is_file())
+
+
+def _third_party(group: str) -> dict[str, Entry]:
+    return {
+        point.name: Entry(point.name, f"from {point.value}", point.value.partition(":")[0])
+        for point in entry_points(group=group)
+    }
+
+
+def _summary(path: Path) -> str:
+    try:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    except (OSError, SyntaxError, ValueError) as error:
+        return f"cannot be read: {error}"
+    return text.partition("\n")[0]
+
+
+def _literal(path: Path, name: str) -> dict[Any, Any]:  # Any: a literal of the file
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            target, value = node.target, node.value
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            target, value = node.targets[0], node.value
+        else:
+            continue
+        if target.id == name and value is not None:
+            return dict(ast.literal_eval(value))
+    return {}
+
+
+def _import(entry: Entry) -> ModuleType:
+    try:
+        return importlib.import_module(entry.module)
+    except Exception as error:  # a plug-in may fail in any way; the others still run
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"'{entry.name}' cannot be imported ({reason})") from error
+
+
+def _single_subclass(module: ModuleType, base: type[C]) -> type[C]:
+    found = [
+        member
+        for member in vars(module).values()
+        if inspect.isclass(member)
+        and issubclass(member, base)
+        and member.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise PluginError(
+            f"{module.__name__} must define one {base.__name__} subclass, got {len(found)}"
+        )
+    return found[0]

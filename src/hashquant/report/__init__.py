@@ -1,0 +1,92 @@
+"""From stored records to tables and figures: no torch, the same bytes for the same records."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashquant.config import RunSpec
+from hashquant.errors import UsageError, unknown_name
+from hashquant.files import write_atomic
+from hashquant.report import latex, tables
+from hashquant.report.blocks import records_digest, row_families
+from hashquant.report.frame import Metric, health_frame, scores_frame
+from hashquant.report.style import PRESETS, looks
+from hashquant.report.tables import terminal_table
+from hashquant.store import SuiteRecords, folder_name
+
+__all__ = ["EmptyReportError", "ReportPaths", "terminal_table", "write_report"]
+
+
+class EmptyReportError(UsageError):
+    """A suite without any record that a table could show."""
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """The files a report consists of."""
+
+    tables: tuple[Path, ...]
+    figures: tuple[Path, ...]
+
+
+def write_report(
+    records: SuiteRecords,
+    out: Path,
+    *,
+    metric: str = "mAP",
+    figures: bool = True,
+    preset: str = "column",
+    like: RunSpec | None = None,
+) -> ReportPaths:
+    """Write a suite's tables to `out/tables` and its figures to `out/figures`.
+
+    `metric` is `name` or `name@cutoff` and names the files (`map.md`, `map_vs_bits_lfw.pdf`);
+    `preset` is "column", "double" or "slide". A table joins records of equal settings only: those
+    of `like` where it is given, else the newest. The same records give the same bytes.
+
+    Raises:
+        EmptyReportError: if there is no record.
+        UsageError: for an unknown metric or preset.
+        StoreError: if a file cannot be written.
+    """
+    if preset not in PRESETS:
+        raise unknown_name("figure preset", preset, PRESETS)
+    if not records.trains and not records.evals:
+        damaged = f" ({len(records.damaged)} damaged files)" if records.damaged else ""
+        raise EmptyReportError(
+            f"suite '{records.suite}' has no stored record{damaged}, so {out} was not written: "
+            "run the suite first"
+        )
+    wanted = Metric.parse(metric)
+    found = tables.map_tables(records, wanted, like)
+    name = folder_name(metric.lower().replace("@", "-at-"))
+    digest = records_digest(records)
+    written = _write_tables(records, found, digest, out / "tables", name)
+    if not figures:
+        return ReportPaths(written, ())
+    # Matplotlib takes a second to import: only a report with figures pays for it.
+    from hashquant.report.figures import write_block
+
+    look = looks(row_families(records))
+    drawn: list[Path] = []
+    for table in found:
+        if not table.secondary:
+            drawn += write_block(
+                table.block, table.cells, wanted, look, out / "figures", digest, PRESETS[preset]
+            )
+    return ReportPaths(written, tuple(drawn))
+
+
+def _write_tables(
+    records: SuiteRecords, found: list[tables.MapTable], digest: str, folder: Path, name: str
+) -> tuple[Path, ...]:
+    head = f"# records: {digest}\n"
+    texts = {
+        f"{name}.csv": tables.csv(found, digest),
+        f"{name}.md": tables.markdown(found, records, digest),
+        f"{name}.tex": latex.latex(found, digest),
+        "scores.csv": head + scores_frame(records).to_csv(index=False),
+        "health.csv": head + health_frame(records).to_csv(index=False),
+    }
+    for file, text in texts.items():
+        write_atomic(folder / file, text.encode())
+    return tuple(folder / file for file in texts)

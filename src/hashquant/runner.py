@@ -1,0 +1,185 @@
+"""All cells of a plan: cached ones are kept, failures become records, the rest goes on."""
+
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from hashquant import registry
+from hashquant.cell import examine, save_failure, train_cell
+from hashquant.config import RunSpec, run_id
+from hashquant.errors import BudgetError, DataError, DivergedError, HashQuantError, StoreError
+from hashquant.planning import Cell
+from hashquant.preparation import Prepared, prepare
+from hashquant.store import CellFolder, Store
+
+OUTCOMES = ("done", "cached", "skipped", "failed")
+
+
+class Watcher(Protocol):
+    """What a run tells while it goes on."""
+
+    def show(self, text: str) -> None:
+        """Name what is running now."""
+
+    def advance(self, units: int, text: str = "") -> None:
+        """Count finished epochs and examinations."""
+
+    def say(self, text: str) -> None:
+        """Tell a finished cell's outcome."""
+
+
+@dataclass
+class Tally:
+    """How the cells of a run ended; `exit_code` is the command's."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    data_missing: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """3 when images were missing or damaged, else 1 when a cell failed, else 0."""
+        if self.data_missing:
+            return DataError.exit_code
+        return 1 if self.counts["failed"] else 0
+
+    def __str__(self) -> str:
+        return "summary: " + " ".join(f"{name}={self.counts[name]}" for name in OUTCOMES)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a run takes its images from, computes, and keeps its records."""
+
+    store: Store
+    data_root: Path
+    device: torch.device
+    on_bad_image: str = "stop"
+    force: bool = False
+
+
+def units(cell: Cell) -> int:
+    """Return a cell's length in the progress bar: its epochs and one examination."""
+    return cell.spec.epochs + 1
+
+
+def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tally) -> None:
+    """Run every cell, counting outcomes in `tally` as they come.
+
+    Raises:
+        StoreError: if results cannot be written: what is stored stays, nothing more can be.
+        KeyboardInterrupt: as it came; finished cells and the last epoch are stored.
+    """
+    for reference, group in groupby(cells, key=lambda cell: cell.spec.dataset):
+        batch = list(group)
+        try:
+            watcher.show(f"{reference}: loading")
+            prepared = load(batch[0].spec, here)
+        except HashQuantError as error:
+            _refuse(batch, error, watcher, tally)
+            continue
+        for cell in batch:
+            tally.counts[_outcome(cell, prepared, here, watcher)] += 1
+
+
+def load(spec: RunSpec, here: Surroundings) -> Prepared:
+    """Load the data set of `spec` onto the device.
+
+    Raises:
+        HashQuantError: if its plug-in or its images cannot be used.
+    """
+    dataset = registry.make_dataset(spec.dataset, spec.dataset_options)
+    return prepare(
+        dataset, spec.dataset, here.data_root, spec, here.device, on_bad_image=here.on_bad_image
+    )
+
+
+def is_cached(cell: Cell, prepared: Prepared, here: Surroundings) -> bool:
+    """Tell whether a cell stands complete in the store."""
+    folder, name = _place(cell, prepared, here)
+    record = folder.train_record()
+    return (
+        record is not None
+        and record.status == "done"
+        and record.run_id == name
+        and folder.eval_record(cell.spec.dataset) is not None
+    )
+
+
+def _place(cell: Cell, prepared: Prepared, here: Surroundings) -> tuple[CellFolder, str]:
+    name = run_id(cell.spec, prepared.version)
+    return here.store.cell(cell.spec, name), name
+
+
+def _refuse(batch: list[Cell], error: HashQuantError, watcher: Watcher, tally: Tally) -> None:
+    watcher.say(f"error: {error}")
+    tally.data_missing |= isinstance(error, DataError)
+    tally.counts["failed"] += len(batch)
+    watcher.advance(sum(units(cell) for cell in batch))
+
+
+def _outcome(cell: Cell, prepared: Prepared, here: Surroundings, watcher: Watcher) -> str:
+    title = f"{cell.spec.dataset} {cell.spec.label} {cell.spec.bits} bit seed {cell.spec.seed}"
+    folder, name = _place(cell, prepared, here)
+    watcher.show(title)
+    if cell.status:
+        save_failure(folder, cell.spec, name, cell.status, cell.reason)
+        watcher.say(f"{title}: {cell.status}: {cell.reason}")
+        watcher.advance(units(cell))
+        return cell.status
+    if not here.force and is_cached(cell, prepared, here):
+        watcher.say(f"{title}: cached")
+        watcher.advance(units(cell))
+        return "cached"
+    return _attempt(cell, prepared, here, watcher, title)
+
+
+def _attempt(
+    cell: Cell, prepared: Prepared, here: Surroundings, watcher: Watcher, title: str
+) -> str:
+    folder, name = _place(cell, prepared, here)
+    seen = 0
+
+    def on_epoch(epoch: int, terms: dict[str, float]) -> None:
+        nonlocal seen
+        text = f" loss {terms['total']:.3f}" if "total" in terms else ""
+        watcher.advance(epoch + 1 - seen, text)
+        seen = epoch + 1
+
+    try:
+        network, record = train_cell(
+            cell.spec, name, prepared, folder, here.device, on_epoch, fresh=here.force
+        )
+        found = examine(network, record, prepared.examination, folder, here.device)
+    except StoreError:
+        raise
+    except KeyboardInterrupt:
+        save_failure(folder, cell.spec, name, "interrupted", f"stopped after epoch {seen}")
+        raise
+    except Exception as error:  # the one border where any failure of a cell becomes a record
+        status, reason = _diagnose(error)
+        save_failure(folder, cell.spec, name, status, reason)
+        folder.append_log(traceback.format_exc())
+        watcher.say(f"{title}: {status}: {reason}")
+        watcher.advance(units(cell) - seen)
+        return "skipped" if status == "skipped" else "failed"
+    watcher.say(f"{title}: mAP {found.scores[0].value:.4f}")
+    watcher.advance(units(cell) - seen)
+    return "done"
+
+
+def _diagnose(error: Exception) -> tuple[str, str]:
+    if isinstance(error, BudgetError):
+        return "skipped", str(error)
+    if isinstance(error, DivergedError):
+        return "diverged", str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return "oom", f"out of memory: {error}".splitlines()[0]
+    if isinstance(error, HashQuantError):
+        return "failed", str(error)
+    return "failed", f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,277 @@
+"""Exhaustive search as exact counts: where each query's relevant items rank among all items.
+
+No ranking is ever stored. Memory is bounded for any gallery, and neither the order of the
+gallery nor the size of a chunk changes a bit of the result.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Barrier
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from hashquant.codes.adc import BLOCK, Blocks, Entries, bin_count, rank_relevant
+from hashquant.codes.binary import Words, code_words, distance_counts, distance_counts_by_product
+from hashquant.codes.family import CodeBudget
+from hashquant.codes.product import table_scores, unpack_indices
+from hashquant.errors import HashQuantError
+from hashquant.metrics.ranking import RADIUS
+from hashquant.metrics.ties import TieGroups, groups_of_scores
+from hashquant.types import Indices, Labels, PackedCodes, QueryTable
+
+Rows = Int64[np.ndarray, " n"]
+
+MEMORY_BYTES = 256 << 20
+#: Queries that share one pass over the gallery's codewords.
+_CHUNK = 32
+#: Items looked at to decide whether equal codes are worth merging, and when they are.
+_SAMPLE, _MERGE_BELOW = 1 << 16, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """The items searched: packed codes and labels, put in order of class when built.
+
+    The relevant items of a query are then one slice. A budget without subspaces is binary; its
+    packed bytes serve as M codeword indices of K = 256 in asymmetric search.
+
+    Raises:
+        HashQuantError: if it is empty, or codes, labels and budget do not fit.
+    """
+
+    codes: PackedCodes
+    labels: Labels
+    budget: CodeBudget
+
+    def __post_init__(self) -> None:
+        if len(self.codes) == 0 or len(self.codes) != len(self.labels):
+            raise HashQuantError(
+                f"a gallery must have as many labels as codes, and at least one, "
+                f"got {len(self.codes)} codes and {len(self.labels)} labels"
+            )
+        _check_width("gallery", self.codes, self.budget)
+        if bool((self.labels[1:] < self.labels[:-1]).any()):
+            order = torch.argsort(self.labels)
+            object.__setattr__(self, "codes", self.codes[order])
+            object.__setattr__(self, "labels", self.labels[order])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def books(self) -> tuple[int, int]:
+        """M and K of the tables that can search this gallery."""
+        if self.budget.subspaces:
+            return self.budget.subspaces, self.budget.codewords
+        return self.budget.code_bytes, 256
+
+    def indices(self) -> Indices:
+        """Return the codeword indices, a byte each where K ≤ 256."""
+        if not self.budget.subspaces or self.budget.bits_per_subspace == 8:
+            return self.codes
+        kind = torch.uint8 if self.budget.codewords <= 256 else torch.int32
+        parts = torch.split(self.codes, 1 << 20)
+        return torch.cat([unpack_indices(part, self.budget).to(kind) for part in parts])
+
+
+def hamming_groups(
+    query_codes: PackedCodes,
+    query_labels: Labels,
+    gallery: Gallery,
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Iterator[TieGroups]:
+    """Yield the groups of equal Hamming distance 0 … L, for chunks of queries in their order.
+
+    On the CPU distances are population counts of packed words; on other devices, products of
+    ±1. Both count the same whole numbers.
+
+    Raises:
+        HashQuantError: if queries and gallery do not fit each other.
+    """
+    _check_width("query", query_codes, gallery.budget)
+    _check_queries(len(query_codes), query_labels)
+    bins = gallery.budget.bits + 1
+    chunk = max(1, memory_bytes // (256 * bins))
+    if query_codes.is_cuda:
+        chunk = min(chunk, 256)
+    return (
+        _hamming_chunk(codes, _slices(gallery.labels, labels), gallery, memory_bytes)
+        for codes, labels in zip(
+            torch.split(query_codes, chunk), torch.split(query_labels, chunk), strict=True
+        )
+    )
+
+
+def table_groups(
+    tables: QueryTable,
+    query_labels: Labels,
+    gallery: Gallery,
+    *,
+    larger_is_closer: bool,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Iterator[TieGroups]:
+    """Yield the groups of equal look-up table score that hold relevant items, chunk by chunk.
+
+    A score is the float64 sum over books in the order m = 0 … M - 1: equal codes tie exactly.
+    Tables serve ADC, SDC (the table of the query's own codewords) and asymmetric Hamming
+    (`codes.binary.asymmetric_table`).
+
+    Raises:
+        HashQuantError: if tables do not fit the gallery or are not finite.
+    """
+    _check_queries(len(tables), query_labels)
+    if tuple(tables.shape[1:]) != gallery.books:
+        raise HashQuantError(
+            f"tables must have (books, codewords) {gallery.books}, got {tuple(tables.shape[1:])}"
+        )
+    if not bool(torch.isfinite(tables).all()):
+        raise HashQuantError("tables must be finite, got NaN or infinite scores")
+    if tables.is_cuda:
+        return _sorted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
+    return _counted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
+
+
+def _hamming_chunk(
+    codes: PackedCodes, slices: Int64[Tensor, "q 2"], gallery: Gallery, memory_bytes: int
+) -> TieGroups:
+    bits = gallery.budget.bits
+    if codes.is_cuda:
+        size, relevant = distance_counts_by_product(
+            codes, gallery.codes, slices, bits, memory_bytes
+        )
+    else:
+        items, rows, bounds = gallery.codes.numpy(), codes.numpy(), slices.numpy()
+
+        def count(part: Int64[np.ndarray, " p"]) -> tuple[Tensor, Tensor]:
+            found = distance_counts(rows[part], items, bounds[part], bits)
+            return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+
+        shares = np.array_split(np.arange(len(rows)), torch.get_num_threads())
+        with _workers() as pool:
+            parts = list(pool.map(count, shares))
+        size, relevant = (torch.cat(counts) for counts in zip(*parts, strict=True))
+    ball = slice(0, RADIUS + 1)
+    return TieGroups(
+        ahead=size.cumsum(1) - size,
+        size=size,
+        ahead_relevant=relevant.cumsum(1) - relevant,
+        relevant=relevant,
+        total_relevant=slices[:, 1] - slices[:, 0],
+        gallery_size=len(gallery),
+        within_radius=torch.stack([size[:, ball].sum(1), relevant[:, ball].sum(1)], dim=1),
+    )
+
+
+def _counted_chunks(
+    tables: QueryTable, labels: Labels, gallery: Gallery, larger_is_closer: bool, memory_bytes: int
+) -> Iterator[TieGroups]:
+    """Rank on the CPU by coarse bins and exact scores of what they leave open."""
+    entries, entry_labels = _entries(gallery)
+    slices = _slices(entry_labels, labels)
+    totals = _slices(gallery.labels, labels).diff(dim=1).flatten()
+    most = int(slices.diff(dim=1).max()) if len(slices) else 0
+    bins = bin_count(len(entry_labels), most, gallery.books[0])
+    one_query = 4 * bins + 8 * BLOCK + 256 * most
+    chunk = min(_CHUNK, max(1, memory_bytes // one_query))
+    sign = -1.0 if larger_is_closer else 1.0
+    with _workers() as pool:
+        for start in range(0, len(tables), chunk):
+            part = slice(start, start + chunk)
+            signed = tables[part].double().mul(sign).numpy()
+            blocks = rank_relevant(signed, entries, slices[part].numpy(), pool)
+            yield _stack(blocks, totals[part], len(gallery))
+
+
+def _sorted_chunks(
+    tables: QueryTable, labels: Labels, gallery: Gallery, larger_is_closer: bool, memory_bytes: int
+) -> Iterator[TieGroups]:
+    """Rank on any device by sorting every score: the plain way, and the CUDA way."""
+    indices = gallery.indices().int()
+    slices = _slices(gallery.labels, labels)
+    chunk = max(1, memory_bytes // (64 * len(gallery)))
+    for start in range(0, len(tables), chunk):
+        part = slice(start, start + chunk)
+        scores = table_scores(-tables[part] if larger_is_closer else tables[part], indices)
+        yield groups_of_scores(scores, slices[part])
+
+
+def _entries(gallery: Gallery) -> tuple[Entries, Labels]:
+    """Return the gallery for counting: equal codes of a class merged where many are equal."""
+    indices, labels = gallery.indices().numpy(), gallery.labels.numpy()
+    words = code_words(gallery.codes.numpy())
+    sample = words[:, :_SAMPLE]
+    if len(_merge(sample, labels[:_SAMPLE])[1]) > _MERGE_BELOW * sample.shape[1]:
+        return Entries(indices), gallery.labels
+    order, first = _merge(words, labels)
+    weights = np.diff(first, append=len(order))
+    keep = order[first]
+    return Entries(indices[keep], weights), torch.from_numpy(labels[keep])
+
+
+def _merge(words: Words, labels: Rows) -> tuple[Rows, Rows]:
+    """Return the order by class and code, and where each new one begins in it."""
+    order = np.lexsort((*words, labels))
+    keys = (*words, labels)
+    new = [key[order][1:] != key[order][:-1] for key in keys]
+    return order, np.concatenate([[0], np.flatnonzero(np.any(new, axis=0)) + 1])
+
+
+def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) -> TieGroups:
+    """Pad the rows of a chunk to one width."""
+    width = max(len(block.ahead) for block in blocks)
+    rows = np.zeros((4, len(blocks), width), dtype=np.int64)
+    for i, block in enumerate(blocks):
+        n = len(block.ahead)
+        rows[:, i, :n] = block
+        rows[0, i, n:], rows[2, i, n:] = gallery_size, int(total[i])
+    ahead, size, hits, relevant = (torch.from_numpy(x) for x in rows)
+    return TieGroups(ahead, size, hits, relevant, total, gallery_size)
+
+
+def _slices(gallery_labels: Labels, query_labels: Labels) -> Int64[Tensor, "q 2"]:
+    """Return the bounds of each query's class among labels in order."""
+    ordered, wanted = gallery_labels.contiguous(), query_labels.contiguous()
+    low = torch.searchsorted(ordered, wanted)
+    return torch.stack([low, torch.searchsorted(ordered, wanted, right=True)], dim=1)
+
+
+def _workers() -> ThreadPoolExecutor:
+    """Return as many threads as torch uses, each of which lets torch use one.
+
+    Torch would start a team of its own inside each thread for long arrays. The setting is a
+    thread's own once it has started; the caller's is put back when all have.
+    """
+    threads = torch.get_num_threads()
+    started = Barrier(threads + 1)
+
+    def start() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # settles it for this thread
+        started.wait()
+
+    pool = ThreadPoolExecutor(threads, initializer=start)
+    for _ in range(threads):
+        pool.submit(int)
+    started.wait()
+    torch.set_num_threads(threads)
+    return pool
+
+
+def _check_width(role: str, codes: PackedCodes, budget: CodeBudget) -> None:
+    if codes.shape[1] != budget.code_bytes:
+        raise HashQuantError(
+            f"{role} codes must have {budget.code_bytes} bytes ({budget.bits} bits), "
+            f"got {codes.shape[1]}"
+        )
+
+
+def _check_queries(count: int, labels: Labels) -> None:
+    if count != len(labels):
+        raise HashQuantError(
+            f"queries must have a label each, got {count} and {len(labels)} labels"
+        )

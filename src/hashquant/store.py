@@ -1,0 +1,169 @@
+"""Results on disk: one folder a cell, every file written whole and then renamed into place."""
+
+import fcntl
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hashquant.config import RunSpec
+from hashquant.errors import UsageError
+from hashquant.files import guarded, set_aside, write_atomic
+from hashquant.record import EvalRecord, RecordError, RecordType, TrainRecord, from_json, to_json
+
+TRAIN, EVAL, PER_QUERY, CODES = "train.json", "eval.json", "per_query.npz", "codes.npz"
+MODEL, CHECKPOINT, LOG = "model.safetensors", "checkpoint.pt", "log.txt"
+
+
+@dataclass(frozen=True)
+class SuiteRecords:
+    """Everything stored of one suite; `damaged` names the files that could not be read."""
+
+    suite: str
+    trains: tuple[TrainRecord, ...]
+    evals: tuple[EvalRecord, ...]
+    damaged: tuple[str, ...] = ()
+
+
+def folder_name(text: str) -> str:
+    """Return `text` as one safe folder name.
+
+    >>> folder_name("folder:/home/a b/faces")
+    'folder-home-a-b-faces'
+    """
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "unnamed"
+
+
+class CellFolder:
+    """One cell's files: training record, weights, and one sub-folder per target."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.model = path / MODEL
+        self.checkpoint = path / CHECKPOINT
+        self.log = path / LOG
+
+    def train_record(self) -> TrainRecord | None:
+        """Return the stored training record; a damaged one is set aside and reads as None."""
+        return _load(TrainRecord, self.path / TRAIN)
+
+    def eval_record(self, target: str) -> EvalRecord | None:
+        """Return the examination on `target`, whole with its per-query file, or None."""
+        folder = self.path / folder_name(target)
+        if not (folder / PER_QUERY).is_file():
+            return None
+        return _load(EvalRecord, folder / EVAL)
+
+    def save_train(self, record: TrainRecord) -> None:
+        """Write the training record.
+
+        Raises:
+            StoreError: if it cannot be written, with the reason.
+        """
+        write_atomic(self.path / TRAIN, to_json(record).encode())
+
+    def save_eval(
+        self,
+        record: EvalRecord,
+        per_query: Mapping[str, np.ndarray],
+        codes: Mapping[str, np.ndarray],
+    ) -> None:
+        """Write an examination; the record comes last, so that it vouches for the arrays.
+
+        Raises:
+            StoreError: if it cannot be written, with the reason.
+        """
+        folder = self.path / folder_name(record.target)
+        write_atomic(folder / CODES, _npz(codes))
+        write_atomic(folder / PER_QUERY, _npz(per_query))
+        write_atomic(folder / EVAL, to_json(record).encode())
+
+    def append_log(self, text: str) -> None:
+        """Add lines to the cell's log.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        with guarded(self.log):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(text.rstrip() + "\n")
+
+
+class Store:
+    """All cells below one results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def cell(self, spec: RunSpec, run_id: str) -> CellFolder:
+        """Return the folder of a run: its settings are part of the name (ADR 0005)."""
+        parts = (spec.suite, folder_name(spec.dataset), spec.method, f"{spec.bits}bit")
+        return CellFolder(self.root.joinpath(*parts, f"seed{spec.seed}-{run_id[:6]}"))
+
+    @contextmanager
+    def lock(self, suite: str) -> Iterator[None]:
+        """Hold the suite's folder for one run.
+
+        Raises:
+            UsageError: if another run holds it, or the folder cannot be written.
+        """
+        folder = self.root / suite
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = (folder / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"results folder {folder} must be writable, got: {error.strerror}"
+            ) from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"results folder {folder} is in use by another run: wait for it, or give "
+                    "this one its own --results-dir"
+                ) from error
+            yield
+
+    def read(self, suite: str) -> SuiteRecords:
+        """Return every readable record of a suite, in path order."""
+        trains: list[TrainRecord] = []
+        evals: list[EvalRecord] = []
+        damaged: list[str] = []
+        for path in sorted((self.root / suite).rglob("*.json")):
+            try:
+                text = path.read_text(encoding="utf-8")
+                if path.name == TRAIN:
+                    trains.append(from_json(TrainRecord, text))
+                elif path.name == EVAL:
+                    evals.append(from_json(EvalRecord, text))
+            except (OSError, UnicodeDecodeError, RecordError):
+                damaged.append(str(path))
+        return SuiteRecords(suite, tuple(trains), tuple(evals), tuple(damaged))
+
+    def suites(self) -> list[str]:
+        """Return the suites that have stored records."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.name for p in self.root.iterdir() if any(p.rglob(TRAIN)))
+
+
+def _load(cls: type[RecordType], path: Path) -> RecordType | None:
+    try:
+        return from_json(cls, path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, RecordError):
+        set_aside(path)
+        return None
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
+    return buffer.getvalue()

@@ -1,0 +1,54 @@
+"""Folders of tiny images, and a local server, for the tests of data sets."""
+
+import functools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def draw():
+    """Return a function that writes `count` distinct images a folder, and returns their names."""
+
+    def drawn(folder: Path, counts: dict[str, int], size=(12, 12), form="png", seed=0):
+        names = []
+        for identity, count in counts.items():
+            (folder / identity).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                text = f"{seed}/{identity}/{number}".encode()
+                rng = np.random.default_rng(list(text))
+                pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+                name = f"{identity}/{number:03d}.{form}"
+                Image.fromarray(pixels).save(folder / name)
+                names.append(name)
+        return names
+
+    return drawn
+
+
+@pytest.fixture
+def serve():
+    """Return a function that serves a folder on this machine and returns its address."""
+    servers = []
+
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    def served(folder: Path):
+        handler = functools.partial(Silent, directory=folder)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield served
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()

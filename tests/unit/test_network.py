@@ -1,0 +1,48 @@
+"""The network: trunk and head in one, and the layout that suits the machine."""
+
+import pytest
+import torch
+from torch import nn
+
+from hashquant.codes.family import CodeBudget
+from hashquant.method import Method
+from hashquant.network import Network, memory_format
+
+
+class Head(Method):
+    """A linear layer."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.linear = nn.Linear(self.in_features, self.budget.bits)
+
+    def forward(self, features):
+        return self.linear(features)
+
+    def loss(self, embedding, batch):
+        return {"size": embedding.square().mean()}
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "layout"),
+    [
+        ("cpu", "bf16", torch.contiguous_format),
+        ("cpu", "fp32", torch.channels_last),
+        ("cuda", "bf16", torch.channels_last),
+        ("cuda", "fp32", torch.channels_last),
+    ],
+)
+def test_the_layout_is_the_faster_one(device, precision, layout):
+    assert memory_format(torch.device(device), precision) == layout
+
+
+def test_features_are_fp32_and_the_embedding_is_the_heads():
+    head = Head(None, CodeBudget(2), 4, 2)
+    network = Network(nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), head)
+    images = torch.randn(5, 3, 2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = network.features(images)
+    assert features.dtype == torch.float32
+    assert torch.equal(features, features.bfloat16().float())  # the trunk did run in bf16
+    assert torch.equal(network(images), network.embed(images))
+    assert torch.equal(network.embed(images), head(network.features(images)))

@@ -1,0 +1,157 @@
+"""Images: resident equals streamed, crops and flips are per image, and against torchvision."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import functional as reference
+
+from hashquant.errors import UsageError
+from hashquant.pixels import (
+    ImageSource,
+    center_crop,
+    normalise,
+    random_crop_flip,
+    resize_short_side,
+    resized_shape,
+)
+from hashquant.seeds import generator
+
+CPU = torch.device("cpu")
+
+
+def some_images(count=20, height=12, width=9, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 3, height, width), dtype=np.uint8)
+
+
+def source(images, rows, *, resize=0, resident_bytes=10**9):
+    return ImageSource(images, rows, resize=resize, device=CPU, resident_bytes=resident_bytes)
+
+
+@pytest.mark.parametrize("resize", [0, 6, 9, 15])
+def test_streamed_and_resident_images_are_equal(resize, monkeypatch):
+    monkeypatch.setattr("hashquant.pixels.RESIZE_CHUNK", 7)
+    images, rows = some_images(), np.array([3, 3, 19, 0, 7, 11, 2, 5, 17, 1], dtype=np.int64)
+    resident = source(images, rows, resize=resize)
+    streamed = source(images, rows, resize=resize, resident_bytes=0)
+    assert resident.resident
+    assert not streamed.resident
+    positions = torch.tensor([9, 0, 4, 4, 2])
+    assert torch.equal(resident.take(positions), streamed.take(positions))
+    assert len(resident) == len(streamed) == 10
+    assert resident.take(positions).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_rows_are_served_in_the_order_asked_for():
+    images, rows = some_images(), np.array([5, 1, 8], dtype=np.int64)
+    taken = source(images, rows).take(torch.tensor([2, 0]))
+    assert np.array_equal(taken.numpy(), images[[8, 5]])
+
+
+def test_a_source_holds_no_more_than_its_bytes():
+    rows = np.arange(4, dtype=np.int64)
+    resized = 4 * 3 * 8 * 6  # the resized images count, not the stored ones
+    assert source(some_images(), rows, resize=6, resident_bytes=resized).resident
+    assert not source(some_images(), rows, resize=6, resident_bytes=resized - 1).resident
+
+
+@pytest.mark.parametrize("resident_bytes", [0, 10**9])
+def test_a_read_only_memory_map_is_read_without_a_warning(tmp_path, resident_bytes):
+    images = some_images()
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    taken = source(mapped, np.arange(20), resident_bytes=resident_bytes).take(torch.tensor([4, 3]))
+    assert np.array_equal(taken.numpy(), images[[4, 3]])
+
+
+def test_prefetched_images_are_the_same_and_an_unused_prefetch_does_no_harm():
+    images = some_images()
+    streamed = source(images, np.arange(20), resident_bytes=0)
+    streamed.prefetch(torch.tensor([1, 2]))
+    assert np.array_equal(streamed.take(torch.tensor([1, 2])).numpy(), images[[1, 2]])
+    streamed.prefetch(torch.tensor([1, 2]))
+    assert np.array_equal(streamed.take(torch.tensor([3])).numpy(), images[[3]])
+    resident = source(images, np.arange(20))
+    resident.prefetch(torch.tensor([0]))
+    assert np.array_equal(resident.take(torch.tensor([5])).numpy(), images[[5]])
+
+
+def test_an_empty_source_has_no_images():
+    assert len(source(some_images(), np.empty(0, dtype=np.int64), resize=6)) == 0
+
+
+def test_resize_is_torchvisions_antialiased_bilinear():
+    images = torch.from_numpy(some_images(count=3, height=40, width=31))
+    height, width = resized_shape(40, 31, 14)
+    expected = reference.resize(images.float(), [14], antialias=True).round().clamp(0, 255)
+    assert torch.equal(resize_short_side(images, height, width).float(), expected)
+    assert expected.shape[2:] == (height, width)
+
+
+def test_every_crop_is_a_window_of_its_own_image_mirrored_or_not():
+    images = torch.from_numpy(some_images(count=64, height=7, width=6))
+    cut = random_crop_flip(images, 5, padding=0, flip=True, generator=generator(0, "crop"))
+    windows = {}
+    for item, piece in enumerate(cut):
+        for top in range(3):
+            for left in range(2):
+                window = images[item, :, top : top + 5, left : left + 5]
+                for mirrored in (False, True):
+                    if torch.equal(piece, window.flip(2) if mirrored else window):
+                        windows[item] = (top, left, mirrored)
+    assert len(windows) == 64  # each is a window of its own image,
+    assert len(set(windows.values())) == 12  # and all 3 x 2 x 2 kinds occur
+
+
+def test_crops_are_decided_by_the_generator_alone():
+    images = torch.from_numpy(some_images(count=16, height=9, width=9))
+
+    def cut(stage):
+        draws = generator(0, stage)
+        return random_crop_flip(images, 6, padding=1, flip=True, generator=draws)
+
+    assert torch.equal(cut("a"), cut("a"))
+    assert not torch.equal(cut("a"), cut("b"))
+    by_layout = random_crop_flip(
+        images.contiguous(memory_format=torch.channels_last), 6, padding=1, flip=True,
+        generator=generator(0, "a"),
+    )  # fmt: skip
+    assert torch.equal(cut("a"), by_layout)
+
+
+def test_without_room_or_flip_the_image_is_kept():
+    images = torch.from_numpy(some_images(count=4, height=6, width=6))
+    kept = random_crop_flip(images, 6, padding=0, flip=False, generator=generator(0))
+    assert torch.equal(kept, images)
+    assert kept.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_padding_surrounds_with_zeros():
+    ones = torch.ones((200, 3, 4, 4), dtype=torch.uint8)
+    cut = random_crop_flip(ones, 4, padding=2, flip=False, generator=generator(0))
+    filled = cut[:, 0].sum((1, 2)).unique()
+    assert filled.tolist() == [4, 6, 8, 9, 12, 16]  # (4 - |dy|)(4 - |dx|), |d| up to 2
+
+
+@pytest.mark.parametrize(("height", "width"), [(35, 35), (36, 33), (32, 32)])
+def test_center_crop_is_torchvisions(height, width):
+    images = torch.from_numpy(some_images(count=2, height=height, width=width))
+    assert torch.equal(center_crop(images, 32), reference.center_crop(images, [32, 32]))
+
+
+def test_normalise_is_torchvisions_and_keeps_the_layout():
+    images = torch.from_numpy(some_images(count=2)).contiguous(memory_format=torch.channels_last)
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+    expected = reference.normalize(images.float() / 255, list(mean), list(std))
+    got = normalise(images, mean, std)
+    assert torch.allclose(got, expected, atol=1e-6)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    assert got.dtype == torch.float32
+
+
+def test_a_crop_larger_than_the_images_is_refused():
+    images = torch.from_numpy(some_images(count=2))
+    message = r"image_size must be at most the images' 12x9 .* got 10"
+    with pytest.raises(UsageError, match=message):
+        random_crop_flip(images, 10, padding=0, flip=False, generator=generator(0))
+    with pytest.raises(UsageError, match=message):
+        center_crop(images, 10)

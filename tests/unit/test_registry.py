@@ -1,0 +1,66 @@
+import pytest
+
+import hashquant.datasets
+import hashquant.methods
+from hashquant import registry
+from hashquant.errors import UsageError
+from hashquant.method import Method
+
+
+@pytest.fixture
+def plugin_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(hashquant.methods, "__path__", [*hashquant.methods.__path__, str(tmp_path)])
+    return tmp_path
+
+
+def test_methods_are_the_files():
+    assert {"opqn", "dcdh", "gpq", "dpq"} <= set(registry.methods())
+    assert all(entry.summary for entry in registry.methods().values())
+
+
+def test_a_data_set_file_may_offer_several_names():
+    names = registry.datasets()
+    assert {"synthfaces", "synthfaces-studio", "synthfaces-street", "lfw", "cifar10"} <= set(names)
+    assert registry.dataset_stem("synthfaces-street") == "synthfaces"
+    assert registry.dataset_stem("folder:/some/where") == "folder"
+
+
+def test_names_in_any_case_and_wildcards():
+    known = ["opqn", "gpq", "dcdh"]
+    assert registry.expand("method", ["OPQN", "g*"], known) == ("opqn", "gpq")
+    assert registry.expand("method", ["all"], known) == tuple(known)
+    with pytest.raises(UsageError, match="did you mean 'opqn'"):
+        registry.expand("method", ["opqm"], known)
+
+
+def test_all_data_sets_leave_out_the_one_that_needs_a_path():
+    assert registry.expand("dataset", ["all"], ["lfw", "folder"]) == ("lfw",)
+    assert registry.expand("dataset", ["FOLDER:/A/b"], ["lfw", "folder"]) == ("folder:/A/b",)
+
+
+def test_a_plugin_that_fails_to_import_is_named(plugin_folder):
+    (plugin_folder / "brokenmethod.py").write_text('"""Broken."""\nimport no_such_package\n')
+    assert "brokenmethod" in registry.methods()
+    with pytest.raises(
+        registry.PluginError, match=r"'brokenmethod' cannot be imported.*no_such_package"
+    ):
+        registry.load_method("brokenmethod")
+    assert issubclass(registry.load_method("opqn"), Method)
+
+
+def test_a_file_that_is_no_python_is_listed_with_its_reason(plugin_folder):
+    (plugin_folder / "syntaxmethod.py").write_text("def (:\n")
+    assert "cannot be read" in registry.methods()["syntaxmethod"].summary
+
+
+def test_a_file_without_a_method_is_refused(plugin_folder):
+    (plugin_folder / "emptymethod.py").write_text('"""Nothing."""\n')
+    with pytest.raises(registry.PluginError, match="must define one Method subclass, got 0"):
+        registry.load_method("emptymethod")
+
+
+def test_unknown_names_offer_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'dcdh'"):
+        registry.load_method("dchd")
+    with pytest.raises(UsageError, match="did you mean 'olivetti'"):
+        registry.make_dataset("olivety")
