@@ -63,7 +63,12 @@ class DCDH(hq.Method):
         """Return the schedule for 32-pixel faces: Adam, halved every 100 of 600 epochs."""
         # Paper: amsgrad serves the network only there; here the centres too.
         return hq.Recipe(
-            optimizer="adam", lr=5e-3, weight_decay=1e-4, amsgrad=True, epochs=600, step_epochs=100
+            optimizer="adam",
+            lr=5e-3,
+            weight_decay=1e-4,
+            amsgrad=True,
+            epochs=600,
+            step_epochs=100.0,
         )
 
     def forward(self, features: hq.Features) -> hq.Embedding:

@@ -81,7 +81,7 @@ class GPQ(hq.Method):
             betas=(0.5, 0.999),
             weight_decay=0.0,
             epochs=300,
-            step_epochs=10,
+            step_epochs=10.0,
             step_factor=0.95,
         )
 

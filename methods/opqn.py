@@ -104,7 +104,7 @@ class OPQN(hq.Method):
     @classmethod
     def recipe(cls) -> hq.Recipe:
         """Return the schedule for 32-pixel faces: SGD, halved every 35 of 200 epochs."""
-        return hq.Recipe(lr=0.1, momentum=0.9, weight_decay=5e-4, epochs=200, step_epochs=35)
+        return hq.Recipe(lr=0.1, momentum=0.9, weight_decay=5e-4, epochs=200, step_epochs=35.0)
 
     def forward(self, features: hq.Features) -> hq.Embedding:
         """Return the trunk's output: its sub-vectors are what is quantized."""
@@ -145,6 +145,6 @@ class OPQN(hq.Method):
     def _margin_loss(self, parts: Tensor, labels: hq.Labels) -> hq.Scalar:
         weight = normalize(self.class_weight, dim=2)
         cosine = torch.einsum("nms,mcs->nmc", normalize(parts, dim=2), weight).clamp(-1, 1)
-        target = one_hot(labels, self.num_classes)[:, None]  # (n, 1, c)
+        target = one_hot(labels, self.num_classes)[:, None].to(cosine.dtype)  # (n, 1, c)
         logits = self.config.scale * (cosine - self.config.margin * target)
         return cross_entropy(logits.flatten(0, 1), labels.repeat_interleave(parts.shape[1]))

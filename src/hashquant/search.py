@@ -21,7 +21,7 @@ from hashquant.codes.product import table_scores, unpack_indices
 from hashquant.errors import HashQuantError
 from hashquant.metrics.ranking import RADIUS
 from hashquant.metrics.ties import TieGroups, groups_of_scores
-from hashquant.types import Indices, Labels, PackedCodes, QueryTable
+from hashquant.types import Counts, Indices, Labels, PackedCodes, QueryTable
 
 Rows = Int64[np.ndarray, " n"]
 
@@ -95,16 +95,9 @@ def hamming_groups(
     """
     _check_width("query", query_codes, gallery.budget)
     _check_queries(len(query_codes), query_labels)
-    bins = gallery.budget.bits + 1
-    chunk = max(1, memory_bytes // (256 * bins))
     if query_codes.is_cuda:
-        chunk = min(chunk, 256)
-    return (
-        _hamming_chunk(codes, _slices(gallery.labels, labels), gallery, memory_bytes)
-        for codes, labels in zip(
-            torch.split(query_codes, chunk), torch.split(query_labels, chunk), strict=True
-        )
-    )
+        return _multiplied_chunks(query_codes, query_labels, gallery, memory_bytes)
+    return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
 
 
 def table_groups(
@@ -136,25 +129,46 @@ def table_groups(
     return _counted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
 
 
-def _hamming_chunk(
-    codes: PackedCodes, slices: Int64[Tensor, "q 2"], gallery: Gallery, memory_bytes: int
-) -> TieGroups:
+def _popcounted_chunks(
+    codes: PackedCodes, labels: Labels, gallery: Gallery, memory_bytes: int
+) -> Iterator[TieGroups]:
+    """Count distances on the CPU, each thread for its share of a chunk's queries."""
+    bits, threads = gallery.budget.bits, torch.get_num_threads()
+    items, rows = gallery.codes.numpy(), codes.numpy()
+    slices = _slices(gallery.labels, labels)
+    bounds = slices.numpy()
+
+    def count(part: Rows) -> tuple[Tensor, Tensor]:
+        total, relevant = distance_counts(rows[part], items, bounds[part], bits)
+        return torch.from_numpy(total), torch.from_numpy(relevant)
+
+    # Counts of up to 2^15 a chunk are scored by one thread: handing less out costs more.
+    chunk = max(1, min(1 << 15, memory_bytes // 256) // max(bits + 1, 128))
+    with _workers() as pool:
+        for start in range(0, len(rows), chunk):
+            stop = min(start + chunk, len(rows))
+            shares = np.array_split(np.arange(start, stop), threads)
+            counts = zip(*pool.map(count, shares), strict=True)
+            size, relevant = (torch.cat(parts) for parts in counts)
+            yield _distance_groups(size, relevant, slices[start:stop], len(gallery))
+
+
+def _multiplied_chunks(
+    codes: PackedCodes, labels: Labels, gallery: Gallery, memory_bytes: int
+) -> Iterator[TieGroups]:
+    """Count distances on any device by products of ±1: the CUDA way."""
     bits = gallery.budget.bits
-    if codes.is_cuda:
+    slices = _slices(gallery.labels, labels)
+    for part in (slice(start, start + 256) for start in range(0, len(codes), 256)):
         size, relevant = distance_counts_by_product(
-            codes, gallery.codes, slices, bits, memory_bytes
+            codes[part], gallery.codes, slices[part], bits, memory_bytes
         )
-    else:
-        items, rows, bounds = gallery.codes.numpy(), codes.numpy(), slices.numpy()
+        yield _distance_groups(size, relevant, slices[part], len(gallery))
 
-        def count(part: Int64[np.ndarray, " p"]) -> tuple[Tensor, Tensor]:
-            found = distance_counts(rows[part], items, bounds[part], bits)
-            return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 
-        shares = np.array_split(np.arange(len(rows)), torch.get_num_threads())
-        with _workers() as pool:
-            parts = list(pool.map(count, shares))
-        size, relevant = (torch.cat(counts) for counts in zip(*parts, strict=True))
+def _distance_groups(
+    size: Counts, relevant: Counts, slices: Int64[Tensor, "q 2"], gallery_size: int
+) -> TieGroups:
     ball = slice(0, RADIUS + 1)
     return TieGroups(
         ahead=size.cumsum(1) - size,
@@ -162,7 +176,7 @@ def _hamming_chunk(
         ahead_relevant=relevant.cumsum(1) - relevant,
         relevant=relevant,
         total_relevant=slices[:, 1] - slices[:, 0],
-        gallery_size=len(gallery),
+        gallery_size=gallery_size,
         within_radius=torch.stack([size[:, ball].sum(1), relevant[:, ball].sum(1)], dim=1),
     )
 
@@ -176,15 +190,22 @@ def _counted_chunks(
     totals = _slices(gallery.labels, labels).diff(dim=1).flatten()
     most = int(slices.diff(dim=1).max()) if len(slices) else 0
     bins = bin_count(len(entry_labels), most, gallery.books[0])
+    threads = torch.get_num_threads()
     one_query = 4 * bins + 8 * BLOCK + 256 * most
-    chunk = min(_CHUNK, max(1, memory_bytes // one_query))
+    chunk = min(_CHUNK, max(1, memory_bytes // (threads * one_query)))
     sign = -1.0 if larger_is_closer else 1.0
+
+    def rank(start: int) -> TieGroups:
+        part = slice(start, start + chunk)
+        signed = tables[part].double().mul(sign).numpy()
+        return _stack(
+            rank_relevant(signed, entries, slices[part].numpy()), totals[part], len(gallery)
+        )
+
+    starts = range(0, len(tables), chunk)
     with _workers() as pool:
-        for start in range(0, len(tables), chunk):
-            part = slice(start, start + chunk)
-            signed = tables[part].double().mul(sign).numpy()
-            blocks = rank_relevant(signed, entries, slices[part].numpy(), pool)
-            yield _stack(blocks, totals[part], len(gallery))
+        for first in range(0, len(starts), threads):
+            yield from pool.map(rank, starts[first : first + threads])
 
 
 def _sorted_chunks(

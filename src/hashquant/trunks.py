@@ -58,6 +58,16 @@ class Trunk(nn.Module):
         return features
 
 
+class PReLU(nn.PReLU):
+    """PReLU as relu(x) + a·(x - relu(x)): the same values and gradients, in fewer passes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply each channel's slope below zero."""
+        positive = torch.relu(x)
+        slope = self.weight.to(x.dtype)[:, None, None]
+        return torch.addcmul(positive, slope, x - positive)
+
+
 class SphereBlock(nn.Module):
     """Twice Conv3x3 → BN → PReLU, added to its input after the last PReLU."""
 
@@ -103,7 +113,7 @@ def build_trunk(
 
 def _conv(c_in: int, c_out: int, stride: int = 1, *, bias: bool = False) -> list[nn.Module]:
     conv = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=bias)
-    return [conv, nn.BatchNorm2d(c_out), nn.PReLU(c_out)]
+    return [conv, nn.BatchNorm2d(c_out), PReLU(c_out)]
 
 
 def _sphere(

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from hashquant.datasets.synthfaces import OPTIONS, SynthFaces
 
+from hashquant.datasets.synthfaces import OPTIONS, SynthFaces
 from hashquant.errors import UsageError
 from hashquant.faces.render import MAX_SIZE, MIN_SIZE
 

@@ -192,3 +192,19 @@ def test_a_missing_or_foreign_weight_file_is_refused(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(UsageError, match="must map names to tensors"):
         build_trunk("resnet18", 112, 8, weights=tmp_path / "list.pth")
+
+
+def test_prelu_has_torchs_values_and_gradients():
+    ours, theirs = trunks.PReLU(4), torch.nn.PReLU(4)
+    x = torch.randn(3, 4, 5, 5)
+    x[0, 0, 0, 0] = 0.0
+    slope = torch.tensor([0.25, -0.5, 1.5, 0.0])
+    results = []
+    for module in (ours, theirs):
+        module.weight.data = slope.clone()
+        given = x.clone().requires_grad_()
+        out = module(given)
+        out.square().sum().backward()
+        results.append((out, given.grad, module.weight.grad))
+    for mine, reference in zip(*results, strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-5, atol=1e-6)

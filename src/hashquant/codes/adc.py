@@ -5,9 +5,7 @@ and the bins next to them can be out of order with one, so only these get float6
 sorted. All others are counted. The result is that of a full float64 sort, to the bit.
 """
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +16,12 @@ from torch.nn.functional import embedding_bag
 
 #: Coarse scores stay below this: float32 holds such whole numbers, and their sums, exactly.
 COARSE_TOP = 1 << 24
-#: Items scored at a time for one chunk of queries.
-BLOCK = 1 << 15
+#: Items whose bins are held for one chunk of queries, and whose sums stay in the cache.
+BLOCK, STRIP = 1 << 18, 1 << 13
 
 Table = Float64[np.ndarray, "m k"]
 Books = Shaped[np.ndarray, "n m"]
-Weights = Int64[np.ndarray, " n"]
+Rows = Int64[np.ndarray, " n"]
 Column = Int64[np.ndarray, " g"]
 
 
@@ -32,7 +30,7 @@ class Entries:
     """Gallery items as codeword indices, class by class; `weights` counts equal ones in one."""
 
     indices: Books
-    weights: Weights | None = None
+    weights: Rows | None = None
 
 
 class Blocks(NamedTuple):
@@ -53,30 +51,31 @@ def exact_scores(table: Table, indices: Books) -> Float64[np.ndarray, " n"]:
 
 
 def rank_relevant(
-    tables: Float64[np.ndarray, "q m k"],
-    entries: Entries,
-    slices: Int64[np.ndarray, "q 2"],
-    pool: Executor,
+    tables: Float64[np.ndarray, "q m k"], entries: Entries, slices: Int64[np.ndarray, "q 2"]
 ) -> list[Blocks]:
     """Return each query's groups with relevant items; smaller scores are nearer.
 
-    Row i of `slices` bounds the entries relevant to query i; queries are spread over `pool`.
+    Row i of `slices` bounds the entries relevant to query i.
     """
     books, words = tables.shape[1:]
     counters = [
         RankCounter(table, entries, low, high)
         for table, (low, high) in zip(tables, slices.tolist(), strict=True)
     ]
-    coarse = np.stack(list(pool.map(RankCounter.prepare, counters)), axis=-1)  # (m, k, q)
+    coarse = np.stack([counter.prepare() for counter in counters], axis=-1)  # (m, k, q)
     weights = torch.from_numpy(coarse).flatten(0, 1)
     offsets = torch.arange(books, dtype=torch.int32) * words
-    for start in range(0, len(entries.indices), BLOCK):
-        part = torch.from_numpy(entries.indices[start : start + BLOCK]).int() + offsets
-        sums = embedding_bag(part, weights, mode="sum")  # (b, q)
-        bins = sums.T.to(torch.int32, memory_format=torch.contiguous_format)
-        for _ in pool.map(RankCounter.count, counters, bins.unbind(), repeat(start)):
-            pass  # lets an error of a thread through
-    return list(pool.map(RankCounter.finish, counters))
+    items = len(entries.indices)
+    bins = torch.empty(len(tables), min(BLOCK, items), dtype=torch.int32)
+    for start in range(0, items, BLOCK):
+        stop = min(start + BLOCK, items)
+        for first in range(start, stop, STRIP):
+            part = torch.from_numpy(entries.indices[first : min(first + STRIP, stop)]).int()
+            sums = embedding_bag(part + offsets, weights, mode="sum")  # (strip, q)
+            bins[:, first - start : first - start + len(part)] = sums.T
+        for counter, row in zip(counters, bins, strict=True):
+            counter.count(row[: stop - start], start)
+    return [counter.finish() for counter in counters]
 
 
 @dataclass(eq=False)
@@ -97,65 +96,53 @@ class RankCounter:
         relevant = self.entries.indices[self.low : self.high]
         count = bin_count(len(self.entries.indices), len(relevant), len(self.table))
         coarse = coarse_table(self.table, count)
-        self._relevant_bins = exact_scores(coarse, relevant).astype(np.int32)
+        bins = exact_scores(coarse, relevant).astype(np.int32)
         near = np.zeros(count + 3, dtype=np.bool_)
         for offset in range(3):
-            near[self._relevant_bins + offset] = True
+            near[bins + offset] = True
         near[0] = False  # stands for the bin before the first
         number = np.cumsum(near[1:] != near[:-1], dtype=np.int32)[:count]
-        self._number = torch.from_numpy(number)
-        self._counts = np.zeros(int(number[-1]) + 2, dtype=np.int64)
+        self._counts = np.zeros(int(number[-1]) + 1, dtype=np.int64)
+        small = len(self._counts) < 1 << 15
+        self._number = torch.from_numpy(number.astype(np.int16) if small else number)
+        self._kept: list[Rows] = []
         self._scores: list[Float64[np.ndarray, " e"]] = []
-        self._weights: list[Weights] = []
+        self._stretches: list[Shaped[np.ndarray, " e"]] = []
         return coarse
 
     def count(self, bins: Int32[Tensor, " b"], start: int) -> None:
         """Count a block of items by stretch, and keep the exact scores of those in odd ones."""
         number = self._number.index_select(0, bins)
-        here = np.flatnonzero((number & 1).bool().numpy()) + start
-        weights = self.entries.weights
+        here = np.flatnonzero((number & 1).bool().numpy())
+        weights, stretches = self.entries.weights, len(self._counts)
         if weights is None:
-            counts = torch.bincount(number, minlength=len(self._counts)).numpy()
+            self._counts += torch.bincount(number, minlength=stretches).numpy()
         else:
-            stop = start + len(number)
-            ones = torch.from_numpy(weights[start:stop]).double()  # exact below 2^53
-            found = torch.bincount(number, ones, minlength=len(self._counts))
-            counts = found.long().numpy()
-            self._weights.append(weights[here])
-        self._counts += counts
-        self._scores.append(exact_scores(self.table, self.entries.indices[here]))
+            held = torch.from_numpy(weights[start : start + len(number)]).double()
+            counts = torch.bincount(number, held, minlength=stretches)
+            self._counts += counts.long().numpy()  # whole numbers below 2^53: exact
+        self._stretches.append(number.numpy()[here])
+        self._kept.append(here + start)
+        self._scores.append(exact_scores(self.table, self.entries.indices[here + start]))
 
     def finish(self) -> Blocks:
-        """Sort what was kept, and find the group of every relevant item in it."""
-        scores, upto = self._sorted()
-        relevant = exact_scores(self.table, self.entries.indices[self.low : self.high])
-        order = np.argsort(relevant)
-        values = relevant[order]
-        first = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])[: len(values)])
-        values = values[first]
-        weights = self.entries.weights
-        held = (
-            np.ones(len(order), dtype=np.int64)
-            if weights is None
-            else weights[self.low : self.high][order]
-        )
-        inside = np.add.reduceat(held, first) if len(first) else np.zeros(0, dtype=np.int64)
-        left = upto[np.searchsorted(scores, values, side="left")]
-        right = upto[np.searchsorted(scores, values, side="right")]
-        self._counts[1::2] = 0
-        counted = np.cumsum(self._counts)
-        stretch = self._number.numpy()[self._relevant_bins[order][first]]
-        return Blocks(left + counted[stretch], right - left, np.cumsum(inside) - inside, inside)
-
-    def _sorted(self) -> tuple[Float64[np.ndarray, " e"], Int64[np.ndarray, " c"]]:
-        """Return the kept scores in order, and how many items come before each position."""
-        scores = np.concatenate(self._scores)
-        if not self._weights:
-            scores.sort()
-            return scores, np.arange(len(scores) + 1)
+        """Sort what was kept, and return its groups of equal score that hold relevant items."""
+        kept, scores = np.concatenate(self._kept), np.concatenate(self._scores)
         order = np.argsort(scores)
-        upto = np.concatenate([[0], np.cumsum(np.concatenate(self._weights)[order])])
-        return scores[order], upto
+        scores, kept = scores[order], kept[order]
+        if self.low == self.high:
+            return Blocks(*np.zeros((4, 0), dtype=np.int64))
+        first = np.concatenate([[0], np.flatnonzero(scores[1:] != scores[:-1]) + 1])
+        weights = self.entries.weights
+        each = np.ones(len(kept), dtype=np.int64) if weights is None else weights[kept]
+        size = np.add.reduceat(each, first)
+        relevant = np.add.reduceat(each * ((kept >= self.low) & (kept < self.high)), first)
+        self._counts[1::2] = 0
+        stretch = np.concatenate(self._stretches)[order][first]
+        ahead = np.cumsum(size) - size + np.cumsum(self._counts)[stretch]
+        found = relevant > 0
+        hits = np.cumsum(relevant) - relevant
+        return Blocks(ahead[found], size[found], hits[found], relevant[found])
 
 
 def bin_count(items: int, relevant: int, books: int) -> int:

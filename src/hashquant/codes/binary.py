@@ -36,10 +36,11 @@ def pack_bits(bits: Bool[Tensor, "n l"]) -> PackedCodes:
     tensor([[129, 128]], dtype=torch.uint8)
     """
     n, length = bits.shape
-    padded = torch.zeros(n, (length + 7) // 8 * 8, dtype=torch.uint8, device=bits.device)
+    width = (length + 7) // 8
+    padded = torch.zeros(n, 8 * width, dtype=torch.uint8, device=bits.device)
     padded[:, :length] = bits
     weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
-    return (padded.view(n, -1, 8) * weights).sum(dim=2, dtype=torch.uint8)
+    return (padded.view(n, width, 8) * weights).sum(dim=2, dtype=torch.uint8)
 
 
 def unpack_bits(packed: PackedCodes, code_bits: int) -> Bool[Tensor, "n l"]:

@@ -56,7 +56,7 @@ def unpack_indices(packed: PackedCodes, budget: CodeBudget) -> Int64[Tensor, "n 
     width = budget.bits_per_subspace
     if width == 8:
         return packed.long()
-    bits = unpack_bits(packed, budget.subspaces * width).view(len(packed), -1, width)
+    bits = unpack_bits(packed, budget.subspaces * width).view(len(packed), budget.subspaces, width)
     indices = torch.zeros(bits.shape[:2], dtype=torch.int64, device=packed.device)
     for i in range(width):
         indices = 2 * indices + bits[:, :, i]

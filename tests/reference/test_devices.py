@@ -1,0 +1,54 @@
+"""The same numbers on a CUDA device as on the CPU."""
+
+import pytest
+import torch
+
+from hashquant.codes.binary import pack_bits
+from hashquant.codes.family import CodeBudget
+from hashquant.codes.product import pack_indices
+from hashquant.evaluation import evaluate
+from hashquant.search import Gallery, hamming_groups, table_groups
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
+]
+
+
+def same(cpu, cuda):
+    assert [s.value for s in cpu.scores] == [s.value for s in cuda.scores]
+    assert cpu.curve == cuda.curve
+    for name, values in cpu.per_query.items():
+        assert values.tobytes() == cuda.per_query[name].tobytes(), name
+
+
+@pytest.mark.parametrize("bits", [16, 64, 300])
+def test_hamming_scores_are_the_same_to_the_bit(bits):
+    g = torch.Generator().manual_seed(bits)
+    codes = pack_bits(torch.rand(5200, bits, generator=g) > 0.5)
+    labels = torch.randint(9, (5200,), generator=g)
+
+    def scored(device):
+        held, known = codes.to(device), labels.to(device)
+        gallery = Gallery(held[200:], known[200:], CodeBudget(bits))
+        return evaluate(hamming_groups(held[:200], known[:200], gallery), "hamming")
+
+    same(scored("cpu"), scored("cuda"))
+
+
+@pytest.mark.parametrize("words", [16, 256])
+def test_table_scores_are_the_same_to_the_bit(words):
+    g = torch.Generator().manual_seed(words)
+    budget = CodeBudget(4 * (words - 1).bit_length(), 4, words)
+    packed = pack_indices(torch.randint(words, (5000, 4), generator=g), budget)
+    labels = torch.randint(9, (5200,), generator=g)
+    tables = torch.randn(200, 4, words, generator=g)
+
+    def scored(device):
+        gallery = Gallery(packed.to(device), labels[200:].to(device), budget)
+        groups = table_groups(
+            tables.to(device), labels[:200].to(device), gallery, larger_is_closer=True
+        )
+        return evaluate(groups, "adc")
+
+    same(scored("cpu"), scored("cuda"))
