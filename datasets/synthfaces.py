@@ -21,11 +21,8 @@ from hashquant.api import (
     content_digests,
     make_split,
     render_faces,
-    unknown_name,
 )
 
-#: option → (default, least, most)
-OPTIONS = {"identities": (64, 2, 10_000_000), "images": (30, 2, 100_000), "size": (48, 16, 1024)}
 BLOCK_BYTES, SEAL_BYTES = 1 << 26, 16
 
 
@@ -41,6 +38,12 @@ class SynthFaces(Dataset):
         "synthfaces-studio": "drawn faces, plain backdrops; the same as synthfaces",
         "synthfaces-street": "drawn faces of other people, strong pose, light and occlusion",
     }
+    #: option → (default, least, most)
+    OPTIONS: ClassVar[Mapping[str, tuple[int, int, int]]] = {
+        "identities": (64, 2, 10_000_000),
+        "images": (30, 2, 100_000),
+        "size": (48, 16, 1024),
+    }
     terms = "Drawn by this program; shows no real person. MIT licence, as the program."
 
     def __init__(
@@ -54,9 +57,6 @@ class SynthFaces(Dataset):
         super().__init__(name, argument, options)
         if argument:
             raise UsageError(f"data set '{name}' takes nothing after a colon, got '{argument}'")
-        for key in self.options:
-            if key not in OPTIONS:
-                raise unknown_name("option of synthfaces", key, OPTIONS)
         self.domain = "street" if name.endswith("street") else "studio"
         self.identities = self._number("identities")
         self.images = self._number("images")
@@ -101,13 +101,8 @@ class SynthFaces(Dataset):
         return hashlib.blake2b(repr(fixed).encode(), digest_size=8).hexdigest()
 
     def _number(self, key: str) -> int:
-        default, least, most = OPTIONS[key]
-        text = self.options.get(key, str(default)).strip()
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise UsageError(
-                f"synthfaces.{key} must be a whole number within {least} … {most}, got '{text}'"
-            )
-        return int(text)
+        default, low, high = self.OPTIONS[key]
+        return int(self.number(key, default, low=low, high=high))
 
     def _blocks(self) -> Iterator[np.ndarray]:
         rows = max(1, BLOCK_BYTES // (3 * self.size**2))

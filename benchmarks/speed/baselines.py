@@ -13,7 +13,7 @@ def hamming_by_sorting(
     gallery: Float32[Tensor, "n l"],
     labels: Labels,
 ) -> list[float]:
-    """Return each query's AP: ±1 dot products, a stable sort of all distances, a mask of relevants."""
+    """Return each query's AP: ±1 dot products, a stable sort, a mask of the relevant."""
     length = query.shape[1]
     found = []
     for code, label in zip(query, query_labels, strict=True):

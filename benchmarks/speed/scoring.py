@@ -6,7 +6,6 @@ Usage: python benchmarks/speed/scoring.py [--queries 1000] [--gallery 200000] [-
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -158,7 +157,7 @@ def check_agreement(name: str, result: Evaluation, plain: list[float]) -> None:
 
 
 def extra_memory(name: str, classes: int, options: argparse.Namespace) -> float:
-    """Return MiB by which our scoring raises a fresh process's peak resident memory."""
+    """Return MiB that our scoring needs above its inputs, measured in a fresh process."""
     asked = [name, str(options.queries), str(options.gallery), str(classes), str(options.threads)]
     done = subprocess.run(
         [sys.executable, __file__, "--measure-memory", *asked],
@@ -168,32 +167,19 @@ def extra_memory(name: str, classes: int, options: argparse.Namespace) -> float:
 
 
 def measure_memory(name: str, queries: str, gallery: str, classes: str, threads: str) -> None:
-    """Print the growth of this process's peak resident memory over one scoring, in MiB.
-
-    The codes are made first; the peak before scoring is theirs, so growth below it is not seen:
-    the present size is read before, the peak after.
-    """
+    """Print by how much one scoring raises this process's resident memory at its peak, in MiB."""
     torch.set_num_threads(int(threads))
     job = make_job(name, int(queries), int(gallery), int(classes))
-    before = resident_bytes()
-    peak_before = peak_bytes()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = resident_bytes("VmRSS")
     job.ours()
-    after = peak_bytes()
-    grown = after - before if after > peak_before else peak_before - before
-    print(f"{grown / 2**20:.1f}")
+    print(f"{(resident_bytes('VmHWM') - before) / 2**20:.1f}")
 
 
-def resident_bytes() -> int:
-    """Return this process's resident memory now (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit("memory is measured on Linux only")
-
-
-def peak_bytes() -> int:
-    """Return this process's peak resident memory so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def resident_bytes(field: str) -> int:
+    """Return this process's resident memory, now (VmRSS) or at its peak (VmHWM), on Linux."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def machine(threads: int) -> dict[str, str]:
@@ -227,10 +213,14 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in where.items()))
     print(
         f"{options.queries} queries x {options.gallery} items; plain loop: {options.sample} "
-        f"queries scaled to all; {options.repeats} interleaved repeats"
+        f"queries scaled to all; {options.repeats} interleaved repeats",
+        flush=True,
     )
-    rows = [compare(job, classes, options) for classes in options.classes for job in options.jobs]
-    table = [asdict(row) for row in rows]
+    table = []
+    for classes in options.classes:
+        for job in options.jobs:
+            table.append(asdict(compare(job, classes, options)))
+            print(f"{job}, {classes} classes: {table[-1]['ratio_median']:.0f}x", flush=True)
     print(tabulate(table, headers="keys", floatfmt=".4g"))
     if options.json:
         options.json.write_text(json.dumps({"machine": where, "rows": table}, indent=1) + "\n")

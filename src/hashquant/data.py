@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from hashquant.errors import DataError
+from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.pixels import ImageSource
 from hashquant.types import Labels, Mask
 
@@ -90,13 +90,15 @@ class Batch:
 
 
 class Dataset(ABC):
-    """A source of images. A plug-in file defines one subclass and its module constant `NAMES`.
+    """A source of images. A plug-in file defines one subclass.
 
     `NAMES` are the names a user may ask for; `argument` is what follows a colon (`folder:PATH`).
     """
 
     #: name → one line: what it is and how it is split. Literals only: read without importing.
     NAMES: ClassVar[Mapping[str, str]]
+    #: what `--set <file stem>.key=value` may change
+    OPTIONS: ClassVar[Collection[str]] = ()
     #: licence or terms of use, printed by `data` and before any download
     terms: ClassVar[str]
     #: entries for reports: a BibTeX string
@@ -105,10 +107,36 @@ class Dataset(ABC):
     def __init__(
         self, name: str, argument: str = "", options: Mapping[str, str] | None = None
     ) -> None:
-        """Choose one of `NAMES`; `options` come from `--set <file stem>.key=value`."""
+        """Choose one of `NAMES`, and options.
+
+        Raises:
+            UsageError: for an option that this set does not have.
+        """
         self.name = name
         self.argument = argument
         self.options = dict(options or {})
+        for key in self.options:
+            if key not in self.OPTIONS:
+                raise unknown_name(f"option of {name}", key, self.OPTIONS)
+
+    def number(self, key: str, default: float, *, low: float, high: float) -> float:
+        """Return an option as a number; a whole one where `default` is an `int`.
+
+        Raises:
+            UsageError: if it is none, or not within `low` … `high`.
+        """
+        text = self.options.get(key, str(default))
+        whole = isinstance(default, int)
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high or (whole and value % 1):
+            kind = "a whole number" if whole else "a number"
+            raise UsageError(
+                f"{self.name}: {key} must be {kind} within {low:,} … {high:,}, got '{text}'"
+            )
+        return value
 
     @abstractmethod
     def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:

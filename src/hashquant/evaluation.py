@@ -1,6 +1,7 @@
 """From tied groups to scores: the metrics of one examination, and each query's own."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
 
@@ -13,6 +14,7 @@ from hashquant.errors import HashQuantError
 from hashquant.metrics.ranking import precision_at, rank_grid, recall_at, within_radius
 from hashquant.metrics.ties import TIES, TieGroups, average_precision, relevant_in_top, tied_pairs
 from hashquant.record import Curve, Score
+from hashquant.search import workers
 
 CUTOFFS = (100, 1000)
 PRECISION_RANKS = (1, 5, 10, 50, 100)
@@ -50,19 +52,13 @@ def evaluate(groups: Iterable[TieGroups], comparison: str) -> Evaluation:
         raise HashQuantError("an evaluation needs at least one query, got none")
     plan = _plan(first, comparison)
     grid = rank_grid(first.gallery_size)
-    columns: dict[Score, list[Tensor]] = {score: [] for score in plan}
-    found, relevant, hit_first = [], [], []
-    for chunk in chain([first], chunks):
-        for score, values in zip(plan, _columns(chunk), strict=True):
-            columns[score].append(values)
-        found.append(relevant_in_top(chunk, grid))
-        relevant.append(chunk.total_relevant)
-        hit_first.append(precision_at(chunk, (1,))[:, 0])
+    parts = list(_measured(chain([first], chunks), grid))
+    *columns, found, hit_first, relevant = (list(column) for column in zip(*parts, strict=True))
     total = _joined(relevant)
     kept = total > 0
     if not kept.any():
         raise HashQuantError("no query has a relevant item in the gallery: labels must agree")
-    per_query = {score: _joined(values) for score, values in columns.items()}
+    per_query = {score: _joined(values) for score, values in zip(plan, columns, strict=True)}
     scores = tuple(_with_value(score, _mean(values[kept])) for score, values in per_query.items())
     return Evaluation(
         scores=scores,
@@ -75,6 +71,21 @@ def evaluate(groups: Iterable[TieGroups], comparison: str) -> Evaluation:
         queries=len(total),
         excluded=int((~kept).sum()),
     )
+
+
+def _measured(chunks: Iterable[TieGroups], grid: tuple[int, ...]) -> Iterator[list[Tensor]]:
+    """Yield the columns of each chunk, taken by one thread while the next chunk is searched."""
+
+    def measure(chunk: TieGroups) -> list[Tensor]:
+        found = relevant_in_top(chunk, grid)
+        return [*_columns(chunk), found, found[:, 0], chunk.total_relevant]
+
+    with workers(1) as pool:
+        before: list[Future[list[Tensor]]] = []
+        for chunk in chunks:
+            yield from (future.result() for future in before)
+            before = [pool.submit(measure, chunk)]
+        yield from (future.result() for future in before)
 
 
 def _plan(groups: TieGroups, comparison: str) -> list[Score]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from hashquant.data import Dataset, Items, Split, make_split
-from hashquant.errors import DataError, UsageError, unknown_name
+from hashquant.errors import DataError
 from hashquant.imagecache import FileList, decode_once
 from hashquant.images import Geometry, content_digests, short_side, version_digest
 from hashquant.layouts import Layout, Parts, identities
@@ -47,27 +47,7 @@ class FolderDataset(Dataset):
             UsageError: for an option that this set does not have, or a size that is no number.
         """
         super().__init__(name, argument, options)
-        for key in self.options:
-            if key not in self.OPTIONS:
-                raise unknown_name(f"option of {name}", key, self.OPTIONS)
         self.stored_size = int(self.number("size", self.size, low=8, high=1024))
-
-    def number(
-        self, key: str, default: int | float, *, low: int | float, high: int | float
-    ) -> float:
-        """Return an option as a number.
-
-        Raises:
-            UsageError: if it is none, or not within `low` … `high`.
-        """
-        text = self.options.get(key, str(default))
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise UsageError(f"{self.name}: {key} must be within {low:g} … {high:g}, got {text}")
-        return value
 
     @abstractmethod
     def layout(self) -> Layout:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -21,6 +21,7 @@ from hashquant.store import CellFolder, Store
 OUTCOMES = ("done", "cached", "skipped", "failed")
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """What a run tells while it goes on."""
 

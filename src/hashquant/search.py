@@ -11,25 +11,24 @@ from threading import Barrier
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Integer
 from torch import Tensor
 
-from hashquant.codes.adc import BLOCK, Blocks, Entries, bin_count, rank_relevant
-from hashquant.codes.binary import Words, code_words, distance_counts, distance_counts_by_product
+from hashquant.codes.adc import BLOCK, Blocks, bin_count, merged_entries, rank_relevant
+from hashquant.codes.binary import distance_counts, distance_counts_by_product
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import table_scores, unpack_indices
 from hashquant.errors import HashQuantError
 from hashquant.metrics.ranking import RADIUS
 from hashquant.metrics.ties import TieGroups, groups_of_scores
-from hashquant.types import Counts, Indices, Labels, PackedCodes, QueryTable
+from hashquant.types import Counts, Labels, PackedCodes, QueryTable
 
 Rows = Int64[np.ndarray, " n"]
+AnyLabels = Int64[Tensor, " labels"]  # as many as items, which is checked
 
 MEMORY_BYTES = 256 << 20
 #: Queries that share one pass over the gallery's codewords.
 _CHUNK = 32
-#: Items looked at to decide whether equal codes are worth merging, and when they are.
-_SAMPLE, _MERGE_BELOW = 1 << 16, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class Gallery:
     """
 
     codes: PackedCodes
-    labels: Labels
+    labels: AnyLabels
     budget: CodeBudget
 
     def __post_init__(self) -> None:
@@ -69,7 +68,7 @@ class Gallery:
             return self.budget.subspaces, self.budget.codewords
         return self.budget.code_bytes, 256
 
-    def indices(self) -> Indices:
+    def indices(self) -> Integer[Tensor, "n m"]:
         """Return the codeword indices, a byte each where K ≤ 256."""
         if not self.budget.subspaces or self.budget.bits_per_subspace == 8:
             return self.codes
@@ -80,7 +79,7 @@ class Gallery:
 
 def hamming_groups(
     query_codes: PackedCodes,
-    query_labels: Labels,
+    query_labels: AnyLabels,
     gallery: Gallery,
     *,
     memory_bytes: int = MEMORY_BYTES,
@@ -102,7 +101,7 @@ def hamming_groups(
 
 def table_groups(
     tables: QueryTable,
-    query_labels: Labels,
+    query_labels: AnyLabels,
     gallery: Gallery,
     *,
     larger_is_closer: bool,
@@ -129,8 +128,31 @@ def table_groups(
     return _counted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
 
 
+def workers(count: int) -> ThreadPoolExecutor:
+    """Return a pool of threads, each of which lets torch use one thread.
+
+    Torch would start a team of its own inside each thread for long arrays, and teams that share
+    a core wait for each other. The setting is a thread's own once it is settled there; the
+    caller's is put back when all threads have started.
+    """
+    before = torch.get_num_threads()
+    started = Barrier(count + 1)
+
+    def start() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # settles it for this thread
+        started.wait()
+
+    pool = ThreadPoolExecutor(count, initializer=start)
+    for _ in range(count):
+        pool.submit(int)
+    started.wait()
+    torch.set_num_threads(before)
+    return pool
+
+
 def _popcounted_chunks(
-    codes: PackedCodes, labels: Labels, gallery: Gallery, memory_bytes: int
+    codes: PackedCodes, labels: AnyLabels, gallery: Gallery, memory_bytes: int
 ) -> Iterator[TieGroups]:
     """Count distances on the CPU, each thread for its share of a chunk's queries."""
     bits, threads = gallery.budget.bits, torch.get_num_threads()
@@ -144,7 +166,7 @@ def _popcounted_chunks(
 
     # Counts of up to 2^15 a chunk are scored by one thread: handing less out costs more.
     chunk = max(1, min(1 << 15, memory_bytes // 256) // max(bits + 1, 128))
-    with _workers() as pool:
+    with workers(threads) as pool:
         for start in range(0, len(rows), chunk):
             stop = min(start + chunk, len(rows))
             shares = np.array_split(np.arange(start, stop), threads)
@@ -154,7 +176,7 @@ def _popcounted_chunks(
 
 
 def _multiplied_chunks(
-    codes: PackedCodes, labels: Labels, gallery: Gallery, memory_bytes: int
+    codes: PackedCodes, labels: AnyLabels, gallery: Gallery, memory_bytes: int
 ) -> Iterator[TieGroups]:
     """Count distances on any device by products of ±1: the CUDA way."""
     bits = gallery.budget.bits
@@ -182,14 +204,20 @@ def _distance_groups(
 
 
 def _counted_chunks(
-    tables: QueryTable, labels: Labels, gallery: Gallery, larger_is_closer: bool, memory_bytes: int
+    tables: QueryTable,
+    labels: AnyLabels,
+    gallery: Gallery,
+    larger_is_closer: bool,
+    memory_bytes: int,
 ) -> Iterator[TieGroups]:
     """Rank on the CPU by coarse bins and exact scores of what they leave open."""
-    entries, entry_labels = _entries(gallery)
-    slices = _slices(entry_labels, labels)
+    entries, classes = merged_entries(
+        gallery.indices().numpy(), gallery.codes.numpy(), gallery.labels.numpy()
+    )
+    slices = _slices(torch.from_numpy(classes), labels)
     totals = _slices(gallery.labels, labels).diff(dim=1).flatten()
     most = int(slices.diff(dim=1).max()) if len(slices) else 0
-    bins = bin_count(len(entry_labels), most, gallery.books[0])
+    bins = bin_count(len(classes), most, gallery.books[0])
     threads = torch.get_num_threads()
     one_query = 4 * bins + 8 * BLOCK + 256 * most
     chunk = min(_CHUNK, max(1, memory_bytes // (threads * one_query)))
@@ -203,13 +231,17 @@ def _counted_chunks(
         )
 
     starts = range(0, len(tables), chunk)
-    with _workers() as pool:
+    with workers(threads) as pool:
         for first in range(0, len(starts), threads):
             yield from pool.map(rank, starts[first : first + threads])
 
 
 def _sorted_chunks(
-    tables: QueryTable, labels: Labels, gallery: Gallery, larger_is_closer: bool, memory_bytes: int
+    tables: QueryTable,
+    labels: AnyLabels,
+    gallery: Gallery,
+    larger_is_closer: bool,
+    memory_bytes: int,
 ) -> Iterator[TieGroups]:
     """Rank on any device by sorting every score: the plain way, and the CUDA way."""
     indices = gallery.indices().int()
@@ -219,27 +251,6 @@ def _sorted_chunks(
         part = slice(start, start + chunk)
         scores = table_scores(-tables[part] if larger_is_closer else tables[part], indices)
         yield groups_of_scores(scores, slices[part])
-
-
-def _entries(gallery: Gallery) -> tuple[Entries, Labels]:
-    """Return the gallery for counting: equal codes of a class merged where many are equal."""
-    indices, labels = gallery.indices().numpy(), gallery.labels.numpy()
-    words = code_words(gallery.codes.numpy())
-    sample = words[:, :_SAMPLE]
-    if len(_merge(sample, labels[:_SAMPLE])[1]) > _MERGE_BELOW * sample.shape[1]:
-        return Entries(indices), gallery.labels
-    order, first = _merge(words, labels)
-    weights = np.diff(first, append=len(order))
-    keep = order[first]
-    return Entries(indices[keep], weights), torch.from_numpy(labels[keep])
-
-
-def _merge(words: Words, labels: Rows) -> tuple[Rows, Rows]:
-    """Return the order by class and code, and where each new one begins in it."""
-    order = np.lexsort((*words, labels))
-    keys = (*words, labels)
-    new = [key[order][1:] != key[order][:-1] for key in keys]
-    return order, np.concatenate([[0], np.flatnonzero(np.any(new, axis=0)) + 1])
 
 
 def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) -> TieGroups:
@@ -254,33 +265,11 @@ def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) 
     return TieGroups(ahead, size, hits, relevant, total, gallery_size)
 
 
-def _slices(gallery_labels: Labels, query_labels: Labels) -> Int64[Tensor, "q 2"]:
+def _slices(gallery_labels: Labels, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:
     """Return the bounds of each query's class among labels in order."""
     ordered, wanted = gallery_labels.contiguous(), query_labels.contiguous()
     low = torch.searchsorted(ordered, wanted)
     return torch.stack([low, torch.searchsorted(ordered, wanted, right=True)], dim=1)
-
-
-def _workers() -> ThreadPoolExecutor:
-    """Return as many threads as torch uses, each of which lets torch use one.
-
-    Torch would start a team of its own inside each thread for long arrays. The setting is a
-    thread's own once it has started; the caller's is put back when all have.
-    """
-    threads = torch.get_num_threads()
-    started = Barrier(threads + 1)
-
-    def start() -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # settles it for this thread
-        started.wait()
-
-    pool = ThreadPoolExecutor(threads, initializer=start)
-    for _ in range(threads):
-        pool.submit(int)
-    started.wait()
-    torch.set_num_threads(threads)
-    return pool
 
 
 def _check_width(role: str, codes: PackedCodes, budget: CodeBudget) -> None:
@@ -291,7 +280,7 @@ def _check_width(role: str, codes: PackedCodes, budget: CodeBudget) -> None:
         )
 
 
-def _check_queries(count: int, labels: Labels) -> None:
+def _check_queries(count: int, labels: AnyLabels) -> None:
     if count != len(labels):
         raise HashQuantError(
             f"queries must have a label each, got {count} and {len(labels)} labels"

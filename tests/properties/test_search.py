@@ -123,11 +123,11 @@ def test_chunks_of_queries_and_blocks_of_items_change_no_bit(seed, monkeypatch):
         for module, name, value in [
             (binary, "BLOCK", 37), (binary, "STRIP", 10), (binary, "TOGETHER", 2),
             (binary, "PAIRS_FROM", 8), (adc, "BLOCK", 41), (adc, "STRIP", 9),
-            (search, "_CHUNK", 3), (search, "_MERGE_BELOW", 0.0),
+            (search, "_CHUNK", 3), (adc, "MERGE_BELOW", 0.0),
         ]:  # fmt: skip
             monkeypatch.setattr(module, name, value)
             assert evaluations(case, budget) == whole, name
-        monkeypatch.setattr(search, "_MERGE_BELOW", 1.0)
+        monkeypatch.setattr(adc, "MERGE_BELOW", 1.0)
         assert evaluations(case, budget) == whole
         monkeypatch.undo()
 
@@ -140,6 +140,7 @@ def test_threads_change_no_bit_and_leave_torch_as_it_was(threads):
         try:
             torch.set_num_threads(threads)
             assert evaluations(case, budget) == alone
+            assert evaluations(case, budget, memory=1) == alone  # fewer queries than threads
             assert torch.get_num_threads() == threads
         finally:
             torch.set_num_threads(before)

@@ -199,7 +199,7 @@ def test_a_folder_takes_fraction_and_seed(tmp_path, draw):
 
     assert len(split(fraction="0.5").query) == 10
     assert split(seed="1").digest != split().digest
-    with pytest.raises(UsageError, match="fraction must be within"):
+    with pytest.raises(UsageError, match="fraction must be a number within"):
         split(fraction="1.5")
 
 

@@ -59,7 +59,7 @@ def test_images_are_stored_at_the_wanted_size_but_not_blown_up(parts, size, opti
 
 @pytest.mark.parametrize("value", ["big", "0", "-3", "nan", "1e9"])
 def test_a_size_must_be_a_sensible_number(value):
-    with pytest.raises(UsageError, match=r"size must be within 8 … 1024, got"):
+    with pytest.raises(UsageError, match=r"size must be a whole number within 8 … 1,024, got"):
         Faces("faces", options={"size": value})
 
 

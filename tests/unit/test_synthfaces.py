@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hashquant.datasets.synthfaces import OPTIONS, SynthFaces
+from hashquant.datasets.synthfaces import SynthFaces
 from hashquant.errors import UsageError
 from hashquant.faces.render import MAX_SIZE, MIN_SIZE
 
@@ -112,10 +112,10 @@ def test_studio_and_street_share_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"identities": "1"}, "synthfaces.identities must be a whole number within 2"),
-        ({"images": "many"}, "synthfaces.images must be a whole number .* got 'many'"),
-        ({"size": "-48"}, "synthfaces.size must be a whole number within 16 … 1024, got '-48'"),
-        ({"people": "9"}, "unknown option synthfaces.people: known are identities, images, size"),
+        ({"identities": "1"}, "identities must be a whole number within 2"),
+        ({"images": "many"}, "images must be a whole number .* got 'many'"),
+        ({"size": "-48"}, "size must be a whole number within 16 … 1,024, got '-48'"),
+        ({"people": "9"}, "unknown option of synthfaces .people.: Known: identities, images, size"),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -129,4 +129,4 @@ def test_an_argument_is_refused():
 
 
 def test_sizes_are_those_of_the_renderer():
-    assert OPTIONS["size"][1:] == (MIN_SIZE, MAX_SIZE)
+    assert SynthFaces.OPTIONS["size"][1:] == (MIN_SIZE, MAX_SIZE)

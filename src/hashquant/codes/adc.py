@@ -10,14 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int32, Int64, Shaped
+from jaxtyping import Float, Float32, Float64, Int32, Int64, Shaped, UInt8
 from torch import Tensor
 from torch.nn.functional import embedding_bag
+
+from hashquant.codes.binary import Words, code_words
 
 #: Coarse scores stay below this: float32 holds such whole numbers, and their sums, exactly.
 COARSE_TOP = 1 << 24
 #: Items whose bins are held for one chunk of queries, and whose sums stay in the cache.
 BLOCK, STRIP = 1 << 18, 1 << 13
+#: Items looked at to decide whether equal codes are worth merging, and when they are.
+SAMPLE, MERGE_BELOW = 1 << 16, 0.5
 
 Table = Float64[np.ndarray, "m k"]
 Books = Shaped[np.ndarray, "n m"]
@@ -42,9 +46,26 @@ class Blocks(NamedTuple):
     relevant: Column
 
 
-def exact_scores(table: Table, indices: Books) -> Float64[np.ndarray, " n"]:
-    """Return Σ_m T[m, i_m] in float64, in the order m = 0 … M - 1."""
-    scores: Float64[np.ndarray, " n"] = table[0].take(indices[:, 0])
+def merged_entries(
+    indices: Books, packed: UInt8[np.ndarray, "n bytes"], labels: Rows
+) -> tuple[Entries, Int64[np.ndarray, " e"]]:
+    """Return a gallery in order of class as entries, and their labels.
+
+    Equal codes of a class become one entry with a weight where many are equal; neither choice
+    changes a count.
+    """
+    words = code_words(packed)
+    sample = words[:, :SAMPLE]
+    if len(_merge(sample, labels[:SAMPLE])[1]) > MERGE_BELOW * sample.shape[1]:
+        return Entries(indices), labels
+    order, first = _merge(words, labels)
+    keep = order[first]
+    return Entries(indices[keep], np.diff(first, append=len(order))), labels[keep]
+
+
+def exact_scores(table: Float[np.ndarray, "m k"], indices: Books) -> Float[np.ndarray, " n"]:
+    """Return Σ_m T[m, i_m] in the table's precision, in the order m = 0 … M - 1."""
+    scores: Float[np.ndarray, " n"] = table[0].take(indices[:, 0])
     for m in range(1, len(table)):
         scores += table[m].take(indices[:, m])
     return scores
@@ -128,21 +149,23 @@ class RankCounter:
     def finish(self) -> Blocks:
         """Sort what was kept, and return its groups of equal score that hold relevant items."""
         kept, scores = np.concatenate(self._kept), np.concatenate(self._scores)
-        order = np.argsort(scores)
-        scores, kept = scores[order], kept[order]
         if self.low == self.high:
             return Blocks(*np.zeros((4, 0), dtype=np.int64))
-        first = np.concatenate([[0], np.flatnonzero(scores[1:] != scores[:-1]) + 1])
-        weights = self.entries.weights
-        each = np.ones(len(kept), dtype=np.int64) if weights is None else weights[kept]
-        size = np.add.reduceat(each, first)
-        relevant = np.add.reduceat(each * ((kept >= self.low) & (kept < self.high)), first)
+        order = np.argsort(scores)
+        scores, flags = scores[order], ((kept >= self.low) & (kept < self.high))[order]
+        edges = np.flatnonzero(scores[1:] != scores[:-1]) + 1
+        edges = np.concatenate([[0], edges, [len(scores)]])
+        if self.entries.weights is None:
+            items, hits = edges, _before(flags)[edges]
+        else:
+            each = self.entries.weights[kept[order]]
+            items, hits = _before(each)[edges], _before(each * flags)[edges]
+        relevant = np.diff(hits)
+        found = np.flatnonzero(relevant)
         self._counts[1::2] = 0
-        stretch = np.concatenate(self._stretches)[order][first]
-        ahead = np.cumsum(size) - size + np.cumsum(self._counts)[stretch]
-        found = relevant > 0
-        hits = np.cumsum(relevant) - relevant
-        return Blocks(ahead[found], size[found], hits[found], relevant[found])
+        stretch = np.concatenate(self._stretches)[order[edges[found]]]
+        ahead = items[found] + np.cumsum(self._counts)[stretch]
+        return Blocks(ahead, np.diff(items)[found], hits[found], relevant[found])
 
 
 def bin_count(items: int, relevant: int, books: int) -> int:
@@ -171,3 +194,18 @@ def coarse_table(table: Table, count: int) -> Float32[np.ndarray, "m k"]:
     scale = (count * unit - unit - books) / max(span, finest * COARSE_TOP, 1e-290)
     coarse: Float32[np.ndarray, "m k"] = (np.rint(shifted * scale) / unit).astype(np.float32)
     return coarse
+
+
+def _merge(words: Words, labels: Rows) -> tuple[Rows, Int64[np.ndarray, " e"]]:
+    """Return the order by class and code, and where each new one begins in it."""
+    keys = (*words, labels)
+    order = np.lexsort(keys)
+    new = [key[order][1:] != key[order][:-1] for key in keys]
+    return order, np.concatenate([[0], np.flatnonzero(np.any(new, axis=0)) + 1])
+
+
+def _before(values: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " c"]:
+    """Return the sum of the values before each position, and of all."""
+    sums = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums

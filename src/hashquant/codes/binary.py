@@ -115,8 +115,8 @@ def distance_counts(
 
 
 def distance_counts_by_product(
-    query: PackedCodes,
-    gallery: PackedCodes,
+    query: UInt8[Tensor, "q bytes"],
+    gallery: UInt8[Tensor, "n bytes"],
     slices: Int64[Tensor, "q 2"],
     code_bits: int,
     memory_bytes: int,
