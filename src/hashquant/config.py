@@ -117,9 +117,15 @@ class RunSpec:
 
     @property
     def label(self) -> str:
-        """The row a table shows this cell in: the method and what differs from its defaults."""
-        parts = [f"{key}={value}" for key, value in sorted(self.overrides.items())]
-        return " ".join([self.method, *parts])
+        """The row a table shows this cell in: the method and what differs from its defaults.
+
+        A method that can learn from fewer labels always says what share of them it saw.
+        """
+        shown = dict(self.overrides)
+        if "label_fraction" in self.settings:
+            shown.pop("label_fraction", None)
+            shown["labels"] = f"{self.settings['label_fraction']:.0%}"
+        return " ".join([self.method, *(f"{k}={v}" for k, v in sorted(shown.items()))])
 
 
 #: Fields of a RunSpec that may differ between the cells of one table.

@@ -169,7 +169,7 @@ def _popcounted_chunks(
     with workers(threads) as pool:
         for start in range(0, len(rows), chunk):
             stop = min(start + chunk, len(rows))
-            shares = np.array_split(np.arange(start, stop), threads)
+            shares = np.array_split(np.arange(start, stop), min(threads, stop - start))
             counts = zip(*pool.map(count, shares), strict=True)
             size, relevant = (torch.cat(parts) for parts in counts)
             yield _distance_groups(size, relevant, slices[start:stop], len(gallery))

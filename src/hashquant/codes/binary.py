@@ -81,7 +81,7 @@ def code_words(packed: UInt8[np.ndarray, "n bytes"]) -> Words:
     padding = -width % size
     if padding or not packed.flags.c_contiguous:
         packed = np.pad(packed, ((0, 0), (0, padding)))
-    return np.ascontiguousarray(packed.view(f"u{size}").reshape(n, -1).T)
+    return np.ascontiguousarray(packed.view(f"u{size}").reshape(n, (width + padding) // size).T)
 
 
 def distance_counts(
