@@ -188,7 +188,9 @@ def wait_for(pattern, folder, process):
     pytest.fail(f"no {pattern} within 30 s")
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
 def test_an_interrupted_run_goes_on_where_it_was(where, tmp_path, capsys, how, code):
     command = [*TINY, *where, "--methods", "dcdh", "--bits", "16", "24"]
     command[command.index("--epochs") + 1] = "30"
@@ -200,7 +202,7 @@ def test_an_interrupted_run_goes_on_where_it_was(where, tmp_path, capsys, how, c
     process.send_signal(how)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == code
-    if how is signal.SIGINT:
+    if how is not signal.SIGKILL:
         assert out.splitlines()[-1].startswith("summary: done=1 ")
     assert main(command) == 0
     assert last(capsys) == "summary: done=1 cached=1 skipped=0 failed=0"

@@ -2,7 +2,11 @@
 
 import argparse
 import dataclasses
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hashquant import registry
@@ -21,7 +25,8 @@ def run(flags: argparse.Namespace) -> int:
     """Run or show the cells of a suite; the last line is always the summary."""
     tally = Tally()
     try:
-        code = _run(flags, tally)
+        with _interruptible():
+            code = _run(flags, tally)
     except HashQuantError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
@@ -30,6 +35,23 @@ def run(flags: argparse.Namespace) -> int:
         code = 130
     print(tally, flush=True)
     return code
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end a run cleanly, also one that was started in the background."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def _run(flags: argparse.Namespace, tally: Tally) -> int:
