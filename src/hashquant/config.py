@@ -44,7 +44,7 @@ class Recipe:
     def rate(self, epoch: int, epochs: int) -> float:
         """Return the learning rate of `epoch` (from 0) in a run of `epochs`.
 
-        >>> Recipe(lr=0.1, epochs=200, step_epochs=35).rate(18, 100)
+        >>> Recipe(lr=0.1, epochs=200, step_epochs=35.0).rate(18, 100)
         0.05
         """
         at = epoch * self.epochs / epochs

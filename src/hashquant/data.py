@@ -119,7 +119,9 @@ class Dataset(ABC):
             if key not in self.OPTIONS:
                 raise unknown_name(f"option of {name}", key, self.OPTIONS)
 
-    def number(self, key: str, default: float, *, low: float, high: float) -> float:
+    def number(
+        self, key: str, default: int | float, *, low: int | float, high: int | float
+    ) -> float:
         """Return an option as a number; a whole one where `default` is an `int`.
 
         Raises:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from hashquant.config import RunSpec
 from hashquant.data import Dataset, Items, Split, TrainingSet
@@ -22,9 +24,9 @@ class Examination:
     protocol: str
     split_digest: str
     gallery: ImageSource
-    gallery_labels: Labels
+    gallery_labels: Int64[Tensor, " g"]
     query: ImageSource
-    query_labels: Labels
+    query_labels: Int64[Tensor, " q"]
     notes: tuple[str, ...]
 
 

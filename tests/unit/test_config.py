@@ -9,7 +9,7 @@ from hashquant.errors import UsageError
 
 
 def test_recipe_scales_its_steps_to_the_run():
-    recipe = Recipe(lr=0.1, epochs=200, step_epochs=35, step_factor=0.5)
+    recipe = Recipe(lr=0.1, epochs=200, step_epochs=35.0, step_factor=0.5)
     rates = [recipe.rate(epoch, 100) for epoch in range(100)]
     assert rates[:18] == [0.1] * 18
     assert rates[18] == 0.05
@@ -17,12 +17,12 @@ def test_recipe_scales_its_steps_to_the_run():
 
 
 def test_recipe_at_its_own_length_is_the_papers():
-    recipe = Recipe(lr=1.0, epochs=200, step_epochs=35, step_factor=0.5)
+    recipe = Recipe(lr=1.0, epochs=200, step_epochs=35.0, step_factor=0.5)
     assert [recipe.rate(e, 200) for e in (0, 34, 35, 69, 70)] == [1.0, 1.0, 0.5, 0.5, 0.25]
 
 
 def test_warmup_rises_to_the_full_rate():
-    recipe = Recipe(lr=1.0, epochs=10, step_epochs=100, warmup_epochs=4)
+    recipe = Recipe(lr=1.0, epochs=10, step_epochs=100.0, warmup_epochs=4.0)
     rates = [recipe.rate(epoch, 10) for epoch in range(6)]
     assert rates == sorted(rates)
     assert rates[0] < rates[3] < rates[4] == 1.0
