@@ -41,6 +41,18 @@ class Recipe:
     step_factor: float = 0.5
     warmup_epochs: float = 0.0
 
+    def for_batch(self, images: int, written_for: int) -> "Recipe":
+        """Return the recipe for another batch size: SGD's rate grows with it, Adam's stays.
+
+        The linear scaling rule (Goyal et al. 2017): an epoch then moves the weights as far.
+
+        >>> Recipe(lr=0.1).for_batch(64, 256).lr
+        0.025
+        """
+        if self.optimizer != "sgd":
+            return self
+        return dataclasses.replace(self, lr=self.lr * images / written_for)
+
     def rate(self, epoch: int, epochs: int) -> float:
         """Return the learning rate of `epoch` (from 0) in a run of `epochs`.
 

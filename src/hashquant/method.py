@@ -54,6 +54,8 @@ class Method(nn.Module, ABC):
     #: "shuffled" | "balanced" (P classes x `images_per_class` images a batch)
     sampling: ClassVar[str] = "shuffled"
     images_per_class: ClassVar[int] = 4
+    #: images a step in the paper: its SGD rate is scaled from here to the suite's batch
+    paper_batch: ClassVar[int] = 256
     #: contract check → reason; becomes a strict xfail
     known_failures: ClassVar[Mapping[str, str]] = {}
 

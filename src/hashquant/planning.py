@@ -122,7 +122,9 @@ def _cell(
     if loaded.method is None:
         status, reason = "failed", loaded.reason
     else:
-        schedule = suite.common if suite.recipe == "common" else loaded.method.recipe()
+        if suite.recipe == "paper":
+            paper = loaded.method.recipe()
+            schedule = paper.for_batch(suite.batch_size, loaded.method.paper_batch)
         try:
             budget = loaded.method.budget_for(loaded.config, bits)
             features = loaded.method.feature_size(loaded.config, budget, suite.features)

@@ -55,6 +55,13 @@ def test_common_recipe_is_the_same_for_all():
     assert len({c.spec.schedule.optimizer for c in cells(SUITE)}) == 2
 
 
+def test_the_papers_sgd_rate_is_scaled_to_the_batch():
+    found = cells(dataclasses.replace(SUITE, batch_size=64))
+    assert {c.spec.method: c.spec.schedule.lr for c in found} == {"opqn": 0.025, "dcdh": 0.005}
+    common = cells(dataclasses.replace(SUITE, batch_size=64, recipe="common"))
+    assert {c.spec.schedule.lr for c in common} == {0.1}
+
+
 def test_data_set_options_reach_only_their_set():
     suite = override(SUITE, ["synthfaces.identities=8"])
     assert cells(suite)[0].spec.dataset_options == {"identities": "8"}
