@@ -124,7 +124,9 @@ def examine(
         },
         provenance=provenance(device), started_at=started,
     )  # fmt: skip
-    folder.save_eval(evaluation, _per_query(found, examination), _stored_codes(queries, gallery))
+    folder.save_eval(
+        evaluation, _per_query(found, examination), _stored_codes(codes, queries, examination)
+    )
     return evaluation
 
 
@@ -187,10 +189,13 @@ def _per_query(found: Evaluation, examination: Examination) -> dict[str, np.ndar
     return {**found.per_query, "label": examination.query_labels.cpu().numpy()}
 
 
-def _stored_codes(queries: Encoded, gallery: Gallery) -> dict[str, np.ndarray]:
+def _stored_codes(
+    codes: Encoded, queries: Encoded, examination: Examination
+) -> dict[str, np.ndarray]:
+    """Return codes and labels in the split's order, so that they stay traceable to images."""
     arrays = {
-        "gallery": gallery.codes.cpu().numpy(),
-        "gallery_label": gallery.labels.cpu().numpy(),
+        "gallery": codes.packed.cpu().numpy(),
+        "gallery_label": examination.gallery_labels.cpu().numpy(),
         "query": queries.packed.cpu().numpy(),
     }
     table = queries.table
