@@ -16,6 +16,7 @@ from hashquant.api import (
     Items,
     Layout,
     Parts,
+    StoreError,
     UsageError,
     write_manifest,
 )
@@ -59,6 +60,6 @@ class Folder(FolderDataset):
             path = root / "manifests" / f"{name}-{split.digest[:12]}.json"
             try:
                 write_manifest(path, f"folder:{self.argument}", items, split, layout.rule)
-            except OSError as error:
-                log.warning("the split's manifest cannot be written to %s: %s", path, error)
+            except StoreError as error:
+                log.warning("the split's manifest is not kept: %s", error)
         return items

@@ -14,7 +14,7 @@ from hashquant.data import (
     write_manifest,
 )
 from hashquant.download import fetch, unpack_tar
-from hashquant.errors import BudgetError, DataError, UsageError, unknown_name
+from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.faces import GENERATOR_VERSION, render_faces
 from hashquant.folders import FolderDataset, Part, PublishedDataset
 from hashquant.images import content_digests
@@ -52,6 +52,7 @@ __all__ = [
     "Reference",
     "Scalar",
     "Split",
+    "StoreError",
     "TrainingSet",
     "UsageError",
     "content_digests",

@@ -13,6 +13,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from hashquant.errors import DataError, UsageError, unknown_name
+from hashquant.files import write_atomic
 from hashquant.pixels import ImageSource
 from hashquant.types import Labels, Mask
 
@@ -270,7 +271,7 @@ def write_manifest(path: Path, dataset: str, items: Items, split: Split, rule: s
     """Write a split down as file names by role; a file that is there is left as it is.
 
     Raises:
-        OSError: if it cannot be written.
+        StoreError: if it cannot be written.
     """
     rows = {"training": split.training, "query": split.query}
     if not np.array_equal(split.training, split.gallery):
@@ -281,7 +282,4 @@ def write_manifest(path: Path, dataset: str, items: Items, split: Split, rule: s
     manifest = {"dataset": dataset, "protocol": split.protocol, "rule": rule, "counts": counts,
                 "identities": len(items.class_names), "sha256": manifest_digest(lines),
                 "roles": roles}  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(manifest, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
-    new.replace(path)
+    write_atomic(path, (json.dumps(manifest, indent=0, ensure_ascii=False) + "\n").encode())

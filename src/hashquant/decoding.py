@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from hashquant.errors import DataError
+from hashquant.files import write_atomic
 from hashquant.images import CONTENT_BYTES, Geometry, content_digest, read_image
 
 Progress = Callable[[int, int], None]
@@ -137,9 +138,7 @@ def _saved(part: Path, start: int, item_bytes: int) -> tuple[int, tuple[str, ...
 
 
 def _save(part: Path, done: int, skipped: tuple[str, ...]) -> None:
-    new = part / f"{SAVED}.new"
-    new.write_text(json.dumps({"done": done, "skipped": skipped}), encoding="utf-8")
-    new.replace(part / SAVED)
+    write_atomic(part / SAVED, json.dumps({"done": done, "skipped": skipped}).encode())
 
 
 def _opened(path: Path, size: int) -> BinaryIO:
