@@ -17,8 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HashQuantError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    level = logging.INFO if flags.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("hashquant").setLevel(logging.INFO if flags.verbose else logging.WARNING)
     try:
         return _dispatch(flags.verb)(flags)
     except HashQuantError as error:
