@@ -85,7 +85,12 @@ def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tall
             _refuse(batch, error, watcher, tally)
             continue
         for cell in batch:
-            tally.counts[_outcome(cell, prepared, here, watcher)] += 1
+            try:
+                outcome = _outcome(cell, prepared, here, watcher)
+            except StoreError:
+                tally.counts["failed"] += 1
+                raise
+            tally.counts[outcome] += 1
 
 
 def load(spec: RunSpec, here: Surroundings) -> Prepared:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -99,6 +100,18 @@ def test_a_failing_method_leaves_the_others_alone(where, tmp_path, capsys, monke
     assert last(capsys) == "summary: done=1 cached=0 skipped=0 failed=1"
     statuses = {json.loads(p.read_text())["status"] for p in records(tmp_path, "train.json")}
     assert statuses == {"done", "diverged"}
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(where, tmp_path, capsys, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main([*TINY, *where, "--methods", "dcdh", "--bits", "16", "24"]) == 1
+    said = capsys.readouterr()
+    assert "the disk is full" in said.err
+    assert said.out.splitlines()[-1] == "summary: done=0 cached=0 skipped=0 failed=1"
+    assert [p.name for p in (tmp_path / "results").rglob("*") if p.is_file()] == [".lock"]
 
 
 @pytest.mark.parametrize(
