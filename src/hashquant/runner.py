@@ -13,6 +13,7 @@ import torch
 from hashquant import registry
 from hashquant.cell import examine, save_failure, train_cell
 from hashquant.config import RunSpec, run_id
+from hashquant.environment import provenance
 from hashquant.errors import BudgetError, DataError, DivergedError, HashQuantError, StoreError
 from hashquant.planning import Cell
 from hashquant.preparation import Prepared, prepare
@@ -76,6 +77,9 @@ def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tall
         StoreError: if results cannot be written: what is stored stays, nothing more can be.
         KeyboardInterrupt: as it came; finished cells and the last epoch are stored.
     """
+    provenance(
+        here.device
+    )  # reads the commit once, now: the code in memory is today's, not later's
     for reference, group in groupby(cells, key=lambda cell: cell.spec.dataset):
         batch = list(group)
         try:
