@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,7 +43,11 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     cls = registry.load_method(spec.method)
     config = build(cls.Config, spec.settings, f"settings of {spec.method}")
     with seeded(spec.seed, "trunk"):
-        trunk = build_trunk(spec.trunk, spec.image_size, spec.features)
+        name, _, weights = spec.trunk.rpartition("@")[0].partition(":")
+        trunk = build_trunk(
+            name or spec.trunk, spec.image_size, spec.features,
+            weights=Path(weights) if weights else None,
+        )  # fmt: skip
     with seeded(spec.seed, "head"):
         method = cls(config, cls.budget_for(config, spec.bits), spec.features, num_classes)
     return Network(trunk, method).to(device)

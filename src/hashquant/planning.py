@@ -1,9 +1,11 @@
 """From a suite to its cells: every setting resolved, every impossible budget refused."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hashquant import registry
@@ -30,6 +32,7 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
         UsageError: if a setting is unknown, or no method can meet any of the bits.
     """
     _check_settings(suite)
+    suite = dataclasses.replace(suite, trunk=_sealed(suite.trunk))
     loaded = {method: _load(method, suite) for method in suite.methods}
     cells = [
         _cell(name, suite, device, dataset, method, loaded[method], bits, seed)
@@ -67,6 +70,22 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
     return suite
 
 
+def _sealed(trunk: str) -> str:
+    """Return a known trunk; one with local weights, `name:PATH`, gets the digest of its file."""
+    name, colon, path = trunk.partition(":")
+    if name not in registry.trunks():
+        raise unknown_name("trunk", name, registry.trunks())
+    if not colon:
+        return trunk
+    try:
+        content = Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"weights of trunk {name} cannot be read: {path}: {error.strerror}"
+        ) from error
+    return f"{name}:{Path(path).expanduser()}@{hashlib.sha256(content).hexdigest()[:12]}"
+
+
 def _set_field(suite: Suite, key: str, value: str) -> Suite:
     names = [f.name for f in dataclasses.fields(Suite) if f.name not in ("settings", "common")]
     if key not in names:
@@ -81,8 +100,6 @@ def _check_settings(suite: Suite) -> None:
     for owner in suite.settings:
         if owner not in known:
             raise unknown_name("method or dataset in settings", owner, known)
-    if suite.trunk not in registry.trunks():
-        raise unknown_name("trunk", suite.trunk, registry.trunks())
     for reference in suite.datasets:
         with suppress(registry.PluginError):  # a broken plug-in fails its own cells only
             registry.make_dataset(reference, _options(suite, reference))

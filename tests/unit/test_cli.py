@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
 
 from hashquant.cli import main
 
@@ -157,6 +159,19 @@ def test_dry_run_runs_nothing(where, tmp_path, capsys):
     assert "opqn 17 bit seed 0: skipped" in out
     assert "estimate: " in out
     assert not (tmp_path / "results").exists()
+
+
+def test_a_trunk_starts_from_local_weights(where, tmp_path, capsys):
+    file = tmp_path / "resnet18.pth"
+    command = [*TINY, *where, "--methods", "dcdh", "--bits", "16", "--trunk", f"resnet18:{file}"]
+    pretrained = torchvision.models.resnet18()
+    pretrained.conv1 = torch.nn.Conv2d(3, 64, 3, bias=False)  # the stem for 32 pixels
+    torch.save(pretrained.state_dict(), file)
+    assert main(command) == 0
+    assert last(capsys) == "summary: done=1 cached=0 skipped=0 failed=0"
+    file.write_bytes(b"no weights")
+    assert main(command) == 1
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_list_names_everything(capsys):

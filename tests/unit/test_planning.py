@@ -93,3 +93,14 @@ def test_a_method_that_cannot_be_imported_fails_alone(tmp_path, monkeypatch):
     found = cells(dataclasses.replace(SUITE, methods=("badmethod", "dcdh")))
     assert [c.status for c in found] == ["failed", "failed", "", ""]
     assert "no luck" in found[0].reason
+
+
+def test_local_weights_are_named_by_their_content(tmp_path):
+    file = tmp_path / "w.pth"
+    file.write_bytes(b"one")
+    first = cells(override(SUITE, [f"trunk=resnet18:{file}"]))[0].spec.trunk
+    assert first.startswith(f"resnet18:{file}@")
+    file.write_bytes(b"two")
+    assert cells(override(SUITE, [f"trunk=resnet18:{file}"]))[0].spec.trunk != first
+    with pytest.raises(UsageError, match="weights of trunk resnet18 cannot be read"):
+        cells(override(SUITE, ["trunk=resnet18:/no/such/file"]))

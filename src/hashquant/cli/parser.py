@@ -66,7 +66,7 @@ def _run_parser(prog: str) -> Parser:
     add("--bits", nargs="+", metavar="N", help="code lengths")
     add("--datasets", nargs="+", metavar="NAME", help="names, or folder:PATH")
     add("--seeds", nargs="+", metavar="N", help="training seeds (0)")
-    add("--trunk", metavar="NAME", help="the network below every method")
+    add("--trunk", metavar="NAME", help="the network below every method, or NAME:WEIGHTS")
     add("--epochs", type=int, metavar="N", help="passes over the training images")
     add("--batch-size", type=int, metavar="N", help="images a step")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
