@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,7 +26,7 @@ from hashquant.search import Gallery, hamming_groups, table_groups
 from hashquant.seeds import seeded
 from hashquant.store import CellFolder
 from hashquant.training import EpochReport, train
-from hashquant.trunks import build_trunk
+from hashquant.trunks import build_trunk, unsealed
 
 #: the largest query look-up tables that are stored beside the codes, in bytes
 STORED_TABLES = 64 * 2**20
@@ -43,11 +42,8 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     cls = registry.load_method(spec.method)
     config = build(cls.Config, spec.settings, f"settings of {spec.method}")
     with seeded(spec.seed, "trunk"):
-        name, _, weights = spec.trunk.rpartition("@")[0].partition(":")
-        trunk = build_trunk(
-            name or spec.trunk, spec.image_size, spec.features,
-            weights=Path(weights) if weights else None,
-        )  # fmt: skip
+        name, weights = unsealed(spec.trunk)
+        trunk = build_trunk(name, spec.image_size, spec.features, weights=weights)
     with seeded(spec.seed, "head"):
         method = cls(config, cls.budget_for(config, spec.bits), spec.features, num_classes)
     return Network(trunk, method).to(device)

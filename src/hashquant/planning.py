@@ -1,17 +1,16 @@
 """From a suite to its cells: every setting resolved, every impossible budget refused."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hashquant import registry
 from hashquant.config import Recipe, RunSpec, Suite, build, coerce
 from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
 from hashquant.method import Method
+from hashquant.trunks import sealed
 
 Settings = Mapping[str, Mapping[str, Any]]  # Any: YAML values or a flag's text
 
@@ -32,7 +31,7 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
         UsageError: if a setting is unknown, or no method can meet any of the bits.
     """
     _check_settings(suite)
-    suite = dataclasses.replace(suite, trunk=_sealed(suite.trunk))
+    suite = dataclasses.replace(suite, trunk=sealed(suite.trunk))
     loaded = {method: _load(method, suite) for method in suite.methods}
     cells = [
         _cell(name, suite, device, dataset, method, loaded[method], bits, seed)
@@ -68,22 +67,6 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
             merged = {**suite.settings.get(owner, {}), inner: value}
             suite = dataclasses.replace(suite, settings={**suite.settings, owner: merged})
     return suite
-
-
-def _sealed(trunk: str) -> str:
-    """Return a known trunk; one with local weights, `name:PATH`, gets the digest of its file."""
-    name, colon, path = trunk.partition(":")
-    if name not in registry.trunks():
-        raise unknown_name("trunk", name, registry.trunks())
-    if not colon:
-        return trunk
-    try:
-        content = Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"weights of trunk {name} cannot be read: {path}: {error.strerror}"
-        ) from error
-    return f"{name}:{Path(path).expanduser()}@{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def _set_field(suite: Suite, key: str, value: str) -> Suite:

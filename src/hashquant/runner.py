@@ -77,9 +77,8 @@ def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tall
         StoreError: if results cannot be written: what is stored stays, nothing more can be.
         KeyboardInterrupt: as it came; finished cells and the last epoch are stored.
     """
-    provenance(
-        here.device
-    )  # reads the commit once, now: the code in memory is today's, not later's
+    # Reads the commit once, now: it may move on while the code in memory does not.
+    provenance(here.device)
     for reference, group in groupby(cells, key=lambda cell: cell.spec.dataset):
         batch = list(group)
         try:

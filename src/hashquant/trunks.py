@@ -3,6 +3,7 @@
 `sphere20` is the SphereFace-20 layout of OPQN and DCDH; the others are torchvision's.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -109,6 +110,37 @@ def build_trunk(
     if weights is not None:
         _load(body, name, weights)
     return Trunk(body, width, features)
+
+
+def sealed(trunk: str) -> str:
+    """Return how a run names its trunk: `name`, or `name:PATH@digest` with local weights.
+
+    Raises:
+        UsageError: for an unknown name, or weights that cannot be read.
+    """
+    name, colon, path = trunk.partition(":")
+    if name not in TRUNKS:
+        raise unknown_name("trunk", name, TRUNKS)
+    if not colon:
+        return name
+    file = Path(path).expanduser()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"weights of trunk {name} cannot be read: {path}: {error.strerror}"
+        ) from error
+    return f"{name}:{file}@{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def unsealed(trunk: str) -> tuple[str, Path | None]:
+    """Return name and weight file of a trunk as `sealed` wrote it.
+
+    >>> unsealed("sphere20")
+    ('sphere20', None)
+    """
+    name, colon, rest = trunk.partition(":")
+    return name, Path(rest.rpartition("@")[0]) if colon else None
 
 
 def _conv(c_in: int, c_out: int, stride: int = 1, *, bias: bool = False) -> list[nn.Module]:
