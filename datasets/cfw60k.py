@@ -24,6 +24,7 @@ class CFW60K(FolderDataset):
   year = {2012}
 }"""
     folder = "cfw60k"
+    PEOPLE = True
     source = (
         "The set has no public address: its parent MSRA-CFW is on a Microsoft Research page; lay "
         "the 60,000 images out as cfw60k/train/<identity>/ and cfw60k/test/<identity>/"

@@ -23,6 +23,7 @@ class FaceScrub(FolderDataset):
   year = {2014}
 }"""
     folder = "facescrub"
+    PEOPLE = True
     source = (
         "The DDH authors' files are linked from the README of github.com/mzhang367/DCDH-PyTorch: "
         "unpack them as facescrub/train/<identity>/ and facescrub/test/<identity>/"

@@ -38,6 +38,7 @@ class FashionMNIST(PublishedDataset):
   year = {2017}
 }"""
     folder = "fashion-mnist"
+    gray = True
     source = (
         "Debian's package dataset-fashion-mnist and torchvision.datasets.FashionMNIST hold the "
         "four files: put them below FashionMNIST/raw/"

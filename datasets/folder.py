@@ -32,7 +32,7 @@ class Folder(FolderDataset):
     }
     terms = "your own images"
     source = "Give folder:PATH with one folder per identity"
-    OPTIONS = ("size", "fraction", "seed")
+    OPTIONS = ("size", "fraction", "seed", "people")
 
     def place(self, root: Path) -> Path:
         """Return PATH, seen from where the command was given.
@@ -43,6 +43,18 @@ class Folder(FolderDataset):
         if not self.argument:
             raise UsageError("dataset 'folder' must be written as folder:PATH, got no path")
         return Path(self.argument).expanduser()
+
+    @property
+    def people(self) -> bool:
+        """Whether folders are named after people (`--set folder.people=no`: numbered, say).
+
+        Raises:
+            UsageError: if the option is neither yes nor no.
+        """
+        text = self.options.get("people", "yes").lower()
+        if text not in ("yes", "no"):
+            raise UsageError(f"folder: people must be yes or no, got '{text}'")
+        return text == "yes"
 
     def layout(self) -> Layout:
         """Return the two parts where `train/` or `test/` is there, else the rule."""

@@ -37,6 +37,8 @@ class LFW(FolderDataset):
   year = {2007}
 }"""
     folder = "lfw"
+    UNSEEN: ClassVar[Mapping[str, str]] = {"lfw": "lfw-unseen", "lfw-seen": "lfw-unseen"}
+    PEOPLE = True
     box = (61, 61, 189, 189)
     source = (
         "The archive lfw-funneled.tgz (scikit-learn's fetch_lfw_people keeps a copy), unpacked so "
@@ -69,5 +71,5 @@ class LFW(FolderDataset):
         items = super().load(root)
         sample = np.asarray(items.images[:: max(len(items) // 64, 1)])
         if (sample == sample[:, :1]).all():
-            return replace(items, notes=(*items.notes, "a gray copy"))
+            return replace(items, notes=(*items.notes, "a gray copy"), gray=True)
         return items

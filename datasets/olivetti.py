@@ -24,6 +24,7 @@ class Olivetti(FolderDataset):
   year = {1994}
 }"""
     folder = "olivetti"
+    gray = True
     source = (
         "Save the 400 images of sklearn.datasets.fetch_olivetti_faces there as "
         "subject01/01.png to subject40/10.png, in their order"

@@ -25,6 +25,7 @@ class VGGFace2(FolderDataset):
   year = {2018}
 }"""
     folder = "vggface2"
+    UNSEEN: ClassVar[Mapping[str, str]] = {"vggface2": "vggface2-cross"}
     size = 120
     source = (
         "The subset (2.4 GB) is linked from the README of github.com/mzhang367/DCDH-PyTorch, the "

@@ -23,6 +23,7 @@ class YouTubeFaces(FolderDataset):
   year = {2011}
 }"""
     folder = "youtubefaces"
+    PEOPLE = True
     source = (
         "The DDH authors' files are linked from the README of github.com/mzhang367/DCDH-PyTorch: "
         "unpack them as youtubefaces/train/<identity>/ and youtubefaces/test/<identity>/"

@@ -15,16 +15,19 @@ ROOT = Path(__file__).resolve().parents[1]
 #: A module imports only from the rows above its own. Packages count as one module.
 LADDER = """
 errors types
-codes config statistics pixels faces seeds files
-metrics data images download checkpoint
-method trunks splits decoding sampling record
+codes config statistics pixels faces seeds files threads shallow
+metrics data images download checkpoint gallery
+method trunks splits manifests decoding sampling record disjoint
 imagecache network environment
 layouts epochs
 folders
-api registry training encoding search preparation
+api registry encoding search selection
+targets training normstats
+preparation
 evaluation planning
-store checks
-cell report
+store checks comparisons
+latency
+cell report verification
 runner
 cli
 """
@@ -32,8 +35,8 @@ RANKS = {name: rank for rank, row in enumerate(LADDER.split("\n")) for name in r
 SKIP = ("methods", "datasets", "__version__")  # plug-in folders have a law of their own
 REPORT_MAY = {"report", "record", "store", "statistics", "config", "errors", "files"}
 NO_TORCH = ("errors", "config", "statistics", "record", "store", "registry", "report", "cli.parser",
-            "cli.main", "cli.verbs")  # fmt: skip
-BLIND = {"training", "sampling", "checkpoint", "method", "trunks"}  # may not see queries
+            "cli.main", "cli.verbs", "cli.trace")  # fmt: skip
+BLIND = {"training", "epochs", "selection", "sampling", "checkpoint", "method", "trunks"}  # may not see queries
 BORDERS = {"runner", "registry", "cell"}  # where a failure of any kind becomes a record or a name
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 CODE = ("src", "methods", "datasets", "benchmarks", "run_bench.py")

@@ -1,6 +1,6 @@
 """The one module a plug-in imports: re-exports, nothing else."""
 
-from hashquant.codes.family import Binary, CodeBudget, Family, ProductQuantized
+from hashquant.codes.family import Binary, CodeBudget, Family, ProductQuantized, Real
 from hashquant.config import Recipe
 from hashquant.data import (
     Batch,
@@ -9,9 +9,6 @@ from hashquant.data import (
     Split,
     TrainingSet,
     make_split,
-    read_manifest,
-    split_by_manifest,
-    write_manifest,
 )
 from hashquant.download import fetch, unpack_tar
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
@@ -19,7 +16,9 @@ from hashquant.faces import GENERATOR_VERSION, render_faces
 from hashquant.folders import FolderDataset, Part, PublishedDataset
 from hashquant.images import content_digests
 from hashquant.layouts import ByRule, Layout, Listed, Parts
+from hashquant.manifests import read_manifest, split_by_manifest, write_manifest
 from hashquant.method import Claim, Method, Reference
+from hashquant.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
 from hashquant.types import Codebooks, Embedding, Features, Indices, Labels, QueryTable, Scalar
 
 __all__ = [
@@ -48,6 +47,7 @@ __all__ = [
     "ProductQuantized",
     "PublishedDataset",
     "QueryTable",
+    "Real",
     "Recipe",
     "Reference",
     "Scalar",
@@ -57,7 +57,12 @@ __all__ = [
     "UsageError",
     "content_digests",
     "fetch",
+    "learn_itq",
+    "learn_opq",
+    "learn_pq",
     "make_split",
+    "pad_columns",
+    "padded_size",
     "read_manifest",
     "render_faces",
     "split_by_manifest",

@@ -4,7 +4,7 @@ import io
 import logging
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -26,7 +26,8 @@ class Progress:
     """Where a training run stands after `epochs_done` epochs.
 
     `network` and `optimizer` are state dictionaries; `losses` holds one mapping of named terms
-    per epoch; `seconds` and `images` count all the training so far, over all its sessions.
+    per epoch; `seconds` and `images` count all the training so far, over all its sessions;
+    `choice` is the state of the epoch's selection.
     """
 
     epochs_done: int
@@ -35,6 +36,7 @@ class Progress:
     losses: tuple[Mapping[str, float], ...]
     seconds: float
     images: int
+    choice: Mapping[str, Any] = field(default_factory=dict)  # Any: as above
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ class Suite:
     """A frozen list of runs and everything that is equal for all of them."""
 
     title: str = ""
-    datasets: tuple[str, ...] = ("synthfaces-studio",)
+    datasets: tuple[str, ...] = ("synthfaces-studio",)  #: trained on, each on its own
+    targets: tuple[str, ...] = ("seen",)  #: what every trained model is examined on
     methods: tuple[str, ...] = ("opqn", "dcdh", "gpq")
     bits: tuple[int, ...] = (16, 24, 36, 48)
     seeds: tuple[int, ...] = (0,)
@@ -86,11 +87,15 @@ class Suite:
     features: int = 512  #: trunk output, unless a method asks for another (OPQN, 36 bits: 516)
     epochs: int = 20
     batch_size: int = 256
-    precision: str = "bf16"  #: of the trunk in training; codes are always encoded in fp32
+    #: of the trunk in training: bf16 | fp32 | auto (bf16 where the device computes in it); codes
+    #: are always encoded in fp32
+    precision: str = "auto"
     recipe: str = "paper"  #: paper | common
     common: Recipe = field(default_factory=Recipe)
-    selection: str = "last"  #: which epoch is examined
+    selection: str = "last"  #: which epoch is examined: last | train-loss | validation
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: YAML values
+    #: method → settings of further rows, each beside the method's own (an ablation)
+    variants: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ class RunSpec:
 
     `settings` is the method's whole configuration; `overrides` the part that differs from its
     defaults, which names the cell's row (`opqn codebooks=learned`). `schedule` is the recipe in
-    force, `device` the kind of device ("cpu", "cuda").
+    force, `device` the kind of device ("cpu", "cuda"). `base` holds the fields in which the run
+    differs whose embedding this one is fitted on (method, bits, settings and so on).
     """
 
     suite: str
@@ -126,10 +132,13 @@ class RunSpec:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     dataset_options: Mapping[str, str] = field(default_factory=dict)
     results_epoch: int = RESULTS_EPOCH
+    base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
 
     @property
     def label(self) -> str:
         """The row a table shows this cell in: the method and what differs from its defaults.
+
+        What differs in the base that it is fitted on is named too (`pq float.margin=0.3`).
 
         A method that can learn from fewer labels always says what share of them it saw.
         """
@@ -137,14 +146,22 @@ class RunSpec:
         if "label_fraction" in self.settings:
             shown.pop("label_fraction", None)
             shown["labels"] = f"{self.settings['label_fraction']:.0%}"
+        for key, value in self.base.get("overrides", {}).items():
+            shown[f"{self.base['method']}.{key}"] = value
         return " ".join([self.method, *(f"{k}={v}" for k, v in sorted(shown.items()))])
 
 
 #: Fields of a RunSpec that may differ between the cells of one table.
-FREE_IN_TABLE = ("method", "bits", "seed", "features", "schedule", "settings", "overrides")
+FREE_IN_TABLE = (
+    "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base"
+)  # fmt: skip
 
-CHOICES = {"precision": ("bf16", "fp32"), "recipe": ("paper", "common"), "selection": ("last",),
-           "optimizer": ("sgd", "adam")}  # fmt: skip
+CHOICES = {
+    "precision": ("auto", "bf16", "fp32"),
+    "recipe": ("paper", "common"),
+    "selection": ("last", "train-loss", "validation"),
+    "optimizer": ("sgd", "adam"),
+}
 
 
 def canonical_json(value: object) -> str:
@@ -163,13 +180,31 @@ def digest(value: object) -> str:
 
 def run_id(spec: RunSpec, dataset_version: str) -> str:
     """Name a run by everything that decides its numbers."""
-    return digest([dataclasses.asdict(spec), dataset_version])
+    fields = dataclasses.asdict(spec)
+    if not spec.base:  # came later: runs without a base keep their names
+        del fields["base"]
+    return digest([fields, dataset_version])
 
 
-def comparability_key(spec: RunSpec, dataset_version: str, split_digest: str) -> str:
-    """Name all that must agree between the cells of one table."""
+def comparability_key(
+    spec: RunSpec, dataset_version: str, split_digest: str, examined: tuple[str, ...] = ()
+) -> str:
+    """Name all that must agree between the cells of one table.
+
+    `examined` says what else decides an examination on another set: its version, its options.
+    """
     fixed = {k: v for k, v in dataclasses.asdict(spec).items() if k not in FREE_IN_TABLE}
-    return digest([fixed, dataset_version, split_digest])
+    return digest([fixed, dataset_version, split_digest, *examined])
+
+
+def base_spec(spec: RunSpec) -> RunSpec:
+    """Return the run whose embedding `spec` is fitted on, or `spec` itself where there is none."""
+    if not spec.base:
+        return spec
+    plain: RunSpec = build(
+        RunSpec, dataclasses.asdict(spec) | {"base": {}} | dict(spec.base), "base"
+    )
+    return plain
 
 
 def read_suite(path: Path) -> Suite:
@@ -212,7 +247,7 @@ def coerce(value: Any, hint: Any, where: str) -> Any:  # Any: values come from Y
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return build(hint, value, where)
+        return value if isinstance(value, hint) else build(hint, value, where)
     if origin is tuple:
         return _coerce_tuple(value, args, where)
     if origin in (typing.Union, types.UnionType):

@@ -1,10 +1,9 @@
 """Data sets as values: items, splits by role, the training set a method sees, and its batches."""
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +12,6 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from hashquant.errors import DataError, UsageError, unknown_name
-from hashquant.files import write_atomic
 from hashquant.pixels import ImageSource
 from hashquant.types import Labels, Mask
 
@@ -28,7 +26,8 @@ class Items:
     `class_names`; `files` names each image relative to the set's folder (or describes it);
     `content` is one digest per image, so that equal images are found across roles; `version` is
     the digest of everything the set was read from; `notes` are facts a table must state;
-    `skipped` are files that were left out because they are no readable images.
+    `skipped` are files that were left out because they are no readable images; `gray` says that
+    all images are gray, so that a set of colour images can be made gray to be compared with it.
     """
 
     images: UInt8[np.ndarray, "n 3 h w"]
@@ -39,6 +38,7 @@ class Items:
     version: str
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    gray: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,6 +100,10 @@ class Dataset(ABC):
     NAMES: ClassVar[Mapping[str, str]]
     #: what `--set <file stem>.key=value` may change
     OPTIONS: ClassVar[Collection[str]] = ()
+    #: name → the name of other identities of the same set, examined only (protocol "unseen")
+    UNSEEN: ClassVar[Mapping[str, str]] = {}
+    #: class names are people's names, so that identities shared with another set can be removed
+    PEOPLE: ClassVar[bool] = False
     #: licence or terms of use, printed by `data` and before any download
     terms: ClassVar[str]
     #: entries for reports: a BibTeX string
@@ -141,6 +145,11 @@ class Dataset(ABC):
             )
         return value
 
+    @property
+    def people(self) -> bool:
+        """Whether class names are people's names."""
+        return self.PEOPLE
+
     @abstractmethod
     def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:
         """Make the set loadable below `root`: download, verify, decode once.
@@ -161,6 +170,11 @@ class Dataset(ABC):
 def split_digest(items: Items, roles: Mapping[str, Rows]) -> str:
     """Return the SHA-256 of the lines `role<TAB>file`, roles and files sorted."""
     lines = [f"{role}\t{items.files[i]}" for role in sorted(roles) for i in roles[role]]
+    return lines_digest(lines)
+
+
+def lines_digest(lines: list[str]) -> str:
+    """Return the SHA-256 of the lines `role<TAB>file`, sorted."""
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
@@ -183,9 +197,10 @@ def make_split(
     """
     seen = {items.content[i] for rows in (training, gallery) for i in rows}
     keep = np.array([items.content[i] not in seen for i in query], dtype=bool)
-    dropped = int((~keep).sum())
-    if dropped:
-        notes = (*notes, f"{dropped} queries dropped: the same image is in gallery or training")
+    if not keep.all():
+        first = items.files[query[~keep][0]]
+        text = f"{int((~keep).sum())} queries dropped: the same image is in gallery or training"
+        notes = (*notes, f"{text} (the first: {first})")
     query = query[keep] if len(query) else query
     for role, rows in (("query", query), ("gallery", gallery)):
         if not len(rows):
@@ -199,87 +214,3 @@ def make_split(
     if not np.array_equal(training, gallery):
         roles["gallery"] = gallery
     return Split(protocol, training, query, gallery, split_digest(items, roles), notes)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A split written down: file names by role, relative to the set's folder."""
-
-    dataset: str
-    protocol: str
-    rule: str
-    roles: Mapping[str, tuple[str, ...]]
-    sha256: str
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read a manifest and verify its digest.
-
-    Raises:
-        DataError: if the file is no manifest or its lists do not match its digest.
-    """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        roles = {role: tuple(files) for role, files in raw["roles"].items()}
-        found = Manifest(
-            raw["dataset"], raw["protocol"], raw["rule"], roles, raw["sha256"], raw["counts"]
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"manifest {path} must be a JSON split manifest, got {error}") from error
-    lines = sorted(f"{role}\t{file}" for role, files in roles.items() for file in files)
-    if manifest_digest(lines) != found.sha256:
-        raise DataError(f"manifest {path}: its lists do not match its sha256")
-    return found
-
-
-def manifest_digest(lines: list[str]) -> str:
-    """Return the SHA-256 of the sorted lines `role<TAB>path`."""
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def split_by_manifest(items: Items, manifest: Manifest) -> Split:
-    """Return the split that `manifest` lists; without a gallery role the training set is it.
-
-    A manifest without training rows (an unseen protocol) can be examined but not trained on.
-    Listed files that `items` skipped are left out and counted in the notes.
-
-    Raises:
-        DataError: if a listed file is not among `items`, naming the first one.
-    """
-    row = {file: i for i, file in enumerate(items.files)}
-    skipped = set(items.skipped)
-    listed = [f for files in manifest.roles.values() for f in files]
-    missing = [f for f in listed if f not in row and f not in skipped]
-    if missing:
-        raise DataError(
-            f"{manifest.dataset}: {len(missing)} images of split '{manifest.protocol}' are "
-            f"missing, the first is {missing[0]}"
-        )
-    rows = {
-        r: np.array([row[f] for f in files if f not in skipped], dtype=np.int64)
-        for r, files in manifest.roles.items()
-    }
-    left_out = len(skipped.intersection(listed))
-    notes = (f"{left_out} images of the split's manifest skipped",) if left_out else ()
-    training = rows.get("training", np.empty(0, dtype=np.int64))
-    gallery = rows.get("gallery", training)
-    return make_split(items, manifest.protocol, training, rows["query"], gallery, notes=notes)
-
-
-def write_manifest(path: Path, dataset: str, items: Items, split: Split, rule: str) -> None:
-    """Write a split down as file names by role; a file that is there is left as it is.
-
-    Raises:
-        StoreError: if it cannot be written.
-    """
-    rows = {"training": split.training, "query": split.query}
-    if not np.array_equal(split.training, split.gallery):
-        rows["gallery"] = split.gallery
-    roles = {role: [items.files[i] for i in found] for role, found in rows.items() if len(found)}
-    lines = sorted(f"{role}\t{file}" for role, files in roles.items() for file in files)
-    counts = {role: len(files) for role, files in roles.items()}
-    manifest = {"dataset": dataset, "protocol": split.protocol, "rule": rule, "counts": counts,
-                "identities": len(items.class_names), "sha256": manifest_digest(lines),
-                "roles": roles}  # fmt: skip
-    write_atomic(path, (json.dumps(manifest, indent=0, ensure_ascii=False) + "\n").encode())

@@ -7,19 +7,22 @@ import torch
 from torch import Tensor
 
 from hashquant.codes.binary import binarise, pack_bits
-from hashquant.codes.family import Binary
+from hashquant.codes.family import Binary, ProductQuantized, Real
 from hashquant.codes.product import pack_indices
+from hashquant.codes.real import pack_real
 from hashquant.config import RunSpec
 from hashquant.errors import HashQuantError
 from hashquant.method import Method
 from hashquant.network import Network, memory_format
 from hashquant.pixels import ImageSource, center_crop, normalise
 from hashquant.seeds import repeatable
-from hashquant.types import Embedding, PackedCodes, QueryTable
+from hashquant.types import Embedding, Features, PackedCodes, QueryTable
 
 #: Images of one forward pass. Fixed, the last pass filled up: kernels may depend on the batch
 #: size, so a code would otherwise depend on how many images were encoded beside it.
 FORWARD_BATCH = 256
+#: Features of frozen trunks that one source keeps, in bytes.
+KEPT_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,12 @@ def encode(
     *,
     device: torch.device,
     queries: bool = False,
+    frozen: str = "",
 ) -> Encoded:
     """Encode all images of `source`, in order; `queries` keeps tables and embeddings as well.
+
+    `frozen` names the trunk where several methods were fitted on one: what it gives for a source
+    is then computed once.
 
     Raises:
         HashQuantError: if there is no image, or the method gives embeddings that are not finite
@@ -54,9 +61,10 @@ def encode(
     """
     method = network.method
     packed, tables, embeddings, errors = [], [], [], []
-    product = not isinstance(method.family, Binary)
+    product = isinstance(method.family, ProductQuantized)
     with repeatable(device), torch.inference_mode():
-        for embedding, count in _embeddings(network, source, spec, device):
+        for features, count in _kept_features(network, source, spec, device, frozen):
+            embedding = method(features)
             packed.append(encode_embedding(method, embedding)[:count])
             errors.append(quantization_error(method, embedding)[:count].sum())
             if queries:
@@ -74,8 +82,26 @@ def encode(
     )
 
 
+def embed_all(
+    network: Network, source: ImageSource, spec: RunSpec, *, device: torch.device, frozen: str = ""
+) -> Features:
+    """Return what the method's `forward` receives of all images, in order: for `Method.fit`.
+
+    `frozen` is that of `encode`.
+
+    Raises:
+        HashQuantError: if there is no image.
+    """
+    with repeatable(device), torch.inference_mode():
+        found = _kept_features(network, source, spec, device, frozen)
+        parts = [part[:count] for part, count in found]
+    if not parts:
+        raise HashQuantError("there must be images to fit on, got none")
+    return torch.cat(parts)
+
+
 def encode_embedding(method: Method, embedding: Embedding) -> PackedCodes:
-    """Return the packed codes of embeddings: signs, or codeword indices.
+    """Return the packed codes of embeddings: signs, codeword indices, or unit vectors.
 
     Raises:
         HashQuantError: if embeddings are not finite or indices are out of range.
@@ -83,18 +109,27 @@ def encode_embedding(method: Method, embedding: Embedding) -> PackedCodes:
     if not bool(embedding.isfinite().all()):
         raise HashQuantError(f"{method.name}: embeddings must be finite, got a NaN or an infinity")
     if isinstance(method.family, Binary):
-        if embedding.shape[1] != method.budget.bits:
-            raise HashQuantError(
-                f"{method.name}: a binary embedding must have {method.budget.bits} values, "
-                f"got {embedding.shape[1]}"
-            )
+        _check_values(method, embedding, method.budget.bits)
         return pack_bits(binarise(embedding))
+    if isinstance(method.family, Real):
+        _check_values(method, embedding, method.budget.bits // 32)
+        return pack_real(embedding)
     return pack_indices(method.assign(embedding), method.budget)
+
+
+def _check_values(method: Method, embedding: Embedding, values: int) -> None:
+    if embedding.shape[1] != values:
+        raise HashQuantError(
+            f"{method.name}: a {method.family.name} embedding must have {values} values, "
+            f"got {embedding.shape[1]}"
+        )
 
 
 def quantization_error(method: Method, embedding: Embedding) -> Tensor:
     """Return |x - x̂|² / |x|² of each embedding, "n" in float64 (see `Encoded`)."""
     x = embedding.double()
+    if isinstance(method.family, Real):
+        return torch.zeros(len(x), dtype=torch.float64, device=x.device)
     energy = x.square().sum(1).clamp_min(torch.finfo(torch.float64).tiny)
     if isinstance(method.family, Binary):
         signs = torch.where(x < 0, -1.0, 1.0).double()
@@ -108,10 +143,28 @@ def quantization_error(method: Method, embedding: Embedding) -> Tensor:
     return (x - words.flatten(1)).square().sum(1) / energy
 
 
-def _embeddings(
+def _kept_features(
+    network: Network, source: ImageSource, spec: RunSpec, device: torch.device, frozen: str
+) -> Iterator[tuple[Features, int]]:
+    """Yield `_features`, from what the source keeps of a frozen trunk where it does."""
+    parts = source.features.get(frozen)
+    if parts is not None:
+        yield from parts
+        return
+    found = []
+    for features, count in _features(network, source, spec, device):
+        found.append((features, count))
+        yield features, count
+    size = sum(features.nbytes for features, _ in found)
+    held = sum(part.nbytes for parts in source.features.values() for part, _ in parts)
+    if frozen and held + size <= KEPT_BYTES:
+        source.features[frozen] = found
+
+
+def _features(
     network: Network, source: ImageSource, spec: RunSpec, device: torch.device
-) -> Iterator[tuple[Embedding, int]]:
-    """Yield the embeddings of each forward pass and how many of them, the first, count."""
+) -> Iterator[tuple[Features, int]]:
+    """Yield the trunk's output of each forward pass and how many of its rows, the first, count."""
     layout = memory_format(device, "fp32")
     network.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
     count = len(source)
@@ -121,5 +174,5 @@ def _embeddings(
         if start + FORWARD_BATCH < count:
             source.prefetch((positions + FORWARD_BATCH).clamp_max(count - 1))
         pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
-        embedding = network.embed(pixels.contiguous(memory_format=layout))
-        yield embedding, min(FORWARD_BATCH, count - start)
+        features = network.features(pixels.contiguous(memory_format=layout))
+        yield features, min(FORWARD_BATCH, count - start)

@@ -6,6 +6,7 @@ import platform
 import resource
 import subprocess
 import time
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,8 @@ PACKAGES = ("torch", "torchvision", "numpy", "faiss-cpu", "faiss-gpu")
 SOURCES = ("src", "methods", "datasets", "benchmarks", "run_bench.py", "pyproject.toml")
 #: cuBLAS repeats itself only with a fixed workspace, chosen before its first use.
 CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+#: What a CPU calls its bf16 instructions (x86; ARM).
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -60,12 +63,30 @@ def free_bytes(device: torch.device) -> int:
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def resolve_precision(name: str, device: str) -> str:
+    """Return what `auto` means on a kind of device: bf16 where it computes in it, else fp32.
+
+    A CPU without such instructions emulates bf16, at a tenth of its fp32 rate.
+    """
+    if name != "auto":
+        return name
+    if device == "cuda":
+        return "bf16"
+    flags = {*_cpu_field("flags").split(), *_cpu_field("Features").split()}
+    return "bf16" if BF16_FLAGS & flags else "fp32"
+
+
 def peak_bytes(device: torch.device) -> int:
     """Return the most memory this process has held: on the device, or resident on the CPU."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024  # macOS counts bytes
+
+
+def utc_now() -> str:
+    """Return the time in UTC, to the second, as ISO 8601 writes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def provenance(device: torch.device, *, deterministic: bool = True) -> Provenance:
@@ -90,14 +111,19 @@ def versions() -> dict[str, str]:
 
 def cpu_model() -> str:
     """Return the processor's name."""
+    return _cpu_field("model name") or platform.processor() or platform.machine() or "unknown"
+
+
+def _cpu_field(name: str) -> str:
+    """Return what Linux says of the first processor, or nothing."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")
-            if key.strip() == "model name":
+            if key.strip() == name:
                 return value.strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine() or "unknown"
+    return ""
 
 
 class Timer:

@@ -14,7 +14,7 @@ from hashquant.errors import HashQuantError
 from hashquant.metrics.ranking import precision_at, rank_grid, recall_at, within_radius
 from hashquant.metrics.ties import TIES, TieGroups, average_precision, relevant_in_top, tied_pairs
 from hashquant.record import Curve, Score
-from hashquant.search import workers
+from hashquant.threads import workers
 
 CUTOFFS = (100, 1000)
 PRECISION_RANKS = (1, 5, 10, 50, 100)

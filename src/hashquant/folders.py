@@ -35,6 +35,8 @@ class FolderDataset(Dataset):
     box: ClassVar[tuple[int, int, int, int] | None] = None
     #: where a user gets it
     source: ClassVar[str] = ""
+    #: all images are gray
+    gray: ClassVar[bool] = False
     #: names of `--set <file stem>.name=value`
     OPTIONS: ClassVar[tuple[str, ...]] = ("size",)
 
@@ -96,6 +98,7 @@ class FolderDataset(Dataset):
         return Items(
             images=found.images, labels=labels, class_names=names, files=found.names,
             content=found.content, version=found.version, notes=notes, skipped=found.skipped,
+            gray=self.gray,
         )  # fmt: skip
 
     def _missing(self, folder: Path, why: str = "") -> DataError:
@@ -191,7 +194,7 @@ class PublishedDataset(FolderDataset):
         return Items(
             images=images, labels=np.concatenate([part.labels for part in parts.values()]),
             class_names=parts["train"].class_names, files=files, content=content,
-            version=version_digest(files, content),
+            version=version_digest(files, content), gray=self.gray,
         )  # fmt: skip
 
     def split(self, items: Items) -> Split:

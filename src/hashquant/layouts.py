@@ -14,9 +14,10 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int64
 
-from hashquant.data import Items, Split, make_split, read_manifest, split_by_manifest
+from hashquant.data import Items, Split, make_split
 from hashquant.errors import DataError
 from hashquant.imagecache import FileList
+from hashquant.manifests import read_manifest, split_by_manifest
 from hashquant.splits import draw_fraction
 
 #: left behind by file managers, not by the set's authors

@@ -11,7 +11,16 @@ from torch import nn
 from hashquant.codes.family import CodeBudget, Family
 from hashquant.config import Recipe
 from hashquant.data import Batch, TrainingSet
-from hashquant.types import Codebooks, Embedding, Features, Indices, QueryTable, Scalar
+from hashquant.types import (
+    Codebooks,
+    Embedding,
+    Features,
+    Indices,
+    Labels,
+    QueryTable,
+    Scalar,
+    SymmetricTable,
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,10 @@ class Method(nn.Module, ABC):
     images_per_class: ClassVar[int] = 4
     #: images a step in the paper: its SGD rate is scaled from here to the suite's batch
     paper_batch: ClassVar[int] = 256
+    #: the method whose trained embedding is this one's `features` ("": the trunk's output)
+    base: ClassVar[str] = ""
+    #: all is learned in `fit`; the engine takes no training step
+    closed_form: ClassVar[bool] = False
     #: contract check → reason; becomes a strict xfail
     known_failures: ClassVar[Mapping[str, str]] = {}
 
@@ -96,9 +109,20 @@ class Method(nn.Module, ABC):
     def forward(self, features: Features) -> Embedding:
         """Return the embedding that codes are made from."""
 
-    @abstractmethod
     def loss(self, embedding: Embedding, batch: Batch) -> dict[str, Scalar]:
-        """Return named loss terms, already weighted; the engine sums and logs them."""
+        """Return named loss terms, already weighted; the engine sums and logs them.
+
+        Raises:
+            TypeError: by default: only a method in closed form has no loss.
+        """
+        raise TypeError(f"{self.name} has no loss: it takes no training step")
+
+    def fit(self, features: Features, labels: Labels) -> None:
+        """Learn in closed form from all training images at once (`closed_form` methods only).
+
+        `features` are the base's embeddings in evaluation mode without augmentation; what is
+        learned goes into buffers that `__init__` made in their final shapes.
+        """
 
     def initialise(self, training: TrainingSet) -> None:
         """Prepare from the training set before the first step; by default nothing."""
@@ -116,6 +140,16 @@ class Method(nn.Module, ABC):
         parts = embedding.reshape(len(embedding), books.shape[0], books.shape[2])
         distance = torch.cdist(parts.transpose(0, 1), books)  # (m, n, k)
         return distance.argmin(dim=2).T
+
+    def symmetric_table(self) -> SymmetricTable:
+        """Return what SDC adds up: codeword against codeword of each book.
+
+        Inner products where a larger table value is nearer, squared distances otherwise.
+        """
+        books = self.codebooks()
+        if getattr(self.family, "larger_is_closer", False):
+            return books @ books.transpose(1, 2)
+        return torch.cdist(books, books).square()
 
     def query_table(self, embedding: Embedding) -> QueryTable:
         """Return each query's look-up table; by default squared distances to the codewords."""

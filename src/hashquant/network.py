@@ -14,6 +14,18 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
     return torch.channels_last
 
 
+class Stacked(nn.Module):
+    """A trained network as the trunk of a method that is fitted on its embedding."""
+
+    def __init__(self, base: "Network") -> None:
+        super().__init__()
+        self.base = base
+
+    def forward(self, images: Pixels) -> Embedding:
+        """Return the base's embedding of the images."""
+        return self.base.embed(images)
+
+
 class Network(nn.Module):
     """A trunk with a method's head on top, trained end to end."""
 

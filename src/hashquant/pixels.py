@@ -19,7 +19,7 @@ class ImageSource:
 
     `images` is uint8 (n, 3, h, w), an array or memory map; `rows` are the ones to serve;
     `resize` the short side in pixels (0 keeps the stored size); `resident_bytes` the most that
-    may be kept on `device`. Both ways give the same pixels.
+    may be kept on `device`. Both ways give the same pixels. `gray` replaces colours by their luma.
     """
 
     def __init__(
@@ -30,8 +30,12 @@ class ImageSource:
         resize: int,
         device: torch.device,
         resident_bytes: int,
+        gray: bool = False,
     ) -> None:
         self.device = device
+        self._gray = gray
+        #: what frozen trunks gave for these images, by the trunk's name: (features, how many count)
+        self.features: dict[str, list[tuple[Tensor, int]]] = {}
         self._images = images
         self._rows = rows
         self.height, self.width = resized_shape(images.shape[2], images.shape[3], resize)
@@ -73,9 +77,10 @@ class ImageSource:
         return chunk.pin_memory() if self.device.type == "cuda" else chunk
 
     def _upload(self, chunk: Tensor) -> Tensor:
-        return resize_short_side(
-            chunk.to(self.device, non_blocking=True), self.height, self.width
-        ).contiguous(memory_format=torch.channels_last)
+        chunk = chunk.to(self.device, non_blocking=True)
+        chunk = luma(chunk) if self._gray else chunk
+        resized = resize_short_side(chunk, self.height, self.width)
+        return resized.contiguous(memory_format=torch.channels_last)
 
     def _load_all(self) -> Tensor:
         kept = torch.empty(
@@ -100,6 +105,17 @@ def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
     if height <= width:
         return short_side, int(short_side * width / height)
     return int(short_side * height / width), short_side
+
+
+def luma(images: UInt8[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
+    """Return the images as three equal channels of luma (ITU-R BT.601), rounded.
+
+    >>> luma(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1)).flatten().tolist()
+    [76, 76, 76]
+    """
+    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    gray = (images.float() * weights).sum(dim=1, keepdim=True).round_().clamp_(0, 255)
+    return gray.to(torch.uint8).expand_as(images)
 
 
 def resize_short_side(

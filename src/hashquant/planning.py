@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hashquant import registry
-from hashquant.config import Recipe, RunSpec, Suite, build, coerce
+from hashquant.config import Recipe, RunSpec, Suite, build, canonical_json, coerce
+from hashquant.environment import resolve_precision
 from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
 from hashquant.method import Method
+from hashquant.targets import PROTOCOLS, Target, parse, targets_of
 from hashquant.trunks import sealed
 
 Settings = Mapping[str, Mapping[str, Any]]  # Any: YAML values or a flag's text
@@ -17,29 +19,41 @@ Settings = Mapping[str, Mapping[str, Any]]  # Any: YAML values or a flag's text
 
 @dataclass(frozen=True)
 class Cell:
-    """One run to make. `status` is "" or, when it cannot be made, "skipped" or "failed"."""
+    """One run to make, and what it is examined on.
+
+    `status` is "" or, when it cannot be made, "skipped" or "failed"; `options` are those of each
+    target's data set.
+    """
 
     spec: RunSpec
     status: str = ""
     reason: str = ""
+    targets: tuple[Target, ...] = ()
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
     """Return the cells of a suite, data set by data set, so that each is loaded once.
 
+    A method whose code has a length of its own has one cell, whatever bits are asked for.
+
     Raises:
         UsageError: if a setting is unknown, or no method can meet any of the bits.
     """
     _check_settings(suite)
-    suite = dataclasses.replace(suite, trunk=sealed(suite.trunk))
-    loaded = {method: _load(method, suite) for method in suite.methods}
-    cells = [
-        _cell(name, suite, device, dataset, method, loaded[method], bits, seed)
+    precision = resolve_precision(suite.precision, device)
+    suite = dataclasses.replace(suite, trunk=sealed(suite.trunk), precision=precision)
+    loaded = [_load(method, suite, extra) for method, extra in _rows(suite)]
+    targets = {d: targets_of(d, suite.targets, suite.datasets) for d in suite.datasets}
+    options = {t.dataset: options_of(suite, t.dataset) for found in targets.values() for t in found}
+    planned = [
+        Cell(*_cell(name, suite, device, dataset, row, bits, seed), targets[dataset], options)
         for dataset in suite.datasets
-        for method in suite.methods
+        for row in loaded
         for bits in suite.bits
         for seed in suite.seeds
     ]
+    cells = list({canonical_json(cell.spec): cell for cell in planned}.values())
     if cells and all(cell.status == "skipped" for cell in cells):
         raise UsageError(f"no method can meet these bits: {cells[0].reason}")
     return cells
@@ -70,7 +84,11 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
 
 
 def _set_field(suite: Suite, key: str, value: str) -> Suite:
-    names = [f.name for f in dataclasses.fields(Suite) if f.name not in ("settings", "common")]
+    names = [
+        f.name
+        for f in dataclasses.fields(Suite)
+        if f.name not in ("settings", "variants", "common")
+    ]
     if key not in names:
         raise unknown_name("key in --set", key, names)
     changed = build(Suite, {key: value}, "--set")
@@ -83,64 +101,105 @@ def _check_settings(suite: Suite) -> None:
     for owner in suite.settings:
         if owner not in known:
             raise unknown_name("method or dataset in settings", owner, known)
-    for reference in suite.datasets:
+    for reference in (*suite.datasets, *map(_named_set, suite.targets)):
         with suppress(registry.PluginError):  # a broken plug-in fails its own cells only
-            registry.make_dataset(reference, _options(suite, reference))
-    for field, least in (("epochs", 1), ("batch_size", 2), ("image_size", 8), ("features", 1)):
-        if getattr(suite, field) < least:
-            raise UsageError(f"{field} must be at least {least}, got {getattr(suite, field)}")
+            if reference:
+                registry.make_dataset(reference, options_of(suite, reference))
+    for name, least in (("epochs", 1), ("batch_size", 2), ("image_size", 8), ("features", 1)):
+        if getattr(suite, name) < least:
+            raise UsageError(f"{name} must be at least {least}, got {getattr(suite, name)}")
+
+
+def _rows(suite: Suite) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return every method of the suite, each followed by its variants."""
+    if not isinstance(suite.variants, Mapping):
+        raise UsageError("variants must be a mapping of methods to lists of settings")
+    for method, variants in suite.variants.items():
+        if method not in registry.methods():
+            raise unknown_name("method in variants", str(method), registry.methods())
+        if not isinstance(variants, list) or not all(isinstance(v, Mapping) for v in variants):
+            raise UsageError(f"variants of {method} must be a list of settings, got {variants!r}")
+    return [
+        (method, extra)
+        for method in suite.methods
+        for extra in ({}, *suite.variants.get(method, []))
+    ]
 
 
 @dataclass(frozen=True)
 class _Loaded:
+    name: str
     method: type[Method] | None
     config: Any  # the method's own Config
     settings: Mapping[str, Any]
     overrides: Mapping[str, Any]
     reason: str = ""
 
+    def schedule(self, suite: Suite) -> Recipe:
+        if self.method is None or suite.recipe != "paper":
+            return suite.common
+        return self.method.recipe().for_batch(suite.batch_size, self.method.paper_batch)
 
-def _load(name: str, suite: Suite) -> _Loaded:
-    asked = suite.settings.get(name, {})
+    def resolved(self, suite: Suite, bits: int) -> dict[str, Any]:
+        """Return what the method decides of a specification.
+
+        Raises:
+            BudgetError: if it cannot meet `bits`.
+        """
+        found: dict[str, Any] = {"method": self.name, "settings": self.settings}
+        found["overrides"] = self.overrides
+        found |= {"bits": bits, "features": suite.features, "schedule": self.schedule(suite)}
+        if self.method is None:
+            return found
+        budget = self.method.budget_for(self.config, bits)
+        found["features"] = self.method.feature_size(self.config, budget, suite.features)
+        found["bits"] = budget.bits
+        if self.method.base:
+            base = _load(self.method.base, suite, {}).resolved(suite, bits)
+            found |= {"base": base, "features": base["features"], "schedule": base["schedule"]}
+        return found
+
+
+def _load(name: str, suite: Suite, extra: Mapping[str, Any]) -> _Loaded:
+    asked = {**suite.settings.get(name, {}), **extra}
     try:
         method = registry.load_method(name)
     except HashQuantError as error:
-        return _Loaded(None, None, asked, asked, str(error))
+        return _Loaded(name, None, None, asked, asked, str(error))
     config = build(method.Config, asked, f"settings of {name}")
     default = dataclasses.asdict(method.Config())
     settings = dataclasses.asdict(config)
     overrides = {k: v for k, v in settings.items() if v != default[k]}
-    return _Loaded(method, config, settings, overrides)
+    return _Loaded(name, method, config, settings, overrides)
 
 
 def _cell(
-    name: str, suite: Suite, device: str, dataset: str, method: str, loaded: _Loaded,
-    bits: int, seed: int,
-) -> Cell:  # fmt: skip
-    schedule = suite.common
-    features, status, reason = suite.features, "", ""
-    if loaded.method is None:
-        status, reason = "failed", loaded.reason
-    else:
-        if suite.recipe == "paper":
-            paper = loaded.method.recipe()
-            schedule = paper.for_batch(suite.batch_size, loaded.method.paper_batch)
-        try:
-            budget = loaded.method.budget_for(loaded.config, bits)
-            features = loaded.method.feature_size(loaded.config, budget, suite.features)
-        except BudgetError as error:
-            status, reason = "skipped", str(error)
+    name: str, suite: Suite, device: str, dataset: str, row: _Loaded, bits: int, seed: int
+) -> tuple[RunSpec, str, str]:
+    status, reason = ("failed", row.reason) if row.method is None else ("", "")
+    try:
+        own = row.resolved(suite, bits)
+    except BudgetError as error:
+        status, reason = "skipped", str(error)
+        own = dataclasses.replace(row, method=None).resolved(suite, bits)
+        own["schedule"] = row.schedule(suite)
     shared = {f.name for f in dataclasses.fields(RunSpec)} & {
         f.name for f in dataclasses.fields(Suite)
     } - {"bits", "features", "settings"}
     spec = RunSpec(
-        suite=name, method=method, dataset=dataset, bits=bits, seed=seed, features=features,
-        schedule=schedule, device=device, settings=loaded.settings, overrides=loaded.overrides,
-        dataset_options=_options(suite, dataset), **{key: getattr(suite, key) for key in shared},
+        suite=name, dataset=dataset, seed=seed, device=device, **own,
+        dataset_options=options_of(suite, dataset), **{key: getattr(suite, key) for key in shared},
     )  # fmt: skip
-    return Cell(spec, status, reason)
+    return spec, status, reason
 
 
-def _options(suite: Suite, dataset: str) -> dict[str, str]:
+def _named_set(target: str) -> str:
+    """Return the data set that a target names, or nothing for a protocol."""
+    name = parse(target).dataset
+    return "" if name in PROTOCOLS else name
+
+
+def options_of(suite: Suite, dataset: str) -> dict[str, str]:
+    """Return what the suite sets for a data set (`--set synthfaces.identities=32`)."""
     options = suite.settings.get(registry.dataset_stem(dataset), {})
     return {key: str(coerce(value, str, key)) for key, value in options.items()}

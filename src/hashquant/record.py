@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from hashquant.config import RunSpec, build
 from hashquant.errors import HashQuantError, UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+#: Older records whose missing fields take their defaults.
+READABLE = (1, 2)
 STATUSES = ("done", "skipped", "failed", "diverged", "oom", "timeout", "interrupted")
 
 RecordType = TypeVar("RecordType", "TrainRecord", "EvalRecord")
@@ -39,7 +41,7 @@ class Cost:
     code_bits: int
     code_bytes: int
     codebook_bytes: int
-    query_form: str  #: "bits" (symmetric) or "table" (M·K values a query)
+    query_form: str  #: "bits" (binary code), "table" (M·K values a query) or "float" (no code)
     subspaces: int
     codewords: int
     trunk_parameters: int
@@ -51,7 +53,8 @@ class Score:
     """One number with its whole definition.
 
     `cutoff` is R or k (0: the full ranking); `denominator` "relevant", "min(R,relevant)", "k";
-    `ties` "expected", "best", "worst"; `comparison` "hamming", "asymmetric-hamming", "adc", "sdc".
+    `ties` "expected", "best", "worst"; `comparison` "hamming", "asymmetric-hamming", "adc", "sdc"
+    or "cosine".
     """
 
     metric: str
@@ -88,6 +91,9 @@ class TrainRecord:
     notes: tuple[str, ...] = ()
     cost: Cost | None = None
     losses: tuple[Mapping[str, float], ...] = ()  #: one mapping of named terms per epoch
+    selected_epoch: int = 0  #: the epoch (from 1) whose weights are examined; 0: no epoch was run
+    validation: tuple[float, ...] = ()  #: mAP on validation queries after each epoch
+    base_run: str = ""  #: run_id of the training whose embedding this one was fitted on
     timing: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance | None = None
     schema_version: int = SCHEMA_VERSION
@@ -97,7 +103,9 @@ class TrainRecord:
 class EvalRecord:
     """One examination of a trained run on one target.
 
-    Identity and spec are those of its run; `health` and `timing` are named plain numbers.
+    Identity and spec are those of its run; `target` is the examined set with its options
+    ("olivetti", "olivetti+norm_stats=target"); `health` and `timing` are named plain numbers.
+    The first curve and the scores of its comparison are the headline.
     """
 
     run_id: str
@@ -117,6 +125,8 @@ class EvalRecord:
     timing: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance | None = None
     started_at: str = ""
+    target_version: str = ""  #: digest of the target's data set, where it is another one
+    adapter: str = ""  #: what was done to the target's images to fit the training set ("gray")
     schema_version: int = SCHEMA_VERSION
 
 
@@ -134,8 +144,9 @@ def from_json(cls: type[RecordType], text: str) -> RecordType:
     try:
         raw: Any = json.loads(text)  # Any: parsed JSON
         version = raw["schema_version"]
-        if version != SCHEMA_VERSION:
-            raise RecordError(f"schema_version must be {SCHEMA_VERSION}, got {version}")
+        if version not in READABLE:
+            known = " or ".join(map(str, READABLE))
+            raise RecordError(f"schema_version must be {known}, got {version}")
         return build(cls, raw, cls.__name__)
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise RecordError(f"not a valid {cls.__name__}: {error}") from error

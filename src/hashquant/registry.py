@@ -113,12 +113,22 @@ def make_dataset(reference: str, options: Mapping[str, str] | None = None) -> "D
         UsageError: if there is no such data set.
         PluginError: if its file cannot be imported, or defines no data set or several.
     """
-    from hashquant.data import Dataset
-
     name, _, argument = reference.partition(":")
     entry = _lookup("dataset", name, datasets())
-    found = _single_subclass(_import(entry), Dataset)  # type: ignore[type-abstract]  # a base to search for
-    return found(entry.name, argument, options)
+    return dataset_class(reference)(entry.name, argument, options)
+
+
+def dataset_class(reference: str) -> "type[Dataset]":
+    """Import the class of a data set, for what it declares.
+
+    Raises:
+        UsageError: if there is no such data set.
+        PluginError: if its file cannot be imported, or defines no data set or several.
+    """
+    from hashquant.data import Dataset
+
+    entry = _lookup("dataset", reference.partition(":")[0], datasets())
+    return _single_subclass(_import(entry), Dataset)  # type: ignore[type-abstract]  # a base to search for
 
 
 def dataset_stem(reference: str) -> str:

@@ -2,7 +2,7 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from hashquant import registry
-from hashquant.cell import examine, save_failure, train_cell
-from hashquant.config import RunSpec, run_id
+from hashquant.cell import Trained, save_failure, train_cell
+from hashquant.config import run_id
 from hashquant.environment import provenance
 from hashquant.errors import BudgetError, DataError, DivergedError, HashQuantError, StoreError
+from hashquant.examination import examine
 from hashquant.planning import Cell
-from hashquant.preparation import Prepared, prepare
+from hashquant.preparation import Examination, Place, Prepared, prepare, prepare_target
 from hashquant.store import CellFolder, Store
 
 OUTCOMES = ("done", "cached", "skipped", "failed")
@@ -66,8 +67,8 @@ class Surroundings:
 
 
 def units(cell: Cell) -> int:
-    """Return a cell's length in the progress bar: its epochs and one examination."""
-    return cell.spec.epochs + 1
+    """Return a cell's length in the progress bar: its epochs and its examinations."""
+    return cell.spec.epochs + len(cell.targets)
 
 
 def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tally) -> None:
@@ -83,45 +84,74 @@ def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tall
         batch = list(group)
         try:
             watcher.show(f"{reference}: loading")
-            prepared = load(batch[0].spec, here)
+            contest = load(batch[0], here)
         except HashQuantError as error:
             _refuse(batch, error, watcher, tally)
             continue
+        for refusal in contest.refused.values():
+            watcher.say(f"error: {refusal}")
+            tally.data_missing |= isinstance(refusal, DataError)
         for cell in batch:
             try:
-                outcome = _outcome(cell, prepared, here, watcher)
+                outcome = _outcome(cell, contest, here, watcher)
             except StoreError:
                 tally.counts["failed"] += 1
                 raise
             tally.counts[outcome] += 1
 
 
-def load(spec: RunSpec, here: Surroundings) -> Prepared:
-    """Load the data set of `spec` onto the device.
+@dataclass(frozen=True)
+class Contest:
+    """A training set and all that its models are examined on.
+
+    `refused` are the targets that cannot be used, each with the reason.
+    """
+
+    prepared: Prepared
+    examinations: Mapping[str, Examination]
+    refused: Mapping[str, HashQuantError]
+
+
+def load(cell: Cell, here: Surroundings) -> Contest:
+    """Load a cell's training set and its targets onto the device.
 
     Raises:
-        HashQuantError: if its plug-in or its images cannot be used.
+        HashQuantError: if the training set, or none of the targets, can be used.
     """
+    spec, place = cell.spec, Place(here.data_root, here.device, here.on_bad_image)
     dataset = registry.make_dataset(spec.dataset, spec.dataset_options)
-    return prepare(
-        dataset, spec.dataset, here.data_root, spec, here.device, on_bad_image=here.on_bad_image
-    )
+    prepared = prepare(dataset, spec.dataset, place, spec)
+    examinations: dict[str, Examination] = {}
+    refused: dict[str, HashQuantError] = {}
+    for target in cell.targets:
+        try:
+            examined = registry.make_dataset(target.dataset, cell.options[target.dataset])
+            examinations[target.name] = prepare_target(examined, target, place, spec, prepared)
+        except HashQuantError as error:
+            refused[target.name] = error
+    if refused and not examinations:
+        raise next(iter(refused.values()))
+    return Contest(prepared, examinations, refused)
 
 
-def is_cached(cell: Cell, prepared: Prepared, here: Surroundings) -> bool:
-    """Tell whether a cell stands complete in the store."""
-    folder, name = _place(cell, prepared, here)
+def is_cached(cell: Cell, contest: Contest, here: Surroundings) -> bool:
+    """Tell whether a cell stands complete in the store, for every target that can be examined."""
+    folder, name = _place(cell, contest, here)
     record = folder.train_record()
-    return (
-        record is not None
-        and record.status == "done"
-        and record.run_id == name
-        and folder.eval_record(cell.spec.dataset) is not None
-    )
+    done = record is not None and record.status == "done" and record.run_id == name
+    return done and not any(_missing(folder, contest))
 
 
-def _place(cell: Cell, prepared: Prepared, here: Surroundings) -> tuple[CellFolder, str]:
-    name = run_id(cell.spec, prepared.version)
+def _missing(folder: CellFolder, contest: Contest) -> Iterator[Examination]:
+    """Yield what is not yet examined, or was with another split."""
+    for name, examination in contest.examinations.items():
+        found = folder.eval_record(name)
+        if found is None or found.split_digest != examination.split_digest:
+            yield examination
+
+
+def _place(cell: Cell, contest: Contest, here: Surroundings) -> tuple[CellFolder, str]:
+    name = run_id(cell.spec, contest.prepared.version)
     return here.store.cell(cell.spec, name), name
 
 
@@ -132,39 +162,37 @@ def _refuse(batch: list[Cell], error: HashQuantError, watcher: Watcher, tally: T
     watcher.advance(sum(units(cell) for cell in batch))
 
 
-def _outcome(cell: Cell, prepared: Prepared, here: Surroundings, watcher: Watcher) -> str:
+def _outcome(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
     title = f"{cell.spec.dataset} {cell.spec.label} {cell.spec.bits} bit seed {cell.spec.seed}"
-    folder, name = _place(cell, prepared, here)
+    folder, name = _place(cell, contest, here)
     watcher.show(title)
     if cell.status:
         save_failure(folder, cell.spec, name, cell.status, cell.reason)
         watcher.say(f"{title}: {cell.status}: {cell.reason}")
         watcher.advance(units(cell))
         return cell.status
-    if not here.force and is_cached(cell, prepared, here):
+    if not here.force and is_cached(cell, contest, here):
         watcher.say(f"{title}: cached")
         watcher.advance(units(cell))
         return "cached"
-    return _attempt(cell, prepared, here, watcher, title)
+    return _attempt(cell, contest, here, watcher, title)
 
 
-def _attempt(
-    cell: Cell, prepared: Prepared, here: Surroundings, watcher: Watcher, title: str
-) -> str:
-    folder, name = _place(cell, prepared, here)
+def _attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher, title: str) -> str:
+    folder, name = _place(cell, contest, here)
     seen = 0
 
     def on_epoch(epoch: int, terms: dict[str, float]) -> None:
         nonlocal seen
         text = f" loss {terms['total']:.3f}" if "total" in terms else ""
-        watcher.advance(epoch + 1 - seen, text)
-        seen = epoch + 1
+        watcher.advance(max(epoch + 1 - seen, 0), text)
+        seen = max(epoch + 1, seen)
 
     try:
-        network, record = train_cell(
-            cell.spec, name, prepared, folder, here.device, on_epoch, fresh=here.force
+        trained = train_cell(
+            cell.spec, contest.prepared, here.store, here.device, on_epoch, fresh=here.force
         )
-        found = examine(network, record, prepared.examination, folder, here.device)
+        _examine(trained, contest, folder, here, watcher, title)
     except StoreError:
         raise
     except KeyboardInterrupt:
@@ -177,9 +205,19 @@ def _attempt(
         watcher.say(f"{title}: {status}: {reason}")
         watcher.advance(units(cell) - seen)
         return "skipped" if status == "skipped" else "failed"
-    watcher.say(f"{title}: mAP {found.scores[0].value:.4f}")
     watcher.advance(units(cell) - seen)
-    return "done"
+    return "failed" if contest.refused else "done"
+
+
+def _examine(
+    trained: Trained, contest: Contest, folder: CellFolder, here: Surroundings,
+    watcher: Watcher, title: str,
+) -> None:  # fmt: skip
+    """Examine a trained cell on every target that is missing, or on all by force."""
+    wanted = contest.examinations.values() if here.force else list(_missing(folder, contest))
+    for examination in wanted:
+        found = examine(trained.network, trained.record, examination, folder, here.device)
+        watcher.say(f"{title}: {found.protocol} {found.target}: mAP {found.scores[0].value:.4f}")
 
 
 def _diagnose(error: Exception) -> tuple[str, str]:

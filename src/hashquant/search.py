@@ -5,76 +5,30 @@ gallery nor the size of a chunk changes a bit of the result.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from threading import Barrier
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Integer
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from hashquant.codes.adc import BLOCK, Blocks, bin_count, merged_entries, rank_relevant
 from hashquant.codes.binary import distance_counts, distance_counts_by_product
-from hashquant.codes.family import CodeBudget
-from hashquant.codes.product import table_scores, unpack_indices
+from hashquant.codes.product import table_scores
+from hashquant.codes.real import cosine_scores, unpack_real
 from hashquant.errors import HashQuantError
+from hashquant.gallery import AnyLabels, Gallery, check_queries, check_width, class_slices
 from hashquant.metrics.ranking import RADIUS
 from hashquant.metrics.ties import TieGroups, groups_of_scores
-from hashquant.types import Counts, Labels, PackedCodes, QueryTable
+from hashquant.threads import workers
+from hashquant.types import Counts, PackedCodes, QueryTable
+
+__all__ = ["Gallery", "cosine_groups", "hamming_groups", "table_groups"]
 
 Rows = Int64[np.ndarray, " n"]
-AnyLabels = Int64[Tensor, " labels"]  # as many as items, which is checked
 
 MEMORY_BYTES = 256 << 20
 #: Queries that share one pass over the gallery's codewords.
 _CHUNK = 32
-
-
-@dataclass(frozen=True, eq=False)
-class Gallery:
-    """The items searched: packed codes and labels, put in order of class when built.
-
-    The relevant items of a query are then one slice. A budget without subspaces is binary; its
-    packed bytes serve as M codeword indices of K = 256 in asymmetric search.
-
-    Raises:
-        HashQuantError: if it is empty, or codes, labels and budget do not fit.
-    """
-
-    codes: PackedCodes
-    labels: AnyLabels
-    budget: CodeBudget
-
-    def __post_init__(self) -> None:
-        if len(self.codes) == 0 or len(self.codes) != len(self.labels):
-            raise HashQuantError(
-                f"a gallery must have as many labels as codes, and at least one, "
-                f"got {len(self.codes)} codes and {len(self.labels)} labels"
-            )
-        _check_width("gallery", self.codes, self.budget)
-        if bool((self.labels[1:] < self.labels[:-1]).any()):
-            order = torch.argsort(self.labels)
-            object.__setattr__(self, "codes", self.codes[order])
-            object.__setattr__(self, "labels", self.labels[order])
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def books(self) -> tuple[int, int]:
-        """M and K of the tables that can search this gallery."""
-        if self.budget.subspaces:
-            return self.budget.subspaces, self.budget.codewords
-        return self.budget.code_bytes, 256
-
-    def indices(self) -> Integer[Tensor, "n m"]:
-        """Return the codeword indices, a byte each where K ≤ 256."""
-        if not self.budget.subspaces or self.budget.bits_per_subspace == 8:
-            return self.codes
-        kind = torch.uint8 if self.budget.codewords <= 256 else torch.int32
-        parts = torch.split(self.codes, 1 << 20)
-        return torch.cat([unpack_indices(part, self.budget).to(kind) for part in parts])
 
 
 def hamming_groups(
@@ -92,8 +46,8 @@ def hamming_groups(
     Raises:
         HashQuantError: if queries and gallery do not fit each other.
     """
-    _check_width("query", query_codes, gallery.budget)
-    _check_queries(len(query_codes), query_labels)
+    check_width("query", query_codes, gallery.budget)
+    check_queries(len(query_codes), query_labels)
     if query_codes.is_cuda:
         return _multiplied_chunks(query_codes, query_labels, gallery, memory_bytes)
     return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
@@ -116,7 +70,7 @@ def table_groups(
     Raises:
         HashQuantError: if tables do not fit the gallery or are not finite.
     """
-    _check_queries(len(tables), query_labels)
+    check_queries(len(tables), query_labels)
     if tuple(tables.shape[1:]) != gallery.books:
         raise HashQuantError(
             f"tables must have (books, codewords) {gallery.books}, got {tuple(tables.shape[1:])}"
@@ -128,27 +82,25 @@ def table_groups(
     return _counted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
 
 
-def workers(count: int) -> ThreadPoolExecutor:
-    """Return a pool of threads, each of which lets torch use one thread.
+def cosine_groups(
+    query_codes: PackedCodes,
+    query_labels: AnyLabels,
+    gallery: Gallery,
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Iterator[TieGroups]:
+    """Yield the groups of equal cosine that hold relevant items, for embeddings without a code.
 
-    Torch would start a team of its own inside each thread for long arrays, and teams that share
-    a core wait for each other. The setting is a thread's own once it is settled there; the
-    caller's is put back when all threads have started.
+    Cosines are those of `codes.real.cosine_scores`: equal embeddings tie exactly.
+
+    Raises:
+        HashQuantError: if queries and gallery do not fit each other, or are no unit embeddings.
     """
-    before = torch.get_num_threads()
-    started = Barrier(count + 1)
-
-    def start() -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # settles it for this thread
-        started.wait()
-
-    pool = ThreadPoolExecutor(count, initializer=start)
-    for _ in range(count):
-        pool.submit(int)
-    started.wait()
-    torch.set_num_threads(before)
-    return pool
+    check_width("query", query_codes, gallery.budget)
+    check_queries(len(query_codes), query_labels)
+    slices = class_slices(gallery.labels, query_labels)
+    queries, items = unpack_real(query_codes), unpack_real(gallery.codes)
+    return _cosine_chunks(queries, items, slices, memory_bytes)
 
 
 def _popcounted_chunks(
@@ -157,7 +109,7 @@ def _popcounted_chunks(
     """Count distances on the CPU, each thread for its share of a chunk's queries."""
     bits, threads = gallery.budget.bits, torch.get_num_threads()
     items, rows = gallery.codes.numpy(), codes.numpy()
-    slices = _slices(gallery.labels, labels)
+    slices = class_slices(gallery.labels, labels)
     bounds = slices.numpy()
 
     def count(part: Rows) -> tuple[Tensor, Tensor]:
@@ -180,7 +132,7 @@ def _multiplied_chunks(
 ) -> Iterator[TieGroups]:
     """Count distances on any device by products of ±1: the CUDA way."""
     bits = gallery.budget.bits
-    slices = _slices(gallery.labels, labels)
+    slices = class_slices(gallery.labels, labels)
     for part in (slice(start, start + 256) for start in range(0, len(codes), 256)):
         size, relevant = distance_counts_by_product(
             codes[part], gallery.codes, slices[part], bits, memory_bytes
@@ -214,8 +166,8 @@ def _counted_chunks(
     entries, classes = merged_entries(
         gallery.indices().numpy(), gallery.codes.numpy(), gallery.labels.numpy()
     )
-    slices = _slices(torch.from_numpy(classes), labels)
-    totals = _slices(gallery.labels, labels).diff(dim=1).flatten()
+    slices = class_slices(torch.from_numpy(classes), labels)
+    totals = class_slices(gallery.labels, labels).diff(dim=1).flatten()
     most = int(slices.diff(dim=1).max()) if len(slices) else 0
     bins = bin_count(len(classes), most, gallery.books[0])
     threads = torch.get_num_threads()
@@ -245,12 +197,27 @@ def _sorted_chunks(
 ) -> Iterator[TieGroups]:
     """Rank on any device by sorting every score: the plain way, and the CUDA way."""
     indices = gallery.indices().int()
-    slices = _slices(gallery.labels, labels)
+    slices = class_slices(gallery.labels, labels)
     chunk = max(1, memory_bytes // (64 * len(gallery)))
     for start in range(0, len(tables), chunk):
         part = slice(start, start + chunk)
         scores = table_scores(-tables[part] if larger_is_closer else tables[part], indices)
         yield groups_of_scores(scores, slices[part])
+
+
+def _cosine_chunks(
+    queries: Float32[Tensor, "q e"],
+    items: Float32[Tensor, "n e"],
+    slices: Int64[Tensor, "q 2"],
+    memory_bytes: int,
+) -> Iterator[TieGroups]:
+    """Rank on any device by sorting every cosine, some items being multiplied at a time."""
+    chunk = max(1, memory_bytes // (64 * len(items)))
+    blocks = torch.split(items, max(1, memory_bytes // (32 * items.shape[1])))
+    for start in range(0, len(queries), chunk):
+        part = slice(start, start + chunk)
+        scores = torch.cat([cosine_scores(queries[part], block) for block in blocks], dim=1)
+        yield groups_of_scores(scores.neg_(), slices[part])
 
 
 def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) -> TieGroups:
@@ -263,25 +230,3 @@ def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) 
         rows[0, i, n:], rows[2, i, n:] = gallery_size, int(total[i])
     ahead, size, hits, relevant = (torch.from_numpy(x) for x in rows)
     return TieGroups(ahead, size, hits, relevant, total, gallery_size)
-
-
-def _slices(gallery_labels: Labels, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:
-    """Return the bounds of each query's class among labels in order."""
-    ordered, wanted = gallery_labels.contiguous(), query_labels.contiguous()
-    low = torch.searchsorted(ordered, wanted)
-    return torch.stack([low, torch.searchsorted(ordered, wanted, right=True)], dim=1)
-
-
-def _check_width(role: str, codes: PackedCodes, budget: CodeBudget) -> None:
-    if codes.shape[1] != budget.code_bytes:
-        raise HashQuantError(
-            f"{role} codes must have {budget.code_bytes} bytes ({budget.bits} bits), "
-            f"got {codes.shape[1]}"
-        )
-
-
-def _check_queries(count: int, labels: AnyLabels) -> None:
-    if count != len(labels):
-        raise HashQuantError(
-            f"queries must have a label each, got {count} and {len(labels)} labels"
-        )

@@ -3,10 +3,12 @@
 import fcntl
 import io
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -21,12 +23,25 @@ MODEL, CHECKPOINT, LOG = "model.safetensors", "checkpoint.pt", "log.txt"
 
 @dataclass(frozen=True)
 class SuiteRecords:
-    """Everything stored of one suite; `damaged` names the files that could not be read."""
+    """Everything stored of one suite; `damaged` names the files that could not be read.
+
+    `folders` says where the examination of a run on a target lies.
+    """
 
     suite: str
     trains: tuple[TrainRecord, ...]
     evals: tuple[EvalRecord, ...]
     damaged: tuple[str, ...] = ()
+    folders: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+
+    def per_query(self, record: EvalRecord) -> dict[str, np.ndarray]:
+        """Return the stored values of each query: "ap", "label", "relevant" and others.
+
+        "ap" is the headline's average precision, "ap_<comparison>" that of the other comparison;
+        NaN where nothing is relevant. Empty where the file is missing or damaged.
+        """
+        folder = self.folders.get((record.run_id, record.target))
+        return read_arrays(folder / PER_QUERY) if folder is not None else {}
 
 
 def folder_name(text: str) -> str:
@@ -135,6 +150,7 @@ class Store:
         trains: list[TrainRecord] = []
         evals: list[EvalRecord] = []
         damaged: list[str] = []
+        folders: dict[tuple[str, str], Path] = {}
         for path in sorted((self.root / suite).rglob("*.json")):
             try:
                 text = path.read_text(encoding="utf-8")
@@ -142,9 +158,10 @@ class Store:
                     trains.append(from_json(TrainRecord, text))
                 elif path.name == EVAL:
                     evals.append(from_json(EvalRecord, text))
+                    folders[evals[-1].run_id, evals[-1].target] = path.parent
             except (OSError, UnicodeDecodeError, RecordError):
                 damaged.append(str(path))
-        return SuiteRecords(suite, tuple(trains), tuple(evals), tuple(damaged))
+        return SuiteRecords(suite, tuple(trains), tuple(evals), tuple(damaged), folders)
 
     def suites(self) -> list[str]:
         """Return the suites that have stored records."""
@@ -161,6 +178,15 @@ def _load(cls: type[RecordType], path: Path) -> RecordType | None:
     except (OSError, UnicodeDecodeError, RecordError):
         set_aside(path)
         return None
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a stored .npz file, or none where it is missing or damaged."""
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error):
+        return {}
 
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -15,6 +15,7 @@ from hashquant.errors import HashQuantError
 from hashquant.network import Network, memory_format
 from hashquant.sampling import mask_labels
 from hashquant.seeds import repeatable, seeded
+from hashquant.selection import EpochChoice, has_tensors
 
 __all__ = ["CheckpointFile", "Network", "TrainResult", "build_optimizer", "train"]
 
@@ -27,13 +28,15 @@ class TrainResult:
     """How a training run went.
 
     `losses` holds each epoch's mean terms and their "total"; `seconds` and `images_per_second`
-    cover all sessions of the run; `resumed_from` is the number of epochs a checkpoint held.
+    cover all sessions of the run; `resumed_from` is the number of epochs a checkpoint held;
+    `selected_epoch` (from 1) is the one whose weights the network has.
     """
 
     losses: tuple[Mapping[str, float], ...]
     seconds: float
     images_per_second: float
     resumed_from: int
+    selected_epoch: int
 
 
 def train(
@@ -44,8 +47,11 @@ def train(
     device: torch.device,
     checkpoint: CheckpointFile | None = None,
     on_epoch: EpochReport | None = None,
+    choice: EpochChoice | None = None,
 ) -> TrainResult:
     """Train `network` on the `training` set as `spec` says, and leave it on `device`.
+
+    It ends with the weights of the epoch that `choice` settles on: the last one by default.
 
     Every random choice comes from a child seed of its stage and epoch, so a run that was
     interrupted and goes on from its `checkpoint` ends with the same bits as one that was not.
@@ -56,12 +62,14 @@ def train(
         DivergedError: if a loss term or a gradient is no longer finite.
         StoreError: if the checkpoint cannot be written.
     """
-    network.to(device=device, memory_format=memory_format(device, spec.precision))  # type: ignore[call-overload]
-    method = network.method
+    layout = memory_format(device, spec.precision)
+    network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    method, choice = network.method, choice or EpochChoice()
     if method.label_fraction < 1 and bool(training.labelled.all()):
         training = mask_labels(training, method.label_fraction, spec.seed)
     with repeatable(device):
         progress = _resume(network, spec, checkpoint)
+        choice.resume(progress.choice if progress else {})
         start = progress.epochs_done if progress else 0
         if progress is None:
             with seeded(spec.seed, "initialise", device=device):
@@ -73,6 +81,8 @@ def train(
         for epoch in range(start, spec.epochs):
             began = time.perf_counter()
             terms, images = run_epoch(network, optimizer, training, spec, epoch, device)
+            choice.observe(network, terms)
+            network.to(memory_format=layout)  # type: ignore[call-overload]  # judging may change it
             progress = Progress(
                 epoch + 1,
                 network.state_dict(),
@@ -80,13 +90,15 @@ def train(
                 (*progress.losses, terms),
                 progress.seconds + time.perf_counter() - began,
                 progress.images + images,
+                choice.state(),
             )
             if checkpoint is not None:
                 checkpoint.save(progress)
             if on_epoch is not None:
                 on_epoch(epoch, terms)
     rate = progress.images / progress.seconds if progress.seconds else 0.0
-    return TrainResult(progress.losses, progress.seconds, rate, start)
+    selected = choice.settle(network, spec.epochs)
+    return TrainResult(progress.losses, progress.seconds, rate, start, selected)
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -124,7 +136,8 @@ def _resume(network: Network, spec: RunSpec, checkpoint: CheckpointFile | None) 
     saved = {name: value.shape for name, value in found.network.items()}
     trainable = sum(p.requires_grad for p in network.parameters())
     known = sum(len(group["params"]) for group in found.optimizer.get("param_groups", ()))
-    if shapes != saved or trainable != known or not 0 < found.epochs_done <= spec.epochs:
+    fits = shapes == saved and has_tensors(found.choice, shapes)
+    if not fits or trainable != known or not 0 < found.epochs_done <= spec.epochs:
         checkpoint.set_aside("its tensors are not those of this network")
         return None
     network.load_state_dict(found.network)

@@ -16,7 +16,7 @@ from hashquant.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--epochs", "2",
-        "--batch-size", "8", "--device", "cpu", "--quiet"]  # fmt: skip
+        "--batch-size", "8", "--device", "cpu", "--quiet", "--targets", "seen"]  # fmt: skip
 
 
 @pytest.fixture
@@ -131,6 +131,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(where, tmp_path, ca
         (["--device", "gpu"], 2, "gpu"),
         (["--trunk", "resnet"], 2, "unknown trunk 'resnet'"),
         (["--suite", "none.yaml"], 2, "must exist"),
+        (["--targets", "sean"], 2, "did you mean 'seen'"),
+        (["--targets", "olivetti+norm=target"], 2, "did you mean 'norm_stats'"),
+        (["--set", "selection=best"], 2, "unknown selection 'best'"),
+        (["--datasets", "olivetti", "--targets", "unseen"], 2, "must name something to examine"),
         (["--datasets", "folder:/no/such/folder"], 3, "/no/such/folder"),
         (["--datasets", "olivetti"], 3, "olivetti"),
         (["lst"], 2, "did you mean 'list'"),
@@ -149,6 +153,54 @@ def test_one_bad_data_set_does_not_stop_the_other(where, capsys):
                "--datasets", "folder:/no/such", "synthfaces"]  # fmt: skip
     assert main(command) == 3
     assert last(capsys) == "summary: done=1 cached=0 skipped=0 failed=1"
+
+
+def test_one_training_many_examinations(where, tmp_path, capsys):
+    command = [*TINY, *where, "--methods", "dcdh", "--bits", "16"]
+    assert main(command) == 0
+    [train] = records(tmp_path, "train.json")
+    trained = train.read_bytes()
+    both = [*command[: command.index("--targets")], *where, "--methods", "dcdh", "--bits", "16"]
+    both += ["--targets", "seen", "synthfaces-street", "synthfaces-street+norm_stats=target"]
+    assert main(both) == 0
+    assert last(capsys) == "summary: done=1 cached=0 skipped=0 failed=0"
+    assert train.read_bytes() == trained
+    found = [json.loads(p.read_text()) for p in records(tmp_path, "eval.json")]
+    assert {record["run_id"] for record in found} == {json.loads(trained)["run_id"]}
+    protocols = {record["target"]: record["protocol"] for record in found}
+    assert protocols == {
+        "synthfaces-studio": "seen",
+        "synthfaces-street": "cross",
+        "synthfaces-street+norm_stats=target": "cross",
+    }
+    assert len({record["comparability_key"] for record in found}) == 3
+
+
+def test_a_missing_target_does_not_stop_the_others(where, tmp_path, capsys):
+    command = [*TINY[:-1], "seen", "olivetti", *where, "--methods", "dcdh", "--bits", "16"]
+    assert main(command) == 3
+    assert last(capsys) == "summary: done=0 cached=0 skipped=0 failed=1"
+    [evaluation] = records(tmp_path, "eval.json")
+    assert json.loads(evaluation.read_text())["target"] == "synthfaces-studio"
+
+
+def test_controls_are_fitted_on_one_float_embedding(where, tmp_path, capsys):
+    command = [*TINY, *where, "--methods", "pq", "itq", "float", "random", "--bits", "16", "24",
+               "--set", "synthfaces.images=90"]  # fmt: skip
+    assert main(command) == 0
+    assert last(capsys) == "summary: done=7 cached=0 skipped=0 failed=0"
+    trains = [json.loads(p.read_text()) for p in records(tmp_path, "train.json")]
+    [ceiling] = [t for t in trains if t["spec"]["method"] == "float"]
+    assert len(ceiling["losses"]) == 2
+    fitted = [t for t in trains if t["spec"]["method"] in ("pq", "itq")]
+    assert {t["base_run"] for t in fitted} == {ceiling["run_id"]}
+    assert all(t["losses"] == [] for t in fitted)
+    evals = [json.loads(p.read_text()) for p in records(tmp_path, "eval.json")]
+    compared = {e["spec"]["method"]: {s["comparison"] for s in e["scores"]} for e in evals}
+    assert compared == {
+        "pq": {"adc", "sdc"}, "itq": {"hamming", "asymmetric-hamming"},
+        "random": {"hamming", "asymmetric-hamming"}, "float": {"cosine"},
+    }  # fmt: skip
 
 
 def test_dry_run_runs_nothing(where, tmp_path, capsys):

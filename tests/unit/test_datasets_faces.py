@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hashquant.data import read_manifest, write_manifest
+from hashquant.manifests import read_manifest, write_manifest
 from hashquant.errors import DataError, UsageError
 from hashquant.layouts import ByRule, Listed
 from hashquant.registry import datasets, make_dataset

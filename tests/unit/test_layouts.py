@@ -4,7 +4,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from hashquant.data import Items, read_manifest, write_manifest
+from hashquant.data import Items
+from hashquant.manifests import read_manifest, write_manifest
 from hashquant.errors import DataError
 from hashquant.layouts import ByRule, Listed, Parts, file_list, identities
 

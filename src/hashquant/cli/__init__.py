@@ -1,4 +1,4 @@
-"""The command line: `run` (the default), `list`, `report`, `data`."""
+"""The command line: `run` (the default), `list`, `report`, `data`, `verify`, `explain`."""
 
 from hashquant.cli.main import main
 

@@ -9,7 +9,8 @@ from hashquant.cell import build_network
 from hashquant.config import RunSpec
 from hashquant.data import TrainingSet
 from hashquant.encoding import encode
-from hashquant.preparation import Examination, Prepared
+from hashquant.preparation import Examination
+from hashquant.runner import Contest
 from hashquant.training import train
 
 PROBE_STEPS = 3
@@ -23,17 +24,18 @@ class Estimate:
         self._rates: dict[tuple[object, ...], tuple[float, float]] = {}
         self._seconds = 0.0
 
-    def add(self, spec: RunSpec, prepared: Prepared) -> None:
+    def add(self, spec: RunSpec, contest: Contest) -> None:
         """Count one cell, measuring its kind when it is new."""
-        if prepared.training is None:
+        training = contest.prepared.training
+        if training is None:
             return
+        examined = list(contest.examinations.values())
         kind = (spec.dataset, spec.method, spec.trunk, spec.features, spec.batch_size)
         if kind not in self._rates:
-            self._rates[kind] = self._measure(spec, prepared.training, prepared.examination)
+            self._rates[kind] = self._measure(spec, training, examined[0])
         per_step, per_code = self._rates[kind]
-        examined = len(prepared.examination.gallery) + len(prepared.examination.query)
-        trained = len(prepared.training.labels) * spec.epochs
-        self._seconds += per_step * trained + per_code * examined
+        images = sum(len(e.gallery) + len(e.query) for e in examined)
+        self._seconds += per_step * len(training.labels) * spec.epochs + per_code * images
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self._seconds), 60)
@@ -48,10 +50,12 @@ class Estimate:
             training, labels=training.labels[:count], labelled=training.labelled[:count]
         )
         network = build_network(spec, training.num_classes, self._device)
-        once = dataclasses.replace(spec, epochs=1)
-        train(network, part, once, device=self._device, checkpoint=None, on_epoch=None)
-        result = train(network, part, once, device=self._device, checkpoint=None, on_epoch=None)
+        per_step = 0.0
+        if not network.method.closed_form:
+            once = dataclasses.replace(spec, epochs=1)
+            train(network, part, once, device=self._device)
+            per_step = 1 / train(network, part, once, device=self._device).images_per_second
         begin = time.perf_counter()
         encode(network, examination.query, spec, device=self._device)
         encoding = (time.perf_counter() - begin) / len(examination.query)
-        return 1 / result.images_per_second, encoding
+        return per_step, encoding

@@ -33,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(verb: str) -> Callable[[argparse.Namespace], int]:
-    # Verbs are imported when used: only `run` and `data` may cost the import of torch.
+    # Verbs are imported when used: only `run`, `data` and `verify` may cost the import of torch.
     if verb == "run":
         from hashquant.cli.run import run
 
         return run
-    from hashquant.cli import verbs
+    from hashquant.cli import trace, verbs
 
-    return {"list": verbs.list_names, "report": verbs.report, "data": verbs.data}[verb]
+    return {"list": verbs.list_names, "report": verbs.report, "data": verbs.data,
+            "verify": trace.verify, "explain": trace.explain}[verb]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from hashquant.errors import UsageError, nearest, unknown_name
 
-VERBS = ("run", "list", "report", "data")
+VERBS = ("run", "list", "report", "data", "verify", "explain")
 LISTS = ("methods", "datasets", "suites", "trunks")
 
 
@@ -56,7 +56,7 @@ def _run_parser(prog: str) -> Parser:
     parser = Parser(
         prog=prog,
         description="Train, encode, search and score every method at every code length.",
-        epilog="Other verbs: list, report, data (each has its own --help). "
+        epilog="Other verbs: list, report, data, verify, explain (each has its own --help). "
         "Exit codes: 0 all done, cached or skipped with a reason; 1 a cell failed; 2 usage; "
         "3 data missing or damaged; 130 interrupted.",
     )
@@ -65,6 +65,8 @@ def _run_parser(prog: str) -> Parser:
     add("--methods", nargs="+", metavar="NAME", help="names, wildcards or all")
     add("--bits", nargs="+", metavar="N", help="code lengths")
     add("--datasets", nargs="+", metavar="NAME", help="names, or folder:PATH")
+    add("--targets", nargs="+", metavar="NAME",
+        help="what is examined: seen, unseen, cross, names; +norm_stats=target may follow")  # fmt: skip
     add("--seeds", nargs="+", metavar="N", help="training seeds (0)")
     add("--trunk", metavar="NAME", help="the network below every method, or NAME:WEIGHTS")
     add("--epochs", type=int, metavar="N", help="passes over the training images")
@@ -108,6 +110,27 @@ def _data_parser(prog: str) -> Parser:
     return parser
 
 
+def _verify_parser(prog: str) -> Parser:
+    parser = Parser(
+        prog=prog,
+        description="Recompute stored scores from stored codes, or from per-query values where "
+        "no codes lie. Exit code 1 if anything differs or cannot be read.",
+    )
+    parser.add_argument("--suite", default="all", metavar="NAME|all", help="whose records (all)")
+    _add_folders(parser, "results")
+    _add_voice(parser)
+    return parser
+
+
+def _explain_parser(prog: str) -> Parser:
+    parser = Parser(prog=prog, description="Print all that made a cell, and how to repeat it.")
+    parser.add_argument("cell", metavar="CELL", help="a folder of the results, its path below "
+                        "them, or a run_id (the beginning is enough)")  # fmt: skip
+    _add_folders(parser, "results")
+    _add_voice(parser)
+    return parser
+
+
 def _add_folders(parser: Parser, *names: str) -> None:
     for name in names:
         parser.add_argument(
@@ -125,6 +148,8 @@ _PARSERS = {
     "list": _list_parser,
     "report": _report_parser,
     "data": _data_parser,
+    "verify": _verify_parser,
+    "explain": _explain_parser,
 }
 
 

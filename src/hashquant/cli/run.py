@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hashquant import registry
+from hashquant import registry, targets
 from hashquant.cli.parser import numbers, words
 from hashquant.cli.progress import Progress
 from hashquant.config import RunSpec, Suite, read_suite
@@ -89,6 +89,7 @@ def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
     datasets = words(flags.datasets) if flags.datasets else suite.datasets
     changes["methods"] = registry.expand("method", methods, registry.methods())
     changes["datasets"] = registry.expand("dataset", datasets, registry.datasets())
+    changes["targets"] = targets.expand(words(flags.targets) if flags.targets else suite.targets)
     return name, dataclasses.replace(suite, **changes)  # type: ignore[arg-type]  # set by name
 
 
@@ -122,13 +123,15 @@ def _dry_run(cells: list[Cell], here: Surroundings, tally: Tally) -> int:
     for cell in cells:
         spec = cell.spec
         if spec.dataset not in loaded:
-            loaded[spec.dataset] = load(spec, here)
-        prepared = loaded[spec.dataset]
-        state = cell.status or ("cached" if is_cached(cell, prepared, here) else "to run")
+            loaded[spec.dataset] = load(cell, here)
+            for error in loaded[spec.dataset].refused.values():
+                print(f"error: {error}", file=sys.stderr)
+        contest = loaded[spec.dataset]
+        state = cell.status or ("cached" if is_cached(cell, contest, here) else "to run")
         reason = f": {cell.reason}" if cell.reason else ""
         print(f"{spec.dataset} {spec.label} {spec.bits} bit seed {spec.seed}: {state}{reason}")
         if state == "to run":
-            estimate.add(spec, prepared)
+            estimate.add(spec, contest)
         else:
             tally.counts[state] += 1
     print(estimate)

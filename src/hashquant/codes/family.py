@@ -80,7 +80,26 @@ class ProductQuantized:
         raise BudgetError(f"bits must be a multiple of 4, 6 or 8 for a product code, got {bits}")
 
 
-Family = Binary | ProductQuantized
+@dataclass(frozen=True)
+class Real:
+    """Embeddings kept as float32 and compared by cosine (larger is nearer): no code at all.
+
+    The ceiling that codes are measured against. Its length is that of the embedding, whatever
+    bits are asked for: a method of this family says so in `budget_for`.
+    """
+
+    name: str = "real"
+
+    def budget(self, values: int) -> CodeBudget:
+        """Return the budget of `values` float32 numbers.
+
+        >>> Real().budget(512).code_bytes
+        2048
+        """
+        return CodeBudget(32 * values)
+
+
+Family = Binary | ProductQuantized | Real
 
 
 def _check_range(bits: int) -> None:

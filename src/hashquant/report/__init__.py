@@ -1,16 +1,18 @@
 """From stored records to tables and figures: no torch, the same bytes for the same records."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hashquant.config import RunSpec
 from hashquant.errors import UsageError, unknown_name
 from hashquant.files import write_atomic
-from hashquant.report import latex, tables
-from hashquant.report.blocks import records_digest, row_families
-from hashquant.report.frame import Metric, health_frame, scores_frame
-from hashquant.report.style import PRESETS, looks
-from hashquant.report.tables import terminal_table
+from hashquant.report import claims, intervals, latex, tables, wins
+from hashquant.report.blocks import Block, records_digest, row_families, select_blocks
+from hashquant.report.evidence import HEADLINE, Evidence, gather
+from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
+from hashquant.report.style import PRESETS, Preset, looks
+from hashquant.report.terminal import terminal_table
 from hashquant.store import SuiteRecords, folder_name
 
 __all__ = ["EmptyReportError", "ReportPaths", "terminal_table", "write_report"]
@@ -37,7 +39,7 @@ def write_report(
     preset: str = "column",
     like: RunSpec | None = None,
 ) -> ReportPaths:
-    """Write a suite's tables to `out/tables` and its figures to `out/figures`.
+    """Write a suite's tables to `out/tables`, its claims to `out`, figures to `out/figures`.
 
     `metric` is `name` or `name@cutoff` and names the files (`map.md`, `map_vs_bits_lfw.pdf`);
     `preset` is "column", "double" or "slide". A table joins records of equal settings only: those
@@ -57,17 +59,27 @@ def write_report(
             "run the suite first"
         )
     wanted = Metric.parse(metric)
-    found = tables.map_tables(records, wanted, like)
+    check_metric(wanted, records)
+    blocks = select_blocks(records, like)
+    studies = gather(records, blocks)
+    found = tables.block_tables(studies, wanted)
     name = folder_name(metric.lower().replace("@", "-at-"))
     digest = records_digest(records)
     written = _write_tables(records, found, digest, out / "tables", name)
+    headline = found if wanted == HEADLINE else tables.block_tables(studies)
+    written += _write_evidence(headline, studies, digest, out, records.suite)
+    extras = _write_extras(
+        records, blocks, out, studies=studies, digest=digest,
+        preset=PRESETS[preset] if figures else None,
+    )  # fmt: skip
+    written += extras.tables
     if not figures:
-        return ReportPaths(written, ())
+        return ReportPaths(written, extras.figures)
     # Matplotlib takes a second to import: only a report with figures pays for it.
     from hashquant.report.figures import write_block
 
     look = looks(row_families(records))
-    drawn: list[Path] = []
+    drawn = [*extras.figures]
     for table in found:
         if not table.secondary:
             drawn += write_block(
@@ -87,6 +99,47 @@ def _write_tables(
         "scores.csv": head + scores_frame(records).to_csv(index=False),
         "health.csv": head + health_frame(records).to_csv(index=False),
     }
+    return _write(folder, texts)
+
+
+def _write_evidence(
+    found: Sequence[tables.MapTable],
+    studies: Sequence[Evidence],
+    digest: str,
+    out: Path,
+    suite: str,
+) -> tuple[Path, ...]:
+    """Write what the single queries say: intervals, wins and claims, always of mAP."""
+    within = intervals.intervals_frame(found)
+    won = wins.wins_frame([table for table in found if not table.secondary])
+    judged = claims.claims_frame(studies)
+    head, comment = f"# records: {digest}\n", f"<!-- records: {digest} -->\n\n"
+    texts = {
+        "intervals.csv": head + within.to_csv(index=False),
+        "intervals.md": comment + intervals.intervals_markdown(within),
+        "wins.csv": head + won.to_csv(index=False),
+        "wins.md": comment + wins.wins_markdown(won),
+        "claims.csv": head + judged.to_csv(index=False),
+    }
+    written = _write(out / "tables", texts)
+    said = claims.claims_markdown(judged, studies, suite)
+    return (*written, *_write(out, {"claims.md": comment + said}))
+
+
+def _write_extras(
+    records: SuiteRecords,
+    blocks: Sequence[Block],
+    out: Path,
+    *,
+    studies: Sequence[Evidence],
+    digest: str,
+    preset: Preset | None,
+) -> ReportPaths:
+    """Write what goes beyond the tables of single blocks; figures only with a preset."""
+    return ReportPaths((), ())
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
     for file, text in texts.items():
         write_atomic(folder / file, text.encode())
     return tuple(folder / file for file in texts)

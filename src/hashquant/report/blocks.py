@@ -5,13 +5,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hashquant.config import FREE_IN_TABLE, RunSpec, canonical_json, digest
+from hashquant.config import RunSpec, base_spec, canonical_json, digest
 from hashquant.record import EvalRecord, TrainRecord
+from hashquant.report.settings import differences, fixed_settings
 from hashquant.report.style import family_of
 from hashquant.store import SuiteRecords
 
 #: Longest reason a footnote repeats, in characters.
 REASON_LENGTH = 160
+#: Bits of the longest code a method may be asked for; what is longer is a float embedding.
+LONGEST_CODE = 1024
+#: Protocols whose queries are of identities that were not trained on.
+CROSS_DOMAIN = ("cross", "unseen")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Block:
 
     `spec` is that of the newest record. `left_out` counts the records of other settings, and
     `differs` says what sets them apart ("epochs 5"). `families` maps every row to its family.
+    A method without a code (`float`) has one record a seed, which stands in every code length
+    as a copy with those bits.
     """
 
     dataset: str
@@ -48,11 +55,46 @@ class Block:
         return tuple(sorted(asked))
 
     @property
+    def protocol(self) -> str:
+        """How queries and gallery were drawn ("seen", "cross"), or "" without an examination."""
+        return self.evals[0].protocol if self.evals else ""
+
+    @property
+    def examined(self) -> str:
+        """The examined data set, and its options in brackets."""
+        return examined_as(self.target)
+
+    @property
+    def option(self) -> str:
+        """What the target's name says beside its data set ("norm_stats=target")."""
+        return self.target.partition("+")[2]
+
+    @property
+    def single_domain(self) -> bool:
+        """Whether queries are of the identities trained on."""
+        return self.target.partition("+")[0] == self.dataset and self.protocol not in CROSS_DOMAIN
+
+    @property
+    def cross_domain(self) -> bool:
+        """Whether queries are of identities, or of a data set, that were not trained on."""
+        return self.protocol in CROSS_DOMAIN
+
+    @property
     def name(self) -> str:
         """The data set, and the target after an arrow where it is another one."""
-        if self.dataset == self.target:
-            return self.dataset
-        return f"{self.dataset} → {self.target}"
+        if self.dataset == self.target.partition("+")[0]:
+            return self.examined
+        return f"{self.dataset} → {self.examined}"
+
+
+def examined_as(target: str) -> str:
+    """Write a target for a reader: the data set, and its options in brackets.
+
+    >>> examined_as("olivetti+norm_stats=target")
+    'olivetti (norm_stats=target)'
+    """
+    name, _, option = target.partition("+")
+    return f"{name} ({option})" if option else name
 
 
 def records_digest(records: SuiteRecords) -> str:
@@ -66,12 +108,14 @@ def select_blocks(records: SuiteRecords, like: RunSpec | None = None) -> tuple[B
     With `like`, a block shows that spec's settings instead, if any of its records has them.
     """
     families = row_families(records)
+    hidden = _bases_only(records)
     pairs: dict[tuple[str, str], list[EvalRecord]] = defaultdict(list)
     for record in records.evals:
         pairs[record.spec.dataset, record.target].append(record)
     trains: dict[str, list[TrainRecord]] = defaultdict(list)
     for train in records.trains:
-        trains[train.spec.dataset].append(train)
+        if train.status != "done" or train.spec.label not in hidden:
+            trains[train.spec.dataset].append(train)
     for dataset in set(trains) - {dataset for dataset, _ in pairs}:
         pairs[dataset, dataset] = []
     return tuple(
@@ -83,14 +127,32 @@ def select_blocks(records: SuiteRecords, like: RunSpec | None = None) -> tuple[B
 def row_families(records: SuiteRecords) -> dict[str, str]:
     """Return the family of every row, learnt from any record that tells its codewords."""
     words: dict[str, int] = {}
+    real: set[str] = set()
     stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
     for record in stored:
         if record.cost is not None:
             words[record.spec.method] = record.cost.codewords
+        if _uncoded(record):
+            real.add(record.spec.method)
     return {
-        record.spec.label: family_of(record.spec.method, codewords=words.get(record.spec.method))
-        for record in stored
-    }
+        spec.label: "reference" if spec.method in real
+        else family_of(spec.method, codewords=words.get(spec.method))
+        for spec in (record.spec for record in stored)
+    }  # fmt: skip
+
+
+def _uncoded(record: EvalRecord | TrainRecord) -> bool:
+    """Tell whether a record is of a method that keeps float embeddings instead of codes."""
+    if record.cost is not None:
+        return record.cost.query_form == "float"
+    return record.spec.bits > LONGEST_CODE
+
+
+def _bases_only(records: SuiteRecords) -> set[str]:
+    """Return the rows that were trained for others to be fitted on, and examined nowhere."""
+    stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
+    bases = {canonical_json(r.spec.base): r.spec for r in stored if r.spec.base}
+    return {base_spec(s).label for s in bases.values()} - {r.spec.label for r in records.evals}
 
 
 def _block(
@@ -108,7 +170,7 @@ def _block(
     own = [train for train in trains if fixed_settings(train.spec) == fixed]
     foreign: list[EvalRecord | TrainRecord] = [r for r in evals if r not in shown]
     foreign += [t for t in trains if t.status != "done" and t not in own]
-    gaps = _gaps(own, shown, pair[1])
+    shown, gaps = _in_every_length(shown, own, _gaps(own, shown, pair[1]))
     labels = {r.spec.label for r in shown} | {gap.label for gap in gaps}
     return Block(
         *pair,
@@ -117,14 +179,37 @@ def _block(
         gaps,
         {label: families[label] for label in sorted(labels)},
         len(foreign),
-        _differences(newest, foreign),
+        differences(newest, foreign),
     )
 
 
-def fixed_settings(spec: RunSpec) -> dict[str, object]:
-    """Return the settings that must agree between the cells of one table."""
-    names = [f.name for f in dataclasses.fields(spec) if f.name not in FREE_IN_TABLE]
-    return {name: getattr(spec, name) for name in names}
+def _in_every_length(
+    shown: list[EvalRecord], trains: list[TrainRecord], gaps: tuple[Gap, ...]
+) -> tuple[list[EvalRecord], tuple[Gap, ...]]:
+    """Let what has no code stand in each code length of the others, or in its own alone."""
+    newest: dict[str, int] = {r.spec.label: r.spec.bits for r in sorted(shown, key=_age)}
+    records: tuple[EvalRecord | TrainRecord, ...] = (*shown, *trains)
+    real = {record.spec.label for record in records if _uncoded(record)}
+    lengths = {r.spec.bits for r in shown if r.spec.label not in real}
+    lengths |= {gap.bits for gap in gaps if gap.label not in real}
+    if not real or not lengths:
+        return shown, gaps
+    kept = [r for r in shown if r.spec.label not in real or r.spec.bits == newest[r.spec.label]]
+    scored = {(r.spec.label, r.spec.seed) for r in kept}
+    spread = [record for record in kept if record.spec.label not in real]
+    spread += [
+        dataclasses.replace(record, spec=dataclasses.replace(record.spec, bits=bits))
+        for record in kept
+        if record.spec.label in real
+        for bits in sorted(lengths)
+    ]
+    missing = dict.fromkeys(
+        dataclasses.replace(gap, bits=bits)
+        for gap in gaps
+        if gap.label not in real or (gap.label, gap.seed) not in scored
+        for bits in (sorted(lengths) if gap.label in real else [gap.bits])
+    )
+    return spread, tuple(sorted(missing, key=lambda gap: (gap.label, gap.bits, gap.seed)))
 
 
 def _alike(spec: RunSpec, like: RunSpec) -> bool:
@@ -175,32 +260,3 @@ def _why(train: TrainRecord, target: str) -> str:
     if len(reason) > REASON_LENGTH:
         reason = reason[: REASON_LENGTH - 1] + "…"
     return f"{train.status}: {reason}"
-
-
-def _differences(
-    newest: EvalRecord | TrainRecord, foreign: list[EvalRecord | TrainRecord]
-) -> tuple[str, ...]:
-    here = fixed_settings(newest.spec)
-    found: set[str] = set()
-    for record in foreign:
-        there = fixed_settings(record.spec)
-        names = [name for name in here if here[name] != there[name]]
-        found.update(_setting(name, there[name]) for name in names)
-        if not names:
-            found.add(_quiet_difference(newest, record))
-    return tuple(sorted(found))
-
-
-def _quiet_difference(newest: EvalRecord | TrainRecord, record: EvalRecord | TrainRecord) -> str:
-    if record.split_digest != newest.split_digest:
-        return f"split {record.split_digest[:12]}"
-    if isinstance(record, EvalRecord) and isinstance(newest, EvalRecord):
-        if record.comparability_key != newest.comparability_key:
-            return "another version of the data set"
-        return "older records of the same cells"
-    return "older records"
-
-
-def _setting(name: str, value: object) -> str:
-    plain = value if isinstance(value, str | int | float) else canonical_json(value)
-    return f"{name.replace('_', ' ')} {plain}"

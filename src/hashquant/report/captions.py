@@ -1,5 +1,7 @@
 """What must be said with a table: the metric, the comparison, the split, the settings, the gaps."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from hashquant.report.blocks import Block
@@ -10,22 +12,56 @@ COMPARISONS = {
     "asymmetric-hamming": "asymmetric Hamming distance (real-valued query)",
     "adc": "ADC",
     "sdc": "SDC",
+    "cosine": "cosine of float embeddings",
 }
+
+
+#: Said where a target's own batch-norm statistics are used.
+NORM_STATS = "batch-norm statistics estimated anew on the gallery images, without labels"
+#: What was done to the images of a target to fit the training set, in words.
+ADAPTERS = {"gray": "its colours turned to gray, as the training images are"}
 
 
 def caption(block: Block, metric: Metric, cells: pd.DataFrame) -> str:
     """Say all that a table's numbers depend on, in plain text."""
-    spec = block.spec
-    options = "".join(f", {key} {value}" for key, value in sorted(spec.dataset_options.items()))
     parts = [
         f"{definition(metric)}. Trained on {block.dataset}, {_examined(block)}.",
         _compared(cells),
-        f"Trunk {spec.trunk}, {spec.image_size}-pixel images, {counted(spec.epochs, 'epoch')}, "
-        f"recipe {spec.recipe}{options}; {_seeds(cells)}.",
-        *dict.fromkeys(_sentence(note) for record in block.evals for note in record.notes),
-        _left_out(block),
+        _settings(block, cells),
+        *notes(block),
     ]
     return " ".join(part for part in parts if part)
+
+
+def joint_caption(blocks: Sequence[Block], metric: Metric, cells: pd.DataFrame) -> str:
+    """Say what several targets of one training set share; `target_line` says the rest of each."""
+    parts = [
+        f"{definition(metric)}. Trained once on {blocks[0].dataset}.",
+        _compared(cells),
+        _settings(blocks[0], cells),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def target_line(block: Block) -> str:
+    """Say what was examined for one group of columns."""
+    said = _examined(block).removeprefix(f"examined on {block.examined}, ")
+    return " ".join([f"{head(block)}: {said}.", *notes(block)])
+
+
+def head(block: Block) -> str:
+    """Name a group of columns: the protocol and what is examined.
+
+    With other batch-norm statistics than the training set's, the name says so.
+    """
+    return f"{block.protocol}: {block.examined}" if block.protocol else block.examined
+
+
+def notes(block: Block) -> list[str]:
+    """Return what must be said of a block's data, a sentence each."""
+    said = dict.fromkeys(_sentence(note) for record in block.evals for note in record.notes)
+    left_out = _left_out(block)
+    return [*said, left_out] if left_out else [*said]
 
 
 def definition(metric: Metric) -> str:
@@ -44,9 +80,18 @@ def title(block: Block, metric: Metric, *, secondary: bool) -> str:
     return f"{block.name}, {metric}" + (" (asymmetric Hamming, SDC)" if secondary else "")
 
 
-def ranking(cells: pd.DataFrame, text: str) -> str:
-    """Return `text`, which explains the marks, after a space, if any cell has one."""
-    return f" {text}" if cells["rank"].any() else ""
+def marks(cells: pd.DataFrame, ranks: str) -> str:
+    """Return what explains the marks of a table: `ranks` and the dagger, each if a cell has one."""
+    parts = [ranks] if cells["rank"].any() else []
+    if cells["tied_with_best"].any():
+        one = bool((cells.loc[cells["tied_with_best"], "n"] == 1).all())
+        over = "identities" if one else "identities and seeds"
+        seeds = "; one seed, so the spread between seeds is not covered" if one else ""
+        parts.append(
+            f"† not significantly below the best (paired bootstrap over {over}, "
+            f"Holm-corrected, 5 %{seeds})."
+        )
+    return " ".join(parts)
 
 
 def counted(number: int, noun: str) -> str:
@@ -62,12 +107,26 @@ def _examined(block: Block) -> str:
     if not block.evals:
         return "with no finished cell"
     first = block.evals[0]
-    where = f"examined on {block.target}, " if block.target != block.dataset else ""
+    where = f"examined on {block.examined}, " if block.target != block.dataset else ""
     excluded = f", {first.queries_excluded:,} excluded" if first.queries_excluded else ""
     queries = f"{first.queries:,} {'query' if first.queries == 1 else 'queries'}"
-    return (
+    adapted = ADAPTERS.get(first.adapter, f"images adapted: {first.adapter}")
+    parts = [
         f"{where}protocol {first.protocol}, split {first.split_digest[:12]}: {queries}{excluded}, "
-        f"{counted(first.gallery, 'gallery image')}"
+        f"{counted(first.gallery, 'gallery image')}",
+        f"data version {first.target_version[:12]}" if first.target_version else "",
+        adapted if first.adapter else "",
+        NORM_STATS if block.option == "norm_stats=target" else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _settings(block: Block, cells: pd.DataFrame) -> str:
+    spec = block.spec
+    options = "".join(f", {key} {value}" for key, value in sorted(spec.dataset_options.items()))
+    return (
+        f"Trunk {spec.trunk}, {spec.image_size}-pixel images, {counted(spec.epochs, 'epoch')}, "
+        f"recipe {spec.recipe}{options}; {_seeds(cells)}."
     )
 
 

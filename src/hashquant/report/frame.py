@@ -76,7 +76,8 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
     """Return the cells of a block's table: one row per (row, bits), in reading order.
 
     Columns: family, label, bits, mean and sd over seeds (sd is missing for one seed), n (seeds),
-    comparison, rank (1 best, 2 second, 0 neither) and note (why scores are missing, or "").
+    comparison, rank (1 best, 2 second, 0 neither) and note (why scores are missing, or ""); low
+    and high (95 % interval) and tied_with_best (bool), empty until `evidence.judged` fills them.
     """
     stats = _statistics(block, metric, secondary)
     labels: Iterable[str] = {label for label, _ in stats} if secondary else block.families
@@ -95,7 +96,7 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
     columns = ["family", "label", "bits", "mean", "sd", "n", "comparison", "note"]
     frame = pd.DataFrame(rows, columns=columns)
     frame["rank"] = _ranks(frame, metric)
-    return frame
+    return frame.assign(low=float("nan"), high=float("nan"), tied_with_best=False)
 
 
 def _statistics(

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from hashquant.report.captions import ranking
-from hashquant.report.tables import Cell, MapTable
+from hashquant.report.captions import marks
+from hashquant.report.tables import MARKDOWN_RANKS, Cell, MapTable
 
 #: Characters of the widest LaTeX table that one column of a page holds.
 LATEX_COLUMN = 58
@@ -13,7 +13,7 @@ _TEX = str.maketrans(
         "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
         "–": "--", "→": r"$\rightarrow$", "±": r"$\pm$", "…": r"\dots{}", "×": r"$\times$",
-        "·": r"$\cdot$", "\n": " ",
+        "·": r"$\cdot$", "†": r"\dag{}", "\n": " ",
     }
 )  # fmt: skip
 
@@ -39,11 +39,11 @@ def _latex_table(table: MapTable, number: int) -> str:
     grid = table.grid(_latex_cell)
     ranks = table.cells.set_index(["family", "label", "bits"])["rank"].unstack("bits")
     ranks = ranks.reindex(index=grid.index, columns=grid.columns)
-    marks = ranks.map(lambda rank: {1: "textbf:--rwrap;", 2: "underline:--rwrap;"}.get(rank, ""))
+    styled = ranks.map(lambda rank: {1: "textbf:--rwrap;", 2: "underline:--rwrap;"}.get(rank, ""))
     flat = grid.reset_index(drop=True)
     flat.insert(0, "Method", [tex_escape(label) for _, label in grid.index])
     flat.columns = pd.Index(["Method", *(f"{bits} bits" for bits in grid.columns)])
-    styles = marks.reset_index(drop=True)
+    styles = styled.reset_index(drop=True)
     styles.insert(0, "Method", "")
     styles.columns = flat.columns
     styler = flat.style.apply(lambda _: styles, axis=None).hide(axis="index")
@@ -52,7 +52,7 @@ def _latex_table(table: MapTable, number: int) -> str:
     longest = [max(len(text) for text in (column, *flat[column])) for column in flat.columns]
     star = "*" if sum(longest) > LATEX_COLUMN else ""
     label = "map" if number == 1 else f"map-{number}"
-    caption = tex_escape(table.caption + ranking(table.cells, "Best in bold, second underlined."))
+    caption = tex_escape(f"{table.caption} {marks(table.cells, MARKDOWN_RANKS)}".strip())
     notes = [
         rf"\par\smallskip{{\footnotesize\textsuperscript{{{n}}}~{tex_escape(text)}}}"
         for text, n in table.footnotes.items()
@@ -78,5 +78,6 @@ def _group_rows(lines: list[str], families: list[str]) -> list[str]:
 
 def _latex_cell(table: MapTable, cell: Cell) -> str:
     text = table.number(cell, r" $\pm$ ").replace("–", "--")
+    text += r"\textsuperscript{\dag}" if cell["tied_with_best"] else ""
     mark = table.footnotes.get(cell["note"])
     return text + (rf"\textsuperscript{{{mark}}}" if mark else "")

@@ -1,7 +1,7 @@
-"""The mAP table of each block as Markdown, LaTeX, CSV and plain text, from one pandas frame."""
+"""The mAP table of each block as Markdown and CSV, from one pandas frame."""
 
-import textwrap
-from collections.abc import Callable, Hashable, Mapping
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,36 +9,56 @@ import pandas as pd
 from tabulate import tabulate
 
 from hashquant.config import RunSpec
+from hashquant.config import digest as digest_of
 from hashquant.report.blocks import Block, select_blocks
-from hashquant.report.captions import caption, counted, ranking, title
+from hashquant.report.captions import (
+    caption,
+    counted,
+    head,
+    joint_caption,
+    marks,
+    target_line,
+    title,
+)
+from hashquant.report.evidence import HEADLINE, Evidence, gather, judged
 from hashquant.report.frame import DECIMALS, Metric, cells, check_metric
+from hashquant.report.settings import fixed_settings
 from hashquant.store import SuiteRecords
 
 Cell = Mapping[Hashable, Any]  # Any: one row of `frame.cells`, by column
-#: Columns a terminal table may take.
-TERMINAL_WIDTH = 98
+#: What a CSV holds of each code length.
+CSV_KINDS = ("mean", "sd", "low", "high", "n", "tied_with_best", "note")
+MARKDOWN_RANKS = "Best in bold, second underlined."
 _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|*`<>"} | {"\n": " "})
 
 
 @dataclass(frozen=True)
 class MapTable:
-    """One table: a block's cells for one kind of comparison, and what must be said with them."""
+    """One table: a block's cells for one kind of comparison, and what must be said with them.
+
+    A table that stands beside others shares their caption and footnotes: `among` holds the cells
+    of all of them.
+    """
 
     block: Block
     metric: Metric
     cells: pd.DataFrame
     secondary: bool
+    evidence: Evidence
+    among: pd.DataFrame | None = None
 
     @property
     def footnotes(self) -> dict[str, int]:
         """Number every note in reading order."""
-        notes = dict.fromkeys(note for note in self.cells["note"] if note)
+        cells = self.cells if self.among is None else self.among
+        notes = dict.fromkeys(note for note in cells["note"] if note)
         return {note: number for number, note in enumerate(notes, start=1)}
 
     @property
     def seeds(self) -> int:
         """Seeds of the cell that has most."""
-        return int(self.cells["n"].max()) if len(self.cells) else 0
+        cells = self.cells if self.among is None else self.among
+        return int(cells["n"].max()) if len(cells) else 0
 
     def grid(self, write: Callable[["MapTable", Cell], str]) -> pd.DataFrame:
         """Return the table as text: one line per row, one column per code length.
@@ -82,68 +102,129 @@ def map_tables(
         UsageError: if no record holds the metric.
     """
     check_metric(metric, records)
+    return block_tables(gather(records, select_blocks(records, like)), metric)
+
+
+def block_tables(studies: Sequence[Evidence], metric: Metric = HEADLINE) -> list[MapTable]:
+    """Return the tables of blocks whose queries were gathered.
+
+    Only mAP over the full ranking has intervals and marks of significance: it is what is stored
+    of each query.
+    """
     tables = []
-    for block in select_blocks(records, like):
+    for evidence in studies:
         for secondary in (False, True):
-            found = cells(block, metric, secondary=secondary)
+            found = cells(evidence.block, metric, secondary=secondary)
+            if str(metric).lower() == str(HEADLINE).lower():
+                found = judged(found, evidence, secondary=secondary)
             if len(found) and (not secondary or found["n"].any()):
-                tables.append(MapTable(block, metric, found, secondary))
+                tables.append(MapTable(evidence.block, metric, found, secondary, evidence))
     return tables
 
 
-def terminal_table(records: SuiteRecords, *, like: RunSpec | None = None) -> str:
-    """Return the suite's headline mAP tables for a terminal of 100 columns.
+def beside(tables: Sequence[MapTable]) -> list[list[MapTable]]:
+    """Return the headline tables that fit beside each other, single-domain first.
 
-    The best of each code length is marked `*`, the second `°`; a cell without a number shows
-    "–" and the number of its reason below. Without a record it is one sentence.
-    `like` chooses the settings shown, as in `write_report`.
+    Such tables share training set, settings, rows and code lengths: one model, several targets.
     """
-    if not records.trains and not records.evals and not records.damaged:
-        return f"suite '{records.suite}' has no stored record"
-    found = map_tables(records, Metric("mAP"), like)
-    parts = [_terminal(table) for table in found if not table.secondary]
-    if records.damaged:
-        parts.append(_wrap(_damaged(records)))
-    return "\n\n".join(parts)
+    groups: dict[str, list[MapTable]] = {}
+    for table in tables:
+        block = table.block
+        if block.evals and not table.secondary:
+            shared = [fixed_settings(block.spec), sorted(block.families), block.bits]
+            groups.setdefault(digest_of(shared), []).append(table)
+    found = []
+    for group in groups.values():
+        if len(group) > 1:
+            among = pd.concat([table.cells for table in group], ignore_index=True)
+            ordered = sorted(group, key=lambda table: not table.block.single_domain)
+            found.append([dataclasses.replace(table, among=among) for table in ordered])
+    return found
+
+
+def beside_title(group: Sequence[MapTable]) -> str:
+    """Name a table of several targets."""
+    block = group[0].block
+    targets = "single-domain beside cross-domain" if block.single_domain else "several targets"
+    return f"{block.dataset}: {targets}, {group[0].metric}"
+
+
+def beside_caption(group: Sequence[MapTable]) -> str:
+    """Say what the targets of one table share."""
+    among = group[0].cells if group[0].among is None else group[0].among
+    return joint_caption([table.block for table in group], group[0].metric, among)
 
 
 def markdown(tables: list[MapTable], records: SuiteRecords, digest: str) -> str:
-    """Return the tables as Markdown: best bold, second underlined, reasons as footnotes."""
+    """Return the tables as Markdown: best bold, second underlined, reasons as footnotes.
+
+    What one training set has on several targets comes first, beside each other.
+    """
     parts = [f"<!-- records: {digest} -->", f"# {records.suite}"]
+    groups = beside(tables)
+    parts += ["## Single-domain beside cross-domain"] if groups else []
+    for group in groups:
+        parts += _markdown_beside(group)
     for table in tables:
         grid = table.grid(_markdown_cell)
-        frame = grid.reset_index()
-        frame["family"] = frame["family"].mask(frame["family"].duplicated(), "")
-        frame["label"] = [label.translate(_MARKDOWN) for label in frame["label"]]
-        frame.columns = pd.Index(["family", "method", *(f"{bits} bits" for bits in grid.columns)])
-        text = tabulate(
-            frame,  # type: ignore[arg-type]  # tabulate reads frames; its stub names dicts only
-            headers="keys", tablefmt="pipe", showindex=False, disable_numparse=True,
-            colalign=["left", "left", *["right"] * len(grid.columns)],
-        )  # fmt: skip
-        notes = [f"<sup>{n}</sup> {t.translate(_MARKDOWN)}" for t, n in table.footnotes.items()]
-        caption = table.caption + ranking(table.cells, "Best in bold, second underlined.")
-        parts += [f"## {table.title}".translate(_MARKDOWN), text]
-        parts += ["  \n".join(notes)] if notes else []
-        parts.append(f"*{caption.translate(_MARKDOWN)}*")
+        text = markdown_grid(grid, [f"{bits} bits" for bits in grid.columns])
+        caption = f"{table.caption} {marks(table.cells, MARKDOWN_RANKS)}".strip()
+        parts += [f"## {escape(table.title)}", text, *_markdown_notes(table)]
+        parts.append(f"*{escape(caption)}*")
     if records.damaged:
-        parts.append(_damaged(records).translate(_MARKDOWN))
+        parts.append(escape(damaged(records)))
     return "\n\n".join(parts) + "\n"
 
 
-def csv(tables: list[MapTable], digest: str) -> str:
-    """Return all tables as one CSV: a line per row, four columns per code length.
+def _markdown_beside(group: list[MapTable]) -> list[str]:
+    grids = {head(table.block): table.grid(_markdown_cell) for table in group}
+    heads = [f"{name}, {bits} bits" for name, grid in grids.items() for bits in grid.columns]
+    joined = pd.concat(list(grids.values()), axis=1)
+    text = markdown_grid(joined, [escape(name) for name in heads])
+    said = f"{beside_caption(group)} {marks(pd.concat([t.cells for t in group]), MARKDOWN_RANKS)}"
+    lines = [f"*{escape(line)}*" for line in (said.strip(), *(target_line(t.block) for t in group))]
+    return [f"### {escape(beside_title(group))}", text, *_markdown_notes(group[0]), *lines]
 
-    The first line is a comment (`# records: …`); read the rest with `skiprows=1`. `note` says why
-    a mean is missing.
+
+def markdown_grid(grid: pd.DataFrame, heads: Sequence[str]) -> str:
+    """Return a grid of texts as a Markdown table, each family named at its first row."""
+    frame = grid.reset_index()
+    frame["family"] = frame["family"].mask(frame["family"].duplicated(), "")
+    frame["label"] = [escape(label) for label in frame["label"]]
+    frame.columns = pd.Index(["family", "method", *heads])
+    return tabulate(
+        frame,  # type: ignore[arg-type]  # tabulate reads frames; its stub names dicts only
+        headers="keys", tablefmt="pipe", showindex=False, disable_numparse=True,
+        colalign=["left", "left", *["right"] * len(heads)],
+    )  # fmt: skip
+
+
+def _markdown_notes(table: MapTable) -> list[str]:
+    """Return the footnotes of a table as one paragraph, or nothing."""
+    notes = [f"<sup>{number}</sup> {escape(text)}" for text, number in table.footnotes.items()]
+    return ["  \n".join(notes)] if notes else []
+
+
+def escape(text: str) -> str:
+    r"""Return plain text as Markdown on one line.
+
+    >>> print(escape("a|b*"))
+    a\|b\*
+    """
+    return text.translate(_MARKDOWN)
+
+
+def csv(tables: list[MapTable], digest: str) -> str:
+    """Return all tables as one CSV: a line per row, seven columns per code length.
+
+    The first line is a comment (`# records: …`); read the rest with `skiprows=1`. `low` and `high`
+    are the 95 % interval of the mean, `note` says why a mean is missing.
     """
     frames = []
     for table in tables:
         block = table.block
-        wide = table.cells.pivot(
-            index=["family", "label"], columns="bits", values=["mean", "sd", "n", "note"]
-        )
-        order = [(kind, bits) for bits in block.bits for kind in ("mean", "sd", "n", "note")]
+        wide = table.cells.pivot(index=["family", "label"], columns="bits", values=list(CSV_KINDS))
+        order = [(kind, bits) for bits in block.bits for kind in CSV_KINDS]
         frame = wide.reindex(columns=pd.MultiIndex.from_tuples(order))
         frame.columns = pd.Index([f"{bits}_bits_{kind}" for kind, bits in order])
         frame = frame.loc[list(dict.fromkeys(zip(table.cells["family"], table.cells["label"],
@@ -164,58 +245,19 @@ def csv(tables: list[MapTable], digest: str) -> str:
 
 
 def _markdown_cell(table: MapTable, cell: Cell) -> str:
+    """Write one cell with its marks."""
     text = table.number(cell, " ± ")
     text = {1: f"**{text}**", 2: f"<u>{text}</u>"}.get(cell["rank"], text)
+    text += "†" if cell["tied_with_best"] else ""
     mark = table.footnotes.get(cell["note"])
     return text + (f"<sup>{mark}</sup>" if mark else "")
 
 
-def _terminal_cell(table: MapTable, cell: Cell) -> str:
-    # The footnote names the missing seeds; what follows the bar is padded to align the digits.
-    note = table.footnotes.get(cell["note"])
-    text = table.number(cell, " ±").partition(" (")[0] if note else table.number(cell, " ±")
-    return f"{text}|{ ({1: '*', 2: '°'}.get(cell['rank'], ' ') + (f'[{note}]' if note else '')) }"
-
-
-def _terminal(table: MapTable) -> str:
-    grid = table.grid(_terminal_cell).apply(_align)
-    labels = [textwrap.fill(label, 28, subsequent_indent="  ") for _, label in grid.index]
-    used = room = max(len(line) for label in labels for line in label.splitlines())
-    groups: list[list[int]] = [[]]
-    for place, width in enumerate(grid.map(len).max().clip(lower=8) + 2):
-        if groups[-1] and used + width > TERMINAL_WIDTH:
-            groups.append([])
-            used = room
-        groups[-1].append(place)
-        used += int(width)
-    parts = [_wrap(f"{table.title}: {table.caption}")]
-    for group in groups:
-        shown = grid.iloc[:, group]
-        rows = [[label, *row] for label, row in zip(labels, shown.to_numpy(), strict=True)]
-        heads = ["method", *(f"{bits} bits" for bits in shown.columns)]
-        aligned = ["left", *["right"] * len(group)]
-        parts.append(
-            tabulate(rows, heads, "simple", disable_numparse=True, colalign=aligned,
-                     preserve_whitespace=True)
-        )  # fmt: skip
-    parts += [_wrap(f"[{n}] {text}") for text, n in table.footnotes.items()]
-    marks = ranking(table.cells, "* best, ° second").strip()
-    return "\n".join([*parts, marks] if marks else parts)
-
-
-def _align(column: "pd.Series[str]") -> "pd.Series[str]":
-    parts = column.str.split("|", n=1, expand=True)
-    return parts[0] + parts[1].str.ljust(int(parts[1].str.len().max()))
-
-
-def _damaged(records: SuiteRecords) -> str:
+def damaged(records: SuiteRecords) -> str:
+    """Say which stored files could not be read."""
     number = len(records.damaged)
     verb = "is" if number == 1 else "are"
     return (
         f"{counted(number, 'stored file')} could not be read and {verb} left out: "
         f"{', '.join(records.damaged)}"
     )
-
-
-def _wrap(text: str) -> str:
-    return textwrap.fill(text, TERMINAL_WIDTH, subsequent_indent="    ", break_on_hyphens=False)

@@ -1,13 +1,15 @@
 """Records to report on, made from plain rules."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from hashquant.config import Recipe, RunSpec, comparability_key, run_id
 from hashquant.record import Cost, Curve, EvalRecord, Score, TrainRecord
-from hashquant.store import SuiteRecords
+from hashquant.store import PER_QUERY, SuiteRecords
 
 SPLIT = "0123456789abcdef" * 4
 RANKS = tuple(sorted({round(1.3**i) for i in range(30)}))
@@ -70,6 +72,13 @@ class Maker:
     training = staticmethod(training)
 
     @staticmethod
+    def without_code(record):
+        """The same record of a method that keeps float embeddings."""
+        return dataclasses.replace(
+            record, cost=dataclasses.replace(record.cost, query_form="float")
+        )
+
+    @staticmethod
     def records(evals=(), trains=(), damaged=()) -> SuiteRecords:
         return SuiteRecords("demo", tuple(trains), tuple(evals), tuple(damaged))
 
@@ -88,6 +97,54 @@ class Maker:
         return SuiteRecords("demo", tuple(trains), tuple(evals), ())
 
 
+class Exams:
+    """Examinations with the values of their queries, in a folder of their own each."""
+
+    def __init__(self, root) -> None:
+        self.root, self.evals, self.folders = root, [], {}
+
+    def add(self, ap, label, protocol="seen", secondary=None, value=None, **asked) -> EvalRecord:
+        """Store one examination: `ap` and `label` (q,), the record's mAP their mean."""
+        extra = ()
+        arrays = {"ap": np.asarray(ap, dtype=float), "label": np.asarray(label)}
+        if secondary is not None:
+            arrays["ap_sdc"] = np.asarray(secondary, dtype=float)
+            other = float(np.nanmean(secondary))
+            extra = (Score("mAP", other, 0, "relevant", "expected", "sdc"),)
+        mean = float(np.nanmean(ap)) if value is None else value
+        record = evaluation(mean, extra=extra, **asked)
+        record = dataclasses.replace(record, protocol=protocol)
+        folder = self.root / record.run_id / record.target.replace("=", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / PER_QUERY, **arrays)
+        self.evals.append(record)
+        self.folders[record.run_id, record.target] = folder
+        return record
+
+    def records(self, trains=(), evals=()) -> SuiteRecords:
+        return SuiteRecords("demo", tuple(trains), (*self.evals, *evals), (), self.folders)
+
+
 @pytest.fixture
 def make() -> Maker:
     return Maker()
+
+
+@pytest.fixture
+def exams(tmp_path) -> Exams:
+    return Exams(tmp_path / "exams")
+
+
+#: 40 identities of 3 queries each, and what a middling method scores on them.
+PEOPLE = np.repeat(np.arange(40), 3)
+MIDDLING = 0.4 + 0.2 * np.random.default_rng(5).random(len(PEOPLE))
+
+
+@pytest.fixture
+def people():
+    return PEOPLE
+
+
+@pytest.fixture
+def middling():
+    return MIDDLING

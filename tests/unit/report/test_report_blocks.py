@@ -109,3 +109,93 @@ def test_the_digest_ignores_order_and_sees_every_number(make):
     assert digest == records_digest(make.records([b, a]))
     assert digest != records_digest(make.records([a, make.evaluation(0.61, seed=1)]))
     assert digest != records_digest(make.records([a, b], [make.training()]))
+
+
+def as_float(make, value=0.8, bits=16384, **asked):
+    return make.without_code(make.evaluation(value, method="float", bits=bits, **asked))
+
+
+def test_a_method_without_code_stands_in_every_code_length(make):
+    evals = [make.evaluation(bits=16), make.evaluation(bits=24), as_float(make)]
+    (block,) = select_blocks(make.records(evals))
+    assert block.bits == (16, 24)
+    stands = [r for r in block.evals if r.spec.method == "float"]
+    assert [r.spec.bits for r in stands] == [16, 24]
+    assert {r.run_id for r in stands} == {evals[2].run_id}
+    assert block.families["float"] == "reference"
+    assert block.left_out == 0
+
+
+def test_a_method_without_code_keeps_its_length_where_it_is_alone(make):
+    (block,) = select_blocks(make.records([as_float(make)]))
+    assert block.bits == (16384,)
+
+
+def test_an_unknown_method_without_code_is_a_reference(make):
+    record = make.without_code(make.evaluation(method="mine", bits=2048))
+    assert row_families(make.records([record])) == {"mine": "reference"}
+
+
+def test_the_newest_embedding_length_is_shown_once(make):
+    old = as_float(make, 0.7, bits=8192, started="2024-04-01")
+    new = as_float(make, 0.8, bits=16384, started="2024-05-01")
+    trains = [make.training(method="float", bits=bits) for bits in (8192, 16384)]
+    (block,) = select_blocks(make.records([make.evaluation(), old, new], trains))
+    assert [r.run_id for r in block.evals if r.spec.method == "float"] == [new.run_id]
+    assert [gap.label for gap in block.gaps] == []
+
+
+def test_a_failure_without_code_is_a_gap_in_every_code_length(make):
+    evals = [make.evaluation(bits=16), make.evaluation(bits=24)]
+    lost = make.training("failed", "disk", method="float", bits=16384)
+    (block,) = select_blocks(make.records(evals, [lost]))
+    gaps = [(gap.label, gap.bits, gap.reason) for gap in block.gaps]
+    assert gaps == [("float", 16, "failed: disk"), ("float", 24, "failed: disk")]
+    assert block.bits == (16, 24)
+
+
+def test_a_base_that_was_never_examined_is_no_row(make):
+    base = make.training(method="float", bits=16384)
+    fitted = make.evaluation(method="lsh", base={"method": "float", "bits": 16384})
+    (block,) = select_blocks(make.records([fitted], [base]))
+    assert set(block.families) == {"lsh"}
+    failed = make.training("failed", "disk", method="float", bits=16384)
+    (block,) = select_blocks(make.records([fitted], [failed]))
+    assert set(block.families) == {"float", "lsh"}
+
+
+def test_a_base_that_was_examined_elsewhere_is_a_gap(make):
+    base = make.training(method="float", bits=16384)
+    fitted = [make.evaluation(method="lsh", base={"method": "float"}, target=target)
+              for target in ("", "olivetti")]  # fmt: skip
+    blocks = select_blocks(make.records([*fitted, as_float(make)], [base]))
+    assert [block.name for block in blocks] == ["lfw", "lfw → olivetti"]
+    assert blocks[1].gaps[0].reason == "trained, but not examined on olivetti"
+
+
+def test_other_adapters_are_left_out_and_named(make):
+    here = make.evaluation(target="olivetti", started="2024-05-01")
+    there = dataclasses.replace(
+        make.evaluation(target="olivetti", seed=1, started="2024-04-01"),
+        adapter="gray", comparability_key="x",
+    )  # fmt: skip
+    (block,) = select_blocks(make.records([here, there]))
+    assert block.evals == (here,)
+    assert block.differs == ("adapter gray",)
+
+
+def test_domains_follow_from_target_and_protocol(make):
+    evals = [
+        make.evaluation(),
+        make.evaluation(target="lfw+norm_stats=target"),
+        dataclasses.replace(make.evaluation(target="olivetti"), protocol="cross"),
+        dataclasses.replace(make.evaluation(target="lfw-unseen"), protocol="unseen"),
+    ]
+    found = {block.name: block for block in select_blocks(make.records(evals))}
+    assert {name for name, block in found.items() if block.single_domain} == {
+        "lfw", "lfw (norm_stats=target)"
+    }  # fmt: skip
+    assert {name for name, block in found.items() if block.cross_domain} == {
+        "lfw → olivetti", "lfw → lfw-unseen"
+    }  # fmt: skip
+    assert found["lfw (norm_stats=target)"].option == "norm_stats=target"

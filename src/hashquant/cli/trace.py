@@ -1,0 +1,59 @@
+"""The verbs that trace a number: `verify` finds it again, `explain` says what made it."""
+
+import argparse
+from collections import Counter
+
+from hashquant import registry
+from hashquant.errors import UsageError, unknown_name
+from hashquant.store import Store
+
+
+def verify(flags: argparse.Namespace) -> int:
+    """Recompute stored scores; name what differs or cannot be read, and count the rest."""
+    from hashquant.verification import verify_suite
+
+    store = Store(flags.results_dir)
+    known = store.suites()
+    if flags.suite != "all" and flags.suite not in known:
+        raise unknown_name(f"suite with records in {store.root}", flags.suite, known)
+    if not known:
+        raise UsageError(f"there must be records to verify, got none in {store.root}")
+    counts: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    for suite in known if flags.suite == "all" else [flags.suite]:
+        for checked in verify_suite(store, suite):
+            for problem in (*checked.differences, *checked.unreadable):
+                print(problem, flush=True)
+            if flags.verbose:
+                print(f"{checked.folder}: {checked.source or 'not verified'}", flush=True)
+            counts[checked.source] += 1
+            counts["different"] += bool(checked.differences)
+            counts["unreadable"] += bool(checked.unreadable)
+            notes.update(checked.notes)
+    for note, count in notes.items():
+        print(f"note: {note} ({count} examination{'s' if count > 1 else ''})")
+    kinds = ("codes", "per-query", "different", "unreadable")
+    print("verified: " + " ".join(f"{kind}={counts[kind]}" for kind in kinds))
+    return 1 if counts["different"] or counts["unreadable"] else 0
+
+
+def explain(flags: argparse.Namespace) -> int:
+    """Print everything that made a cell, and the command that makes it again."""
+    from hashquant.report.explain import explanation
+    from hashquant.report.locate import locate
+    from hashquant.report.repeat import command
+
+    cell = locate(Store(flags.results_dir), flags.cell)
+    print(explanation(cell))
+    if cell.spec is not None:
+        targets = [record.target for _, record in cell.evals]
+        print(f"\nmade again by\n{command(cell.spec, targets, _options_owner(cell.spec.dataset))}")
+    return 0
+
+
+def _options_owner(dataset: str) -> str:
+    """Return how `--set` names a data set; by its own name where it is not installed here."""
+    try:
+        return registry.dataset_stem(dataset)
+    except UsageError:
+        return dataset.partition(":")[0]

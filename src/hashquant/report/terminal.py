@@ -1,0 +1,147 @@
+"""The headline tables of a suite as plain text for a terminal of 100 columns."""
+
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+from tabulate import tabulate
+
+from hashquant.config import RunSpec
+from hashquant.report.captions import head, marks, target_line
+from hashquant.report.frame import Metric
+from hashquant.report.tables import (
+    Cell,
+    MapTable,
+    beside,
+    beside_caption,
+    beside_title,
+    damaged,
+    map_tables,
+)
+from hashquant.store import SuiteRecords
+
+#: Columns a terminal table may take.
+WIDTH = 98
+RANKS = "* best, ° second."
+
+
+def terminal_table(records: SuiteRecords, *, like: RunSpec | None = None) -> str:
+    """Return the suite's headline mAP tables for a terminal of 100 columns.
+
+    The best of each code length is marked `*`, the second `°`, what is not significantly below
+    the best `†`; a cell without a number shows "–" and the number of its reason below. Targets of
+    one training set stand beside each other where they fit. Without a record it is one sentence.
+    `like` chooses the settings shown, as in `write_report`.
+    """
+    if not records.trains and not records.evals and not records.damaged:
+        return f"suite '{records.suite}' has no stored record"
+    found = [t for t in map_tables(records, Metric("mAP"), like) if not t.secondary]
+    groups = {id(table.block): group for group in beside(found) for table in group}
+    shown: set[int] = set()
+    parts = []
+    for table in found:
+        if id(table.block) in shown:
+            continue
+        group = groups.get(id(table.block), [])
+        text = _joined(group) if group else ""
+        shown |= {id(member.block) for member in group} if text else set()
+        parts.append(text or _single(table))
+    if records.damaged:
+        parts.append(_wrap(damaged(records)))
+    return "\n\n".join(parts)
+
+
+def _single(table: MapTable) -> str:
+    grid = table.grid(_cell).apply(_align)
+    labels = _labels(grid)
+    groups: list[list[int]] = [[]]
+    used = room = _room(labels)
+    for place, width in enumerate(_widths(grid)):
+        if groups[-1] and used + width > WIDTH:
+            groups.append([])
+            used = room
+        groups[-1].append(place)
+        used += width
+    parts = [_wrap(f"{table.title}: {table.caption}")]
+    parts += [_body(grid.iloc[:, group], labels) for group in groups]
+    return "\n".join([*parts, *_below(table, table.cells)])
+
+
+def _joined(group: Sequence[MapTable]) -> str:
+    """Return the targets of one training set as one table, or nothing where it is too wide."""
+    grids = [table.grid(_cell).apply(_align) for table in group]
+    labels = _labels(grids[0])
+    if _room(labels) + sum(sum(_widths(grid)) for grid in grids) > WIDTH:
+        return ""
+    body = _body(pd.concat(grids, axis=1), labels)
+    parts = [_wrap(f"{beside_title(group)}: {beside_caption(group)}")]
+    parts += [_wrap(target_line(table.block)) for table in group]
+    parts += [*_heads(group, [len(grid.columns) for grid in grids], body), body]
+    return "\n".join([*parts, *_below(group[0], pd.concat([table.cells for table in group]))])
+
+
+def _heads(group: Sequence[MapTable], columns: Sequence[int], body: str) -> list[str]:
+    """Return the lines above a table that name each group of columns, as wide as the group."""
+    dashes = next(line for line in body.splitlines() if line.startswith("--")).split("  ")
+    at = len(dashes[0]) + 2
+    cut = 1
+    texts, starts = [], []
+    for table, count in zip(group, columns, strict=True):
+        width = sum(len(rule) + 2 for rule in dashes[cut : cut + count]) - 2
+        texts.append([*textwrap.wrap(head(table.block), width), "-" * width])
+        starts.append(at)
+        at, cut = at + width + 2, cut + count
+    high = max(map(len, texts))
+    lines = []
+    for row in range(high):
+        line = ""
+        for text, start in zip(texts, starts, strict=True):
+            # Names stand on the line that runs under them, whatever the others take.
+            shift = row - (high - len(text))
+            line = line.ljust(start) + (text[shift] if shift >= 0 else "")
+        lines.append(line.rstrip())
+    return lines
+
+
+def _body(grid: pd.DataFrame, labels: Sequence[str]) -> str:
+    rows = [[label, *row] for label, row in zip(labels, grid.to_numpy(), strict=True)]
+    heads = ["method", *(f"{bits} bits" for bits in grid.columns)]
+    aligned = ["left", *["right"] * len(grid.columns)]
+    return tabulate(
+        rows, heads, "simple", disable_numparse=True, colalign=aligned, preserve_whitespace=True
+    )
+
+
+def _below(table: MapTable, cells: pd.DataFrame) -> list[str]:
+    notes = [_wrap(f"[{number}] {text}") for text, number in table.footnotes.items()]
+    said = marks(cells, RANKS)
+    return [*notes, _wrap(said)] if said else notes
+
+
+def _labels(grid: pd.DataFrame) -> list[str]:
+    return [textwrap.fill(label, 28, subsequent_indent="  ") for _, label in grid.index]
+
+
+def _room(labels: Sequence[str]) -> int:
+    return max(len(line) for label in [*labels, "method"] for line in label.splitlines())
+
+
+def _widths(grid: pd.DataFrame) -> list[int]:
+    return [int(width) for width in grid.map(len).max().clip(lower=8) + 2]
+
+
+def _cell(table: MapTable, cell: Cell) -> str:
+    # The footnote names the missing seeds; what follows the bar is padded to align the digits.
+    note = table.footnotes.get(cell["note"])
+    text = table.number(cell, " ±").partition(" (")[0] if note else table.number(cell, " ±")
+    mark = {1: "*", 2: "°"}.get(cell["rank"], " ") + ("†" if cell["tied_with_best"] else "")
+    return f"{text}|{mark}{f'[{note}]' if note else ''}"
+
+
+def _align(column: "pd.Series[str]") -> "pd.Series[str]":
+    parts = column.str.split("|", n=1, expand=True)
+    return parts[0] + parts[1].str.ljust(int(parts[1].str.len().max()))
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
