@@ -14,7 +14,7 @@ import hashquant.api as hq
 
 
 class ITQ(hq.Method):
-    """sign((x - mean) W R) of unit embeddings x: W from PCA, R learned by faiss."""
+    """sign((x - mean) W R) of unit embeddings x: W from PCA, R from rounds."""
 
     name = "itq"
     family = hq.Binary()

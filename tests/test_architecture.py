@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: A module imports only from the rows above its own. Packages count as one module.
 LADDER = """
 errors types
-codes config statistics pixels faces seeds files threads shallow
+reading threads
+codes config statistics pixels faces seeds files shallow
 metrics data images download checkpoint gallery
 method trunks splits manifests decoding sampling record disjoint
 imagecache network environment
@@ -27,6 +28,7 @@ preparation
 evaluation planning
 store checks comparisons
 latency
+examination
 cell report verification
 runner
 cli
@@ -36,7 +38,7 @@ SKIP = ("methods", "datasets", "__version__")  # plug-in folders have a law of t
 REPORT_MAY = {"report", "record", "store", "statistics", "config", "errors", "files"}
 NO_TORCH = ("errors", "config", "statistics", "record", "store", "registry", "report", "cli.parser",
             "cli.main", "cli.verbs", "cli.trace")  # fmt: skip
-BLIND = {"training", "epochs", "selection", "sampling", "checkpoint", "method", "trunks"}  # may not see queries
+BLIND = {"training", "epochs", "selection", "sampling", "checkpoint", "method", "trunks"}
 BORDERS = {"runner", "registry", "cell"}  # where a failure of any kind becomes a record or a name
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 CODE = ("src", "methods", "datasets", "benchmarks", "run_bench.py")
@@ -189,8 +191,7 @@ def functions_are_short(root: Path) -> Found:
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     for name, node in nodes(root, functions, *CODE, "tests"):
         first = node.body[0]
-        documented = ast.get_docstring(node) is not None
-        docstring = first.end_lineno - first.lineno + 1 if documented else 0
+        docstring = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0
         lines = node.end_lineno - node.lineno + 1 - docstring
         if lines > 50:
             yield f"{name}: {node.name} has {lines} lines, the limit is 50"
@@ -246,8 +247,7 @@ def names_say_what_is_inside(root: Path) -> Found:
 @law
 def readme_lists_the_methods(root: Path) -> Found:
     stems = {path.stem for path in (root / "methods").glob("*.py")}
-    named: set[str] = set()
-    in_table = False
+    named, in_table = set[str](), False
     readme = root / "README.md"
     for line in readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else ():
         cell = line.strip().removeprefix("|").partition("|")[0].strip()
@@ -276,21 +276,18 @@ def lock_is_plain_and_complete(root: Path) -> Found:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     groups = [project["build-system"]["requires"], project["project"]["dependencies"]]
     groups += project["project"]["optional-dependencies"].values()
-    for wanted in (name for group in groups for name in group):
-        if plain(wanted) not in {plain(pin) for pin in pins}:
-            yield f"{wanted} is not in requirements.lock"
-
-
-def plain(requirement: str) -> str:
-    return re.split("[<>=!~ ]", requirement)[0].lower().replace("_", "-")
+    wanted, pinned = (
+        {re.split("[<>=!~ ]", name)[0].lower().replace("_", "-") for name in names}
+        for names in ([name for group in groups for name in group], pins)
+    )
+    yield from (f"{name} is not in requirements.lock" for name in sorted(wanted - pinned))
 
 
 @law
 def text_names_no_machine(root: Path) -> Found:
     kinds = {".py", ".md", ".toml", ".yaml", ".lock", ""}
     places = [*root.glob("*"), root / ".ci" / "run"]
-    for folder in (*CODE[:-1], "tests", "docs"):
-        places += (root / folder).rglob("*")
+    places += [path for name in (*CODE[:-1], "tests", "docs") for path in (root / name).rglob("*")]
     for path in places:
         if not path.is_file() or path.suffix not in kinds or path.name.startswith("."):
             continue

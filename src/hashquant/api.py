@@ -19,7 +19,16 @@ from hashquant.layouts import ByRule, Layout, Listed, Parts
 from hashquant.manifests import read_manifest, split_by_manifest, write_manifest
 from hashquant.method import Claim, Method, Reference
 from hashquant.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
-from hashquant.types import Codebooks, Embedding, Features, Indices, Labels, QueryTable, Scalar
+from hashquant.types import (
+    Codebooks,
+    Embedding,
+    Features,
+    Indices,
+    Labels,
+    QueryTable,
+    Scalar,
+    SymmetricTable,
+)
 
 __all__ = [
     "GENERATOR_VERSION",
@@ -53,6 +62,7 @@ __all__ = [
     "Scalar",
     "Split",
     "StoreError",
+    "SymmetricTable",
     "TrainingSet",
     "UsageError",
     "content_digests",

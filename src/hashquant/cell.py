@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save
 
 from hashquant import registry
 from hashquant.checkpoint import CheckpointFile
-from hashquant.config import RunSpec, base_spec, build, run_id
+from hashquant.config import RunSpec, base_spec, run_id
 from hashquant.data import TrainingSet
 from hashquant.encoding import embed_all
 from hashquant.environment import provenance, utc_now
@@ -18,6 +18,7 @@ from hashquant.examination import cost, judged
 from hashquant.files import set_aside, write_atomic
 from hashquant.network import Network, Stacked
 from hashquant.preparation import Prepared
+from hashquant.reading import build
 from hashquant.record import TrainRecord
 from hashquant.seeds import seeded
 from hashquant.selection import EpochChoice

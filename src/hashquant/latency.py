@@ -7,8 +7,7 @@ made of its own codes, `SEARCH_QUERIES` queries, one thread, a warm-up, the medi
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor
 from hashquant.codes.product import unpack_indices
 from hashquant.codes.real import unpack_real
 from hashquant.comparisons import StoredCodes
+from hashquant.threads import one_thread
 from hashquant.types import Codebooks, Embedding
 
 #: Items searched, and queries asked at a time; nearest items that faiss returns.
@@ -117,21 +117,6 @@ def faiss_search(
     faiss.copy_array_to_vector(faiss.pack_bitstrings(indices, width).ravel(), index.codes)
     index.ntotal, index.is_trained = len(indices), True
     return partial(index.search, _floats(vectors))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch and faiss compute with one thread each, and put their settings back."""
-    import faiss
-
-    before, faiss_before = torch.get_num_threads(), faiss.omp_get_max_threads()
-    torch.set_num_threads(1)
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(faiss_before)
-        torch.set_num_threads(before)
 
 
 def _rank(codes: StoredCodes) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hashquant import registry
-from hashquant.config import Recipe, RunSpec, Suite, build, canonical_json, coerce
+from hashquant.config import Recipe, RunSpec, Suite, canonical_json
 from hashquant.environment import resolve_precision
 from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
 from hashquant.method import Method
+from hashquant.reading import build, coerce
 from hashquant.targets import PROTOCOLS, Target, parse, targets_of
 from hashquant.trunks import sealed
 
@@ -112,13 +113,9 @@ def _check_settings(suite: Suite) -> None:
 
 def _rows(suite: Suite) -> list[tuple[str, Mapping[str, Any]]]:
     """Return every method of the suite, each followed by its variants."""
-    if not isinstance(suite.variants, Mapping):
-        raise UsageError("variants must be a mapping of methods to lists of settings")
-    for method, variants in suite.variants.items():
+    for method in suite.variants:
         if method not in registry.methods():
             raise unknown_name("method in variants", str(method), registry.methods())
-        if not isinstance(variants, list) or not all(isinstance(v, Mapping) for v in variants):
-            raise UsageError(f"variants of {method} must be a list of settings, got {variants!r}")
     return [
         (method, extra)
         for method in suite.methods

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from hashquant.config import RunSpec, build
+from hashquant.config import RunSpec
 from hashquant.errors import HashQuantError, UsageError
+from hashquant.reading import build
 
 SCHEMA_VERSION = 2
 #: Older records whose missing fields take their defaults.

@@ -1,21 +1,20 @@
-"""Codes learned in closed form from embeddings, by faiss: ITQ, PQ and OPQ.
+"""Codes learned in closed form from embeddings: PQ and OPQ by faiss, ITQ by its own few lines.
 
 All is learned on one CPU thread, so that a seed gives the same result whatever the machine's
 number of cores. Embeddings may be on any device; results are float32 on the CPU.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 from torch.nn.functional import pad
 
 from hashquant.errors import BudgetError
+from hashquant.threads import one_thread
 from hashquant.types import Codebooks, Embedding
 
 #: Steps of k-means: of PQ and after OPQ's last rotation, before its first, between two of them.
@@ -33,7 +32,7 @@ def padded_size(size: int, subspaces: int) -> int:
     return math.ceil(size / subspaces) * subspaces
 
 
-def pad_columns(x: Embedding, subspaces: int) -> Embedding:
+def pad_columns(x: Embedding, subspaces: int) -> Float[Tensor, "n p"]:
     """Return `x` with zero columns at its end, until it splits into equal sub-vectors."""
     return pad(x, (0, padded_size(x.shape[1], subspaces) - x.shape[1]))
 
@@ -79,7 +78,8 @@ def learn_opq(
         opq = faiss.OPQMatrix(size, subspaces, size)
         opq.pq = quantizer
         opq.niter, opq.niter_pq, opq.niter_pq_0 = rounds, STEPS, FIRST_STEPS
-        faiss.copy_array_to_vector(balanced_axes(array, subspaces).astype("f4").ravel(), opq.A)
+        start = balanced_axes(torch.from_numpy(array).double(), subspaces).T.float()
+        faiss.copy_array_to_vector(_array(start).ravel(), opq.A)
         opq.train(array)
         rotation = faiss.vector_to_array(opq.A).reshape(size, size).T
         quantizer.train_type = faiss.ProductQuantizer.Train_hot_start
@@ -95,69 +95,61 @@ def learn_itq(
 ) -> tuple[Float32[Tensor, " d"], Float32[Tensor, "d bits"]]:
     """Return the mean of `x`, and its principal axes in the rotation that ITQ finds.
 
-    A code is the sign of `(x - mean) @ projection`, whose columns are orthonormal.
+    A code is the sign of `(x - mean) @ projection`, whose columns are orthonormal. Each round
+    takes the signs B of the rotated values VR, and the rotation that brings V nearest to B.
 
     Raises:
         BudgetError: if there are more bits than dimensions, or fewer images than bits.
     """
-    import faiss
-
     if bits > x.shape[1]:
         raise BudgetError(f"bits must be at most the embedding's size ({x.shape[1]}), got {bits}")
     if len(x) < bits:
         raise BudgetError(f"needs at least {bits} training images, one a bit, got {len(x)}")
+    draws = torch.Generator().manual_seed(seed)
+    start = torch.randn(bits, bits, generator=draws, dtype=torch.float64)
     with one_thread():
-        array = _array(x)
-        mean = array.mean(axis=0, dtype=np.float64)
-        axes = principal_axes(array)[1][:bits]  # (bits, d)
-        itq = faiss.ITQMatrix(bits)
-        itq.max_iter, itq.seed = rounds, seed
-        itq.train(((array - mean) @ axes.T).astype("f4"))
-        rotation = faiss.vector_to_array(itq.A).reshape(bits, bits)
-        projection = (rotation @ axes).T.astype("f4")
-    return torch.from_numpy(mean.astype("f4")), torch.from_numpy(projection.copy())
+        vectors = x.detach().cpu().double()
+        mean, axes = vectors.mean(dim=0), principal_axes(vectors)[1][:, :bits]
+        projected = (vectors - mean) @ axes  # (n, bits)
+        rotation = torch.linalg.qr(start).Q
+        # Not by faiss: its ITQMatrix (1.15) takes U·V for U·Vᵀ of the SVD, and does not converge.
+        for _ in range(rounds):
+            signs = torch.where(projected @ rotation > 0, 1.0, -1.0).double()
+            u, _, vt = torch.linalg.svd(projected.T @ signs)
+            rotation = u @ vt
+        return mean.float(), (axes @ rotation).float()
 
 
-def principal_axes(x: Array) -> tuple[Float64[np.ndarray, " d"], Float64[np.ndarray, "d d"]]:
-    """Return variances and orthonormal axes (as rows) of vectors, the largest variance first."""
-    centred = x - x.mean(axis=0, dtype=np.float64)
-    covariance = torch.from_numpy(centred.T @ centred / len(x))
-    variances, axes = torch.linalg.eigh(covariance)
-    return variances.flip(0).numpy(), axes.T.flip(0).numpy()
+def principal_axes(
+    x: Float64[Tensor, "n d"],
+) -> tuple[Float64[Tensor, " d"], Float64[Tensor, "d d"]]:
+    """Return variances and orthonormal axes (as columns), the largest variance first.
+
+    >>> principal_axes(torch.tensor([[0.0, 2], [0, -2], [1, 0], [-1, 0]]).double())[0]
+    tensor([2.0000, 0.5000], dtype=torch.float64)
+    """
+    centred = x - x.mean(dim=0)
+    variances, axes = torch.linalg.eigh(centred.T @ centred / len(x))
+    return variances.flip(0), axes.flip(1)
 
 
-def balanced_axes(x: Array, subspaces: int) -> Float64[np.ndarray, "d d"]:
+def balanced_axes(x: Float64[Tensor, "n d"], subspaces: int) -> Float64[Tensor, "d d"]:
     """Return the principal axes in an order that gives each book the same product of variances.
 
     The eigenvalue allocation of OPQ (Ge et al., 2013): from the largest on, a variance goes to
     the book whose product is the smallest among those with room.
     """
     variances, axes = principal_axes(x)
-    floor = max(float(variances[0]), float(np.finfo(np.float64).tiny)) * 1e-12
-    gains = np.log(variances.clip(min=floor) / floor)  # not negative: a product only grows
-    room = len(axes) // subspaces
+    floor = max(float(variances[-1]), 1e-12 * float(variances[0]), 1e-300)
+    gains = (variances.clamp_min(floor) / floor).log()  # not negative: a product only grows
+    room = axes.shape[1] // subspaces
     books: list[list[int]] = [[] for _ in range(subspaces)]
     products = [0.0] * subspaces
-    for axis, gain in enumerate(gains):
+    for axis, gain in enumerate(gains.tolist()):
         book = min((m for m in range(subspaces) if len(books[m]) < room), key=products.__getitem__)
         books[book].append(axis)
-        products[book] += float(gain)
-    return axes[[axis for book in books for axis in book]]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch and faiss compute on one thread, and give both back their own."""
-    import faiss
-
-    before, faiss_before = torch.get_num_threads(), faiss.omp_get_max_threads()
-    torch.set_num_threads(1)
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(faiss_before)
-        torch.set_num_threads(before)
+        products[book] += gain
+    return axes[:, [axis for book in books for axis in book]]
 
 
 def _quantizer(size: int, subspaces: int, codewords: int, seed: int) -> Any:  # Any: faiss's

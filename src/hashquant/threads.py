@@ -1,6 +1,8 @@
-"""Pools of threads that each compute with one thread of torch."""
+"""How many threads compute: pools of single ones, and blocks that keep to one."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 
 import torch
@@ -27,3 +29,18 @@ def workers(count: int) -> ThreadPoolExecutor:
     started.wait()
     torch.set_num_threads(before)
     return pool
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch and faiss compute on one thread, and give both back their own."""
+    import faiss
+
+    before, faiss_before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(faiss_before)
+        torch.set_num_threads(before)

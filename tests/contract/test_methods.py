@@ -55,7 +55,7 @@ def test_known_failures_name_checks(stem):
     assert set(method.known_failures) <= {name for name, _ in yield_checks(method)}
 
 
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", [stem for stem in STEMS if not method_in(stem).closed_form])
 def test_recipe_is_the_papers_own(stem):
     recipe = method_in(stem).recipe()
     assert recipe.lr > 0

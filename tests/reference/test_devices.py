@@ -6,8 +6,9 @@ import torch
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
+from hashquant.codes.real import pack_real
 from hashquant.evaluation import evaluate
-from hashquant.search import Gallery, hamming_groups, table_groups
+from hashquant.search import Gallery, cosine_groups, hamming_groups, table_groups
 
 pytestmark = [
     pytest.mark.gpu,
@@ -50,5 +51,17 @@ def test_table_scores_are_the_same_to_the_bit(words):
             tables.to(device), labels[:200].to(device), gallery, larger_is_closer=True
         )
         return evaluate(groups, "adc")
+
+    same(scored("cpu"), scored("cuda"))
+
+
+def test_cosine_scores_are_the_same_to_the_bit():
+    packed = pack_real(torch.randn(5200, 512, generator=torch.Generator().manual_seed(0)))
+    labels = torch.arange(5200) % 9
+
+    def scored(device):
+        held, known = packed.to(device), labels.to(device)
+        gallery = Gallery(held[200:], known[200:], CodeBudget(512 * 32))
+        return evaluate(cosine_groups(held[:200], known[:200], gallery), "cosine")
 
     same(scored("cpu"), scored("cuda"))

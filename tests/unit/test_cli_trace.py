@@ -114,6 +114,13 @@ def test_explain_tells_all_that_made_a_cell(tmp_path, capsys):
         assert words in out
 
 
+def test_paths_are_told_whole(tmp_path, capsys):
+    folder = stored(tmp_path, dataset="-".join(["folder"] * 20))
+    name = json.loads((folder / "eval.json").read_text())["run_id"]
+    out = explained(capsys, tmp_path, name)
+    assert f"{folder / 'codes.npz'}\n" in out
+
+
 def test_explain_lists_every_score_with_its_definition(tmp_path, capsys):
     folder = stored(tmp_path)
     lines = [line.split() for line in explained(capsys, tmp_path, NAME).splitlines()]

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashquant.config import Recipe, Suite, build, canonical_json, coerce, digest, read_suite
+from hashquant.config import Recipe, Suite, canonical_json, digest, read_suite
 from hashquant.errors import UsageError
+from hashquant.reading import build, coerce
 
 
 def test_recipe_scales_its_steps_to_the_run():

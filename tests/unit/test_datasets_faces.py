@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hashquant.manifests import read_manifest, write_manifest
 from hashquant.errors import DataError, UsageError
 from hashquant.layouts import ByRule, Listed
+from hashquant.manifests import read_manifest, write_manifest
 from hashquant.registry import datasets, make_dataset
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "datasets" / "manifests"

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from hashquant.codes.binary import unpack_bits
-from hashquant.codes.family import Binary, CodeBudget, ProductQuantized
+from hashquant.codes.family import Binary, CodeBudget, ProductQuantized, Real
 from hashquant.codes.product import unpack_indices
+from hashquant.codes.real import unpack_real
 from hashquant.config import Recipe, RunSpec
 from hashquant.data import TrainingSet
 from hashquant.encoding import (
     FORWARD_BATCH,
+    embed_all,
     encode,
     encode_embedding,
     quantization_error,
@@ -69,8 +71,18 @@ class Words(Signs):
         return self.books
 
 
-def budget_of(cls):
-    return CodeBudget(12) if cls is Signs else CodeBudget(12, 3, 16)
+class Values(Signs):
+    """A linear layer's values."""
+
+    name = "values"
+    family = Real()
+
+    def __init__(self, config, budget, in_features, num_classes):
+        super().__init__(config, CodeBudget(5), in_features, num_classes)
+        self.budget = budget
+
+
+BUDGETS = {Signs: CodeBudget(12), Words: CodeBudget(12, 3, 16), Values: CodeBudget(160)}
 
 
 def build(cls, size=8):
@@ -79,7 +91,7 @@ def build(cls, size=8):
             nn.Conv2d(3, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5),
             nn.Flatten(), nn.Linear(16 * ((size - 1) // 2) ** 2, 32), nn.BatchNorm1d(32),
         )  # fmt: skip
-        return Network(trunk, cls(cls.Config(), budget_of(cls), 32, 4))
+        return Network(trunk, cls(cls.Config(), BUDGETS[cls], 32, 4))
 
 
 def some_source(count=300, rows=None, resident_bytes=10**9):
@@ -120,7 +132,7 @@ def test_codes_are_those_of_the_plain_evaluation(cls, resident_bytes):
             assert torch.allclose(nearest, table.min(2).values, atol=1e-3)
 
 
-@pytest.mark.parametrize("cls", [Signs, Words])
+@pytest.mark.parametrize("cls", [Signs, Words, Values])
 def test_a_code_does_not_depend_on_what_is_encoded_beside_it(cls):
     network = build(cls)
     whole = encode(network, some_source(), SPEC, device=CPU, queries=True)
@@ -140,6 +152,51 @@ def test_gallery_and_queries_of_the_same_images_have_the_same_codes():
     assert torch.equal(encode(network, some_source(40), SPEC, device=CPU).packed, packed)
     assert table.shape == (40, 3, 16)
     assert encode(build(Signs), some_source(40), SPEC, device=CPU, queries=True).table is None
+
+
+@pytest.mark.parametrize("cls", [Signs, Words])
+def test_a_frozen_trunk_is_asked_once_and_gives_the_same(cls):
+    network, source, calls = build(cls), some_source(), []
+    plain = encode(network, source, SPEC, device=CPU, queries=True)
+    network.trunk.register_forward_hook(lambda *_: calls.append(1))
+    found = [
+        encode(network, source, SPEC, device=CPU, queries=True, frozen="one") for _ in range(2)
+    ]
+    assert len(calls) == 2  # 300 images are two passes, once
+    assert all(torch.equal(e.packed, plain.packed) for e in found)
+    assert all(torch.equal(e.embedding, plain.embedding) for e in found)
+    assert torch.equal(
+        embed_all(network, source, SPEC, device=CPU, frozen="one"),
+        embed_all(network, source, SPEC, device=CPU),
+    )
+    encode(network, source, SPEC, device=CPU, frozen="another")
+    assert len(calls) == 6
+
+
+def test_an_embedding_without_a_code_is_kept_at_unit_length():
+    network = build(Values)
+    found = encode(network, some_source(), SPEC, device=CPU, queries=True)
+    assert found.table is None
+    assert found.packed.shape == (300, 20)
+    assert found.quantization_error == 0
+    unit = found.embedding / found.embedding.norm(dim=1, keepdim=True)
+    assert torch.allclose(unpack_real(found.packed), unit, atol=1e-6)
+    network.method.budget = CodeBudget(192)
+    with pytest.raises(HashQuantError, match="values: a real embedding must have 6 values, got 5"):
+        encode(network, some_source(), SPEC, device=CPU)
+
+
+def test_what_a_method_is_fitted_on_is_what_its_forward_receives():
+    network, rows = build(Signs).train(), np.random.default_rng(1).permutation(300)
+    features = embed_all(network, some_source(rows=rows), SPEC, device=CPU)
+    assert features.shape == (300, 32)
+    assert not any((network.training, features.is_inference(), features.requires_grad))
+    encoded = encode(network, some_source(rows=rows), SPEC, device=CPU, queries=True)
+    with torch.no_grad():
+        assert torch.allclose(network.method(features), encoded.embedding, atol=1e-5)
+    assert torch.equal(embed_all(network, some_source(), SPEC, device=CPU)[rows], features)
+    with pytest.raises(HashQuantError, match="there must be images to fit on"):
+        embed_all(network, some_source(rows=[]), SPEC, device=CPU)
 
 
 def test_results_are_ordinary_tensors_and_the_network_is_left_in_evaluation_mode():

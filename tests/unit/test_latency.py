@@ -11,7 +11,8 @@ from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices, table_scores, unpack_indices
 from hashquant.codes.real import pack_real
 from hashquant.comparisons import StoredCodes
-from hashquant.latency import enlarged, faiss_search, one_thread, search_times
+from hashquant.latency import enlarged, faiss_search, search_times
+from hashquant.threads import one_thread
 
 ITEMS, QUERIES, CLASSES = 50, 6, 5
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from hashquant.data import Items
-from hashquant.manifests import read_manifest, write_manifest
 from hashquant.errors import DataError
 from hashquant.layouts import ByRule, Listed, Parts, file_list, identities
+from hashquant.manifests import read_manifest, write_manifest
 
 
 def items_of(files, depth, content=None, skipped=()):

@@ -46,7 +46,7 @@ def test_weights_stay_and_codes_move():
         with target_statistics(network, source(100), spec(), device=CPU):
             new = network.embed(images)
         again = network.embed(images)
-    assert torch.equal(old, again)
+    assert torch.allclose(old, again, atol=1e-6)  # the layout of weights changed, not they
     assert not torch.allclose(old, new)
 
 

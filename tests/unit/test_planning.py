@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from hashquant.config import Suite
+from hashquant.config import Suite, base_spec, canonical_json, digest, read_suite, run_id
 from hashquant.errors import UsageError
 from hashquant.planning import override, plan
 
@@ -72,7 +72,7 @@ def test_data_set_options_reach_only_their_set():
     [
         ("epochs", "--set must be key=value"),
         ("epoch=3", "did you mean 'epochs'"),
-        ("opqm.margin=1", "did you mean 'opqn'"),
+        ("opqnn.margin=1", "did you mean 'opqn'"),
         ("opqn.margn=1", "did you mean 'margin'"),
         ("opqn.margin=big", "must be a number, got 'big'"),
         ("common.lrr=1", "did you mean 'lr'"),
@@ -104,3 +104,87 @@ def test_local_weights_are_named_by_their_content(tmp_path):
     assert cells(override(SUITE, [f"trunk=resnet18:{file}"]))[0].spec.trunk != first
     with pytest.raises(UsageError, match="weights of trunk resnet18 cannot be read"):
         cells(override(SUITE, ["trunk=resnet18:/no/such/file"]))
+
+
+def test_a_ceiling_has_one_cell_a_seed_whatever_bits_are_asked_for():
+    suite = dataclasses.replace(SUITE, methods=("float", "opqn"), seeds=(0, 1))
+    found = [(c.spec.method, c.spec.bits, c.spec.seed) for c in cells(suite)]
+    assert found[:2] == [("float", 512 * 32, 0), ("float", 512 * 32, 1)]
+    assert len(found) == 2 + 4
+
+
+def test_fitted_methods_name_the_run_they_are_fitted_on():
+    suite = dataclasses.replace(SUITE, methods=("float", "pq", "itq"), bits=(16, 24))
+    ceiling, *fitted = (c.spec for c in cells(suite))
+    assert len(fitted) == 4
+    assert {canonical_json(base_spec(spec)) for spec in fitted} == {canonical_json(ceiling)}
+    assert base_spec(ceiling) == ceiling
+
+
+def test_settings_of_the_base_are_named_in_the_rows_fitted_on_it():
+    suite = override(dataclasses.replace(SUITE, methods=("pq",)), ["float.margin=0.3"])
+    assert cells(suite)[0].spec.label == "pq float.margin=0.3"
+
+
+def test_runs_without_a_base_keep_the_names_they_had():
+    spec = cells(SUITE)[0].spec
+    fields = dataclasses.asdict(spec)
+    del fields["base"]
+    assert run_id(spec, "v") == digest([fields, "v"])
+
+
+def test_variants_are_rows_beside_the_method():
+    variants = {"opqn": [{"codebooks": "learned"}, {"entropy_weight": 0.0}]}
+    found = cells(dataclasses.replace(SUITE, bits=(16,), variants=variants))
+    assert [c.spec.label for c in found] == [
+        "opqn", "opqn codebooks=learned", "opqn entropy_weight=0.0", "dcdh",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variants", "expected"),
+    [
+        ({"opqnn": [{}]}, "unknown method in variants 'opqnn': did you mean 'opqn'"),
+        ({"opqn": [{"margn": 1}]}, "did you mean 'margin'"),
+    ],
+)
+def test_variants_that_are_not_understood(variants, expected):
+    with pytest.raises(UsageError, match=expected):
+        cells(dataclasses.replace(SUITE, variants=variants))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("variants: [opqn]", "variants must be a mapping of keys to values"),
+        ("variants: {opqn: {margin: 1}}", "variants.opqn must be a list"),
+        ("variants: {opqn: [margin]}", "variants.opqn must be a mapping"),
+        ("settings: {opqn: 3}", "settings.opqn must be a mapping"),
+    ],
+)
+def test_a_suite_file_with_the_wrong_shape_is_refused(tmp_path, text, expected):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=expected):
+        read_suite(file)
+
+
+def test_every_training_set_has_its_own_targets():
+    suite = dataclasses.replace(
+        SUITE, datasets=("lfw", "olivetti"), targets=("seen", "unseen", "cross"), bits=(16,)
+    )
+    found = {c.spec.dataset: [t.name for t in c.targets] for c in cells(suite)}
+    assert found == {"lfw": ["lfw", "lfw-unseen", "olivetti"], "olivetti": ["olivetti", "lfw"]}
+
+
+def test_options_follow_a_data_set_wherever_it_is_examined():
+    suite = override(SUITE, ["synthfaces.identities=8"])
+    suite = dataclasses.replace(suite, datasets=("lfw",), targets=("synthfaces-street",))
+    [cell, *_] = cells(suite)
+    assert cell.spec.dataset_options == {}
+    assert cell.options == {"synthfaces-street": {"identities": "8"}}
+
+
+def test_precision_is_resolved_before_a_run_is_named():
+    assert {c.spec.precision for c in cells(SUITE)} <= {"bf16", "fp32"}
+    assert plan("quick", SUITE, device="cuda")[0].spec.precision == "bf16"

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import torch
 
 from hashquant import runner
@@ -21,7 +23,8 @@ class Silent:
 def test_the_commit_is_read_before_anything_is_run(tmp_path, monkeypatch):
     order = []
     monkeypatch.setattr(runner, "provenance", lambda device: order.append("commit"))
-    monkeypatch.setattr(runner, "load", lambda spec, here: order.append("data"))
+    nothing = SimpleNamespace(refused={})
+    monkeypatch.setattr(runner, "load", lambda cell, here: order.append("data") or nothing)
     monkeypatch.setattr(runner, "_outcome", lambda *_: order.append("cell") or "done")
     here = Surroundings(Store(tmp_path), tmp_path, torch.device("cpu"))
     tally = Tally()

@@ -7,7 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from hashquant.checks.trial import BITS, build, require
+from hashquant.checks.trial import BITS, build, build_shortest, require
+from hashquant.codes.family import Real
 from hashquant.errors import BudgetError
 from hashquant.method import Method
 
@@ -69,17 +70,38 @@ def check_reference_is_complete(method: type[Method]) -> None:
         require(method, stated, f"claim at {claim.bits} bits must name its source and protocol")
 
 
+def check_learns_in_one_way(method: type[Method]) -> None:
+    """A method has a loss, or is in closed form and has no parameter that waits for one."""
+    has_loss = method.loss is not Method.loss
+    require(method, has_loss != method.closed_form, "it must have a loss or be closed_form")
+    weights = [n for n, w in build_shortest(method).named_parameters() if w.requires_grad]
+    idle = ", ".join(weights) if method.closed_form else ""
+    require(method, not idle, f"closed_form must train no parameter, got {idle}")
+
+
+def check_base_is_another_method(method: type[Method]) -> None:
+    """A method may be fitted on the embedding of another, whose name it gives."""
+    other = isinstance(method.base, str) and method.base != method.name
+    require(method, other, "base must be the name of another method, or empty")
+    require(method, method.closed_form or not method.base, "base needs closed_form")
+
+
 def check_builds_or_refuses_every_budget(method: type[Method]) -> None:
-    """A budget is met exactly, or refused by a BudgetError of one sentence; one must be met."""
+    """A budget is met exactly, or refused by a BudgetError of one sentence; one must be met.
+
+    Embeddings without a code have their own length, a whole number of float32 values.
+    """
     met = []
     for bits in BITS:
         try:
-            met.append(build(method, bits).budget.bits == bits)
+            given = build(method, bits).budget.bits
+            real = isinstance(method.family, Real)
+            met.append(given % 32 == 0 if real else given == bits)
         except BudgetError as error:
             one = bool(str(error)) and "\n" not in str(error)
             require(method, one, f"refusal of {bits} bits must be one sentence")
     require(method, bool(met), f"one of {BITS} bits must be met")
-    require(method, all(met), "budget must have the bits that were asked for")
+    require(method, all(met), "budget must have the bits that were asked for, or of its values")
 
 
 def _source(method: type[Method]) -> Path:

@@ -1,12 +1,13 @@
-"""A method's head on toy data: built, trained for a few steps, encoded, scored."""
+"""A method's head on toy data: built, trained for a few steps or fitted, encoded, scored."""
 
 import contextlib
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from hashquant.codes.family import Binary
+from hashquant.codes.family import Binary, Real
 from hashquant.data import Batch
 from hashquant.encoding import encode_embedding
 from hashquant.errors import BudgetError, HashQuantError
@@ -18,6 +19,7 @@ CLASSES = 10
 FEATURES = 64  #: the trunk's output, unless the method asks for another
 TOY_RATE = 0.05  #: Adam's, the same for every method
 TOY_SIGNAL = 3.2  #: length of the toy classes' centres, in units of the noise of one feature
+FITTED = 600  #: toy items that a method in closed form is fitted on
 
 
 class ContractError(HashQuantError):
@@ -96,19 +98,27 @@ def codes_of(head: Method, features: Tensor) -> PackedCodes:
 
 
 def toy_for(head: Method) -> Toy:
-    """Return the toy problem in the head's number of features."""
+    """Return the toy problem in the head's number of features.
+
+    A head that learns no projection from labels cannot rid its features of noise: it is given
+    classes as far apart as a trained embedding's, their centres as long as all of the noise.
+    """
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(CLASSES, head.in_features, generator=generator)
-    return Toy(TOY_SIGNAL * torch.nn.functional.normalize(centres, dim=1), generator)
+    given = head.closed_form or isinstance(head.family, Real)
+    signal = math.sqrt(head.in_features) if given else TOY_SIGNAL
+    return Toy(signal * torch.nn.functional.normalize(centres, dim=1), generator)
 
 
 def train(method: type[Method], *, steps: int) -> Method:
-    """Build the head and train it for a few steps on fresh toy batches."""
+    """Build the head and train it for a few steps on fresh toy batches, or fit it to toy items."""
     head = build_shortest(method).train()
-    weights = [weight for weight in head.parameters() if weight.requires_grad]
-    if not weights:  # a method in closed form
+    toy = toy_for(head)
+    if method.closed_form:
+        fit(head, *toy.draw(FITTED))
         return head.eval()
-    toy, optimizer = toy_for(head), torch.optim.Adam(weights, lr=TOY_RATE)
+    weights = [weight for weight in head.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(weights, lr=TOY_RATE)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for _ in range(steps):
@@ -118,6 +128,13 @@ def train(method: type[Method], *, steps: int) -> Method:
             torch.autograd.backward([torch.stack(list(terms.values())).sum()])
             optimizer.step()
     return head.eval()
+
+
+def fit(head: Method, features: Tensor, labels: Labels) -> None:
+    """Fit a method in closed form, with torch's generator seeded."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        head.fit(features, labels)
 
 
 def toy_precision(head: Method) -> tuple[float, float]:
@@ -139,6 +156,10 @@ def scores_of(head: Method, queries: Tensor, gallery: Tensor) -> Tensor:
     asked, stored = head(queries), head(gallery)
     if isinstance(head.family, Binary):
         return torch.where(asked > 0, 1.0, -1.0) @ torch.where(stored > 0, 1.0, -1.0).T
+    if isinstance(head.family, Real):
+        asked, stored = (torch.nn.functional.normalize(x, dim=1) for x in (asked, stored))
+        cosines: Tensor = asked @ stored.T
+        return cosines
     table, codes = head.query_table(asked), head.assign(stored)
     scores = torch.stack([table[:, m, codes[:, m]] for m in range(table.shape[1])]).sum(0)
     return scores if head.family.larger_is_closer else -scores

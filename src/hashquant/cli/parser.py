@@ -66,7 +66,7 @@ def _run_parser(prog: str) -> Parser:
     add("--bits", nargs="+", metavar="N", help="code lengths")
     add("--datasets", nargs="+", metavar="NAME", help="names, or folder:PATH")
     add("--targets", nargs="+", metavar="NAME",
-        help="what is examined: seen, unseen, cross, names; +norm_stats=target may follow")  # fmt: skip
+        help="what is examined: seen, unseen, cross, or names, +norm_stats=target")  # fmt: skip
     add("--seeds", nargs="+", metavar="N", help="training seeds (0)")
     add("--trunk", metavar="NAME", help="the network below every method, or NAME:WEIGHTS")
     add("--epochs", type=int, metavar="N", help="passes over the training images")

@@ -7,7 +7,7 @@ from pathlib import Path
 from hashquant.config import RunSpec
 from hashquant.errors import UsageError, unknown_name
 from hashquant.files import write_atomic
-from hashquant.report import claims, intervals, latex, tables, wins
+from hashquant.report import claims, intervals, latex, supplements, tables, wins
 from hashquant.report.blocks import Block, records_digest, row_families, select_blocks
 from hashquant.report.evidence import HEADLINE, Evidence, gather
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
@@ -136,7 +136,13 @@ def _write_extras(
     preset: Preset | None,
 ) -> ReportPaths:
     """Write what goes beyond the tables of single blocks; figures only with a preset."""
-    return ReportPaths((), ())
+    found = supplements.collect(records.suite, blocks, studies)
+    written = supplements.write_tables(found, out / "tables", digest)
+    if preset is None:
+        return ReportPaths(written, ())
+    look = looks(row_families(records))
+    drawn = supplements.write_figures(found, look, out / "figures", digest, preset)
+    return ReportPaths(written, drawn)
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:

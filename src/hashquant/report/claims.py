@@ -190,7 +190,7 @@ def _at_a_glance(frame: pd.DataFrame) -> str:
         overall = str(lines["verdict"].iloc[-1])
         alone = lines["verdict"].iloc[:-1]
         each = f"{(alone == 'supported').sum()} of {len(alone)}" if len(alone) else ""
-        seeds = lines["seeds"].fillna("").iloc[-1]
+        seeds = "" if overall == NO_RECORDS else lines["seeds"].iloc[-1]
         rows.append([f"({claim.letter})", escape(claim.hypothesis), overall, each, seeds])
     heads = ["", "claim", "verdict", "supported in", "seeds"]
     return tabulate(rows, heads, "pipe", disable_numparse=True)

@@ -60,6 +60,8 @@ def matrix_frame(studies: Sequence[Evidence]) -> pd.DataFrame:
     tested = [line for line in signed if "p_value" in line]
     for line, p_holm in zip(tested, holm([line["p_value"] for line in tested]), strict=True):
         line["p_holm"] = p_holm
+        if not shown[0].can_tell(len(tested)):
+            line["note"] = "too few replicates to tell so many differences apart"
     return pd.DataFrame([*lines, *signed], columns=COLUMNS)
 
 

@@ -11,7 +11,16 @@ import pandas as pd
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.frame import Metric
-from hashquant.statistics import Difference, Interval, Resampler, difference, holm, interval
+from hashquant.statistics import (
+    Difference,
+    Interval,
+    Resampler,
+    Spread,
+    difference,
+    holm,
+    interval,
+    pooled_spread,
+)
 from hashquant.store import SuiteRecords
 
 #: The metric whose values are stored for each query.
@@ -76,10 +85,24 @@ class Evidence:
     def _cell(self, key: Key) -> tuple[float, np.ndarray]:
         if key not in self._found:
             ap, runs = self.cells[key].ap, "+".join(self.cells[key].runs)
-            self._found[key] = (
-                self._resampler.mean(ap), self._resampler.replicates(ap, runs)
-            )  # fmt: skip
+            drawn = self._resampler.replicates(ap, runs, self._spread(key))
+            self._found[key] = self._resampler.mean(ap), drawn
         return self._found[key]
+
+    def _spread(self, key: Key) -> Spread | None:
+        """Return how a row varies from seed to seed over its code lengths.
+
+        None for one seed, and for rows whose code lengths share their trained runs.
+        """
+        label, _, secondary = key
+        fitted = any(r.spec.base for r in self.block.evals if r.spec.label == label)
+        row = {
+            q.runs: q.ap
+            for (name, _, s), q in self.cells.items()
+            if (name, s) == (label, secondary)
+        }
+        several = [ap for ap in row.values() if len(ap) > 1]
+        return pooled_spread(several) if several and not fitted else None
 
     @functools.cached_property
     def _resampler(self) -> Resampler:

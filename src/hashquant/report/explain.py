@@ -1,5 +1,6 @@
 """All that made a cell, in words for a terminal."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -133,9 +134,13 @@ def _cost(cost: Cost) -> str:
 
 
 def _section(title: str, rows: Rows) -> str:
-    table = tabulate(list(rows), tablefmt="plain", disable_numparse=True,
-                     maxcolwidths=[None, WIDTH])  # fmt: skip
-    return f"{title}\n{_indented(table)}"
+    wrapped = [(name, _wrapped(text)) for name, text in rows]
+    return f"{title}\n{_indented(tabulate(wrapped, tablefmt='plain', disable_numparse=True))}"
+
+
+def _wrapped(text: str) -> str:
+    """Break at spaces only: a path must stay whole to be copied."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _indented(text: str) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from hashquant.report.domains import DIFFERENCE
 from hashquant.report.evidence import ALPHA
 from hashquant.report.figures import save
+from hashquant.report.shortnames import short_names
 from hashquant.report.style import BLUE, PRESETS, VERMILLION, Preset, drawable, drawing
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
-#: Letters of the longest data set name a figure shows; its CSV has the whole names.
-NAME_LENGTH = 14
-#: Parts of a name that do not tell a data set from another one.
-WORDS = ("seen", "unseen", "cross", "train", "test", "faces", "images")
 #: Average width of a letter in em, and widths of what stands in cells.
 LETTER, DIGIT, SIGN, POINT, STAR = 0.62, 0.636, 0.838, 0.318, 0.5
 #: Inches.
@@ -68,30 +65,6 @@ class _Layout:
         x = self.left + column * (width + GAP)
         y = self.height - EDGE - (row + 1) * (self.title + height)
         return x / self.width, y / self.height, width / self.width, height / self.height
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Return names that fit beside and below a heat map, no two alike.
-
-    An option of a target becomes `+norm`; a first part that says nothing more is left out.
-
-    >>> short_names(["lfw-unseen", "synthfaces-studio", "olivetti-cross+norm_stats=target"])
-    {'lfw-unseen': 'lfw-unseen', 'synthfaces-studio': 'studio', \
-'olivetti-cross+norm_stats=target': 'olivetti-cross+norm'}
-    """
-    found: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        whole, plus, option = name.partition("+")
-        short = whole
-        if len(whole) > NAME_LENGTH:
-            tail = whole.replace("/", "-").rpartition("-")[2]
-            short = tail if tail and tail not in WORDS else whole
-        if len(short) > NAME_LENGTH:
-            short = f"{short[: NAME_LENGTH // 2]}…{short[1 - NAME_LENGTH // 2 :]}"
-        short += plus + option.partition("_")[0].partition("=")[0]
-        taken = sum(other.partition(" ")[0] == short for other in found.values())
-        found[name] = f"{short} {taken + 1}" if taken else short
-    return found
 
 
 def write_matrices(
@@ -166,9 +139,7 @@ def _texts(keys: Sequence[str], names: Mapping[str, str]) -> list[str]:
     return [drawable(names[key]) for key in keys]
 
 
-def _layout(
-    shown: Sequence[Sequence[str]], names: Mapping[str, str], preset: Preset
-) -> _Layout:
+def _layout(shown: Sequence[Sequence[str]], names: Mapping[str, str], preset: Preset) -> _Layout:
     """Fit as many panels into a line as keep cells and titles readable."""
     labels, trains, targets = shown
     small, em = preset.font * 0.8, preset.font / 72
@@ -179,7 +150,8 @@ def _layout(
     words = max(len(word) for label in labels for word in label.split())
     least = max(len(targets) * _needed(small), words * LETTER * em)
     columns = min(len(labels), max(1, int((room + GAP) / (least + GAP))))
-    cell = min(WIDEST_CELL, ((room + GAP) / columns - GAP) / len(targets))
+    cell = ((room + GAP) / columns - GAP) / len(targets)
+    cell = min(cell, max(WIDEST_CELL, least / len(targets)))
     letters = int(cell * len(targets) / (LETTER * em))
     lines = max(len(textwrap.wrap(label, max(1, letters))) for label in labels)
     return _Layout(
@@ -237,7 +209,7 @@ def _panel(
             fontsize=size, color=_ink(scale[0](scale[1](value))),
         )  # fmt: skip
         if line["single_domain"]:
-            _frame(axes, row, column)
+            _frame(axes, row, column, layout)
     axes.pcolormesh(
         np.arange(len(targets) + 1) - 0.5, np.arange(len(trains) + 1) - 0.5,
         np.ma.masked_invalid(values), cmap=scale[0], norm=scale[1], edgecolors="white",
@@ -245,14 +217,15 @@ def _panel(
     )  # fmt: skip
 
 
-def _frame(axes: "Axes", row: int, column: int) -> None:
+def _frame(axes: "Axes", row: int, column: int, layout: _Layout) -> None:
     """Frame a cell in black on white, so that the frame shows on dark colours too."""
     from matplotlib.patches import Rectangle
 
-    for color, width in (("white", 2.2), ("black", 1.1)):
+    x, y = (1.4 / 72 / side for side in (layout.cell, CELL_HEIGHT))
+    for color, width in (("white", 2.4), ("black", 1.1)):
         axes.add_patch(
-            Rectangle((column - 0.45, row - 0.42), 0.9, 0.84, fill=False, edgecolor=color,
-                      linewidth=width, zorder=3)
+            Rectangle((column - 0.5 + x, row - 0.5 + y), 1 - 2 * x, 1 - 2 * y, fill=False,
+                      edgecolor=color, linewidth=width, zorder=3)
         )  # fmt: skip
 
 

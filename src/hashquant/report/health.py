@@ -1,0 +1,88 @@
+"""Code health beside each score: how many codes differ, how evenly bits and codewords are used."""
+
+import statistics
+from collections.abc import Sequence
+
+import pandas as pd
+from tabulate import tabulate
+
+from hashquant.record import EvalRecord
+from hashquant.report.blocks import Block
+from hashquant.report.budgets import mean_sd, stored_cells
+from hashquant.report.frame import Metric
+from hashquant.report.numerals import number, spread
+from hashquant.report.tables import escape
+
+#: Names of `EvalRecord.health` that a table shows, in its order.
+NAMES = ("distinct_codes", "distinct_fraction", "bit_balance", "bit_correlation", "codeword_use",
+         "perplexity", "dead_codewords", "quantization_error")  # fmt: skip
+TIED = Metric("tied-pairs")
+COLUMNS = ["dataset", "target", "label", "bits", "mean", "sd", "n", "codewords", *NAMES,
+           "tied_pairs"]  # fmt: skip
+MEANING = (
+    "All numbers are means over seeds, of the codes of the gallery. Distinct codes, in brackets as "
+    "a share of the items; bit balance: mean |p − ½| of the share p of ones (0 is balanced, ½ "
+    "constant); bit correlation: mean |ρ| over pairs of bits; codeword use: share of the codewords "
+    "that some item uses; perplexity of their use in one codebook, of K; dead codewords: unused "
+    "ones of all codebooks; quantization error as each method defines it, which is not compared "
+    "between methods; tied pairs: share of the pairs of a relevant and an irrelevant item that a "
+    "query cannot tell apart, by the headline comparison. – is not defined or not stored."
+)
+
+
+def health_cells(blocks: Sequence[Block]) -> pd.DataFrame:
+    """Return a line per (block, row, bits): mAP and the means of its code health over seeds."""
+    lines = [
+        {"dataset": block.dataset, "target": block.target, "label": label, "bits": bits}
+        | mean_sd(cell)
+        | {"codewords": cell[0].cost.codewords}
+        | {name: _mean([r.health[name] for r in cell if name in r.health]) for name in NAMES}
+        | {"tied_pairs": _mean(_tied(cell))}
+        for block in blocks
+        for (label, bits), cell in stored_cells(block).items()
+    ]
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else float("nan")
+
+
+def _tied(cell: Sequence[EvalRecord]) -> list[float]:
+    return [score.value for record in cell if (score := TIED.find(record)) is not None]
+
+
+def health_markdown(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> str:
+    """Return the code health as Markdown: a table per block."""
+    parts = [f"# Code health, suite {escape(suite)}", MEANING]
+    for block in blocks:
+        mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
+        if len(mine):
+            parts += [f"## {escape(block.name)}", _grid(mine)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid(mine: pd.DataFrame) -> str:
+    rows = []
+    for line in mine.to_dict("records"):
+        share = number(100 * line["distinct_fraction"], 1)
+        words = f" of {line['codewords']}" if line["perplexity"] >= 0 else ""
+        distinct = _count(line["distinct_codes"])
+        rows.append(
+            [escape(line["label"]), f"{line['bits']:,}", spread(line["mean"], line["sd"]),
+             distinct + (f" ({share} %)" if line["distinct_fraction"] >= 0 else ""),
+             number(line["bit_balance"], 3), number(line["bit_correlation"], 3),
+             number(line["codeword_use"], 3), number(line["perplexity"], 1) + words,
+             _count(line["dead_codewords"]), number(line["quantization_error"], 3),
+             number(line["tied_pairs"])]
+        )  # fmt: skip
+    heads = ["row", "bits", "mAP", "distinct codes", "bit balance", "mean abs. bit correlation",
+             "codeword use", "perplexity", "dead codewords", "quantization error",
+             "tied pairs"]  # fmt: skip
+    aligned = ["left", *["right"] * 10]
+    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
+
+
+def _count(value: float) -> str:
+    """Write a mean of whole numbers, with a decimal where it is none."""
+    return f"{value:,.0f}" if value % 1 == 0 else number(value, 1)

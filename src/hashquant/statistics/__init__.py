@@ -1,0 +1,16 @@
+"""Intervals and tests for means over queries and training seeds, and Holm's correction.
+
+A mean average precision is uncertain in two ways: other people might have been queried, and the
+network might have been trained from another seed. `Resampler` draws both, as arrays of replicates
+from which any contrast can be formed: a difference, a ratio, a mean over code lengths.
+"""
+
+from hashquant.statistics.intervals import Difference, Interval, difference, holm, interval
+from hashquant.statistics.means import mean_interval, paired_difference
+from hashquant.statistics.resampling import Resampler
+from hashquant.statistics.spread import Spread, pooled_spread
+
+__all__ = [
+    "Difference", "Interval", "Resampler", "Spread", "difference", "holm", "interval",
+    "mean_interval", "paired_difference", "pooled_spread",
+]  # fmt: skip
