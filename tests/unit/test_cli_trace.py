@@ -16,7 +16,7 @@ from hashquant.config import RESULTS_EPOCH, run_id
 from hashquant.planning import plan
 from hashquant.record import TrainRecord, from_json
 from hashquant.registry import dataset_stem
-from hashquant.report.repeat import command
+from hashquant.report.trace.repeat import command
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = runpy.run_path(str(Path(__file__).with_name("test_verification.py")))

@@ -39,9 +39,9 @@ def verify(flags: argparse.Namespace) -> int:
 
 def explain(flags: argparse.Namespace) -> int:
     """Print everything that made a cell, and the command that makes it again."""
-    from hashquant.report.explain import explanation
-    from hashquant.report.locate import locate
-    from hashquant.report.repeat import command
+    from hashquant.report.trace.explain import explanation
+    from hashquant.report.trace.locate import locate
+    from hashquant.report.trace.repeat import command
 
     cell = locate(Store(flags.results_dir), flags.cell)
     print(explanation(cell))

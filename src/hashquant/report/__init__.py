@@ -10,8 +10,8 @@ from hashquant.files import write_atomic
 from hashquant.report import claims, intervals, latex, supplements, tables, wins
 from hashquant.report.blocks import Block, records_digest, row_families, select_blocks
 from hashquant.report.evidence import HEADLINE, Evidence, gather
+from hashquant.report.figures.style import PRESETS, Preset, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
-from hashquant.report.style import PRESETS, Preset, looks
 from hashquant.report.terminal import terminal_table
 from hashquant.store import SuiteRecords, folder_name
 
@@ -76,7 +76,7 @@ def write_report(
     if not figures:
         return ReportPaths(written, extras.figures)
     # Matplotlib takes a second to import: only a report with figures pays for it.
-    from hashquant.report.figures import write_block
+    from hashquant.report.figures.curves import write_block
 
     look = looks(row_families(records))
     drawn = [*extras.figures]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hashquant.config import RunSpec, base_spec, canonical_json, digest
 from hashquant.record import EvalRecord, TrainRecord
+from hashquant.report.figures.style import family_of
 from hashquant.report.settings import differences, fixed_settings
-from hashquant.report.style import family_of
 from hashquant.store import SuiteRecords
 
 #: Longest reason a footnote repeats, in characters.

@@ -12,9 +12,9 @@ from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.captions import counted
 from hashquant.report.evidence import HEADLINE
+from hashquant.report.figures.style import row_order
 from hashquant.report.frame import DECIMALS
 from hashquant.report.numerals import NOTHING, number, spread
-from hashquant.report.style import row_order
 from hashquant.report.tables import escape
 
 NAN = float("nan")

@@ -8,7 +8,7 @@ import pandas as pd
 from hashquant.errors import UsageError, unknown_name
 from hashquant.record import EvalRecord, Score
 from hashquant.report.blocks import Block
-from hashquant.report.style import row_order
+from hashquant.report.figures.style import row_order
 from hashquant.store import SuiteRecords
 
 #: Comparisons that stand in a table of their own; every other one is a method's headline.

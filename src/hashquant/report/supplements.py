@@ -12,8 +12,8 @@ from hashquant.report.blocks import Block
 from hashquant.report.budgets import budgets_frame, budgets_markdown
 from hashquant.report.domains import has_matrix, matrix_frame, matrix_markdown
 from hashquant.report.evidence import Evidence
+from hashquant.report.figures.style import PRESETS, Look, Preset
 from hashquant.report.health import health_cells, health_markdown
-from hashquant.report.style import PRESETS, Look, Preset
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +73,9 @@ def write_figures(
         StoreError: if a file cannot be written.
     """
     # Matplotlib takes a second to import: only a report with figures pays for it.
-    from hashquant.report.ablationplots import write_ablations
-    from hashquant.report.budgetplots import write_budgets
-    from hashquant.report.heatmaps import write_matrices
+    from hashquant.report.figures.ablation import write_ablations
+    from hashquant.report.figures.budgets import write_budgets
+    from hashquant.report.figures.heatmaps import write_matrices
 
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
     return (

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from hashquant.report.captions import counted
 from hashquant.report.evidence import ALPHA, Evidence
-from hashquant.report.style import row_order
+from hashquant.report.figures.style import row_order
 from hashquant.report.tables import MapTable, escape
 from hashquant.statistics import holm
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from hashquant.report.ablation import ablation_frame, ablation_markdown
-from hashquant.report.ablationplots import ablation_figure, write_ablations
 from hashquant.report.blocks import select_blocks
 from hashquant.report.evidence import gather
-from hashquant.report.style import PRESETS, drawing
+from hashquant.report.figures.ablation import ablation_figure, write_ablations
+from hashquant.report.figures.style import PRESETS, drawing
 
 LEARNED, NONE = {"codebooks": "learned"}, {"entropy_weight": 0.0}
 

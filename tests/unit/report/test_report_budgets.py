@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from hashquant.report.blocks import row_families, select_blocks
-from hashquant.report.budgetplots import FRONT_NAME, budgets_figure, write_budgets
 from hashquant.report.budgets import BITS, BYTES, Budget, budgets_frame, budgets_markdown, winners
-from hashquant.report.style import PRESETS, drawing, looks
+from hashquant.report.figures.budgets import FRONT_NAME, budgets_figure, write_budgets
+from hashquant.report.figures.style import PRESETS, drawing, looks
 
 FAISS, KERNEL = (Budget("time", f"search_ms_{name}", "ms") for name in ("faiss", "kernel"))
 

@@ -13,9 +13,9 @@ from matplotlib.colors import to_rgb
 from hashquant.report.blocks import select_blocks
 from hashquant.report.domains import DIFFERENCE, has_matrix, matrix_frame, matrix_markdown
 from hashquant.report.evidence import gather
-from hashquant.report.heatmaps import _ink, matrix_figure, write_matrices
-from hashquant.report.shortnames import short_names
-from hashquant.report.style import PRESETS, drawing
+from hashquant.report.figures.heatmaps import _ink, matrix_figure, write_matrices
+from hashquant.report.figures.shortnames import short_names
+from hashquant.report.figures.style import PRESETS, drawing
 
 
 def matrix(records) -> pd.DataFrame:

@@ -9,9 +9,10 @@ import pytest
 
 from hashquant.record import Curve
 from hashquant.report.blocks import row_families, select_blocks
-from hashquant.report.figures import bits_figure, file_stem, pr_figure, pr_frame, write_block
+from hashquant.report.figures.canvas import file_stem
+from hashquant.report.figures.curves import bits_figure, pr_figure, pr_frame, write_block
+from hashquant.report.figures.style import PRESETS, drawing, looks
 from hashquant.report.frame import Metric, cells
-from hashquant.report.style import PRESETS, drawing, looks
 
 TWELVE = ["opqn", "gpq", "dpq", "dcdh", "csq", "orthohash", "itq", "lsh", "pq", "opq", "float",
           "random"]  # fmt: skip

@@ -79,7 +79,7 @@ def in_a_fresh_python(code, *arguments):
 
 def test_importing_it_imports_neither_torch_nor_matplotlib():
     code = (
-        "import sys, hashquant.report, hashquant.report.figures\n"
+        "import sys, hashquant.report, hashquant.report.figures.curves\n"
         "print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
     )
     assert in_a_fresh_python(code) == "[]"

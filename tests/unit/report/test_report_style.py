@@ -4,7 +4,15 @@ import itertools
 
 import pytest
 
-from hashquant.report.style import HUES, KNOWN, PRESETS, _legend_grid, drawable, family_of, looks
+from hashquant.report.figures.style import (
+    HUES,
+    KNOWN,
+    PRESETS,
+    _legend_grid,
+    drawable,
+    family_of,
+    looks,
+)
 
 OKABE_ITO = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"}
 

@@ -10,9 +10,8 @@ import pandas as pd
 
 from hashquant.report.blocks import Block
 from hashquant.report.evidence import ALPHA
-from hashquant.report.figures import file_stem, save
-from hashquant.report.numerals import number
-from hashquant.report.style import (
+from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.style import (
     BLACK,
     BLUE,
     GREEN,
@@ -25,6 +24,7 @@ from hashquant.report.style import (
     drawing,
     legend_below,
 )
+from hashquant.report.numerals import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,5 @@
 """Precision-recall curves and mAP against code length, each with the CSV of its plotted numbers."""
 
-import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hashquant.files import write_atomic
 from hashquant.record import Curve, EvalRecord
 from hashquant.report.blocks import Block
-from hashquant.report.frame import SECONDARY, Metric
-from hashquant.report.style import (
+from hashquant.report.figures.canvas import canvas, file_stem, save, short_title
+from hashquant.report.figures.style import (
     Look,
     Preset,
     drawable,
@@ -22,23 +20,14 @@ from hashquant.report.style import (
     line_options,
     row_order,
 )
+from hashquant.report.frame import SECONDARY, Metric
 from hashquant.store import folder_name
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("pdf", "png", "svg")
 #: Markers along one precision-recall curve.
 CURVE_MARKERS = 5
-#: Longest data set name a figure's title shows; the caption and the CSV have it whole.
-TITLE_LENGTH = 34
-
-
-def file_stem(block: Block) -> str:
-    """Return a block's part of a file name: `lfw`, or `lfw--olivetti` for another target."""
-    names = [block.dataset] if block.dataset == block.target else [block.dataset, block.target]
-    return "--".join(folder_name(name) for name in names)
 
 
 def pr_frame(block: Block, bits: int) -> pd.DataFrame:
@@ -80,7 +69,7 @@ def pr_figure(
     curves: pd.DataFrame, look: Mapping[str, Look], title: str, preset: Preset
 ) -> "Figure":
     """Draw recall on x and precision on y, with a band of one sd where there are seeds."""
-    figure, axes = _empty(preset)
+    figure, axes = canvas(preset)
     for place, (label, part) in enumerate(curves.groupby("label", sort=False)):
         axes.plot(
             part["recall"], part["precision"], label=drawable(str(label)),
@@ -114,7 +103,7 @@ def bits_figure(
     cells: pd.DataFrame, look: Mapping[str, Look], metric: Metric, title: str, preset: Preset
 ) -> "Figure":
     """Draw a metric against code length, with a bar of one sd where there are seeds."""
-    figure, axes = _empty(preset)
+    figure, axes = canvas(preset)
     drawn = cells[cells["n"] > 0]
     # A row keeps its missing cells, so that its line breaks there instead of bridging the gap.
     rows = cells[cells["label"].isin(drawn["label"])]
@@ -136,43 +125,6 @@ def bits_figure(
     return figure
 
 
-def _empty(preset: Preset) -> "tuple[Figure, Axes]":
-    import seaborn as sns
-    from matplotlib.figure import Figure
-
-    # No pyplot: a figure of its own needs no window system and leaves no global state.
-    figure = Figure(figsize=(preset.width, preset.height), layout="constrained")
-    axes = figure.subplots()
-    sns.despine(ax=axes)
-    return figure, axes
-
-
-def save(figure: "Figure", frame: pd.DataFrame, stem: Path, digest: str) -> list[Path]:
-    """Write a figure as PDF, PNG and SVG, and its numbers as CSV, without any date inside.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    named = f"records: {digest}"
-    metadata: dict[str, dict[str, str | None]] = {
-        "pdf": {"CreationDate": None, "ModDate": None, "Subject": named},
-        "svg": {"Date": None, "Description": named},
-        "png": {"Software": None, "Description": named},
-    }
-    # One layout for all formats: laid out once, then left alone.
-    figure.draw_without_rendering()
-    figure.set_layout_engine(None)
-    paths = []
-    for kind in FORMATS:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata[kind])
-        paths.append(stem.with_name(f"{stem.name}.{kind}"))
-        write_atomic(paths[-1], buffer.getvalue())
-    paths.append(stem.with_name(f"{stem.name}.csv"))
-    write_atomic(paths[-1], f"# {named}\n{frame.to_csv(index=False)}".encode())
-    return paths
-
-
 def write_block(
     block: Block,
     cells: pd.DataFrame,
@@ -188,7 +140,7 @@ def write_block(
         StoreError: if a file cannot be written.
     """
     paths: list[Path] = []
-    stem, title = file_stem(block), _short(block)
+    stem, title = file_stem(block), short_title(block)
     with drawing(preset):
         for bits in block.bits:
             curves = pr_frame(block, bits)
@@ -200,11 +152,3 @@ def write_block(
             figure = bits_figure(cells, look, metric, title, preset)
             paths += save(figure, cells, folder / f"{name}_vs_bits_{stem}", digest)
     return paths
-
-
-def _short(block: Block) -> str:
-    if len(block.name) <= TITLE_LENGTH:
-        return drawable(block.name)
-    names = dict.fromkeys([block.dataset, block.target])
-    room = TITLE_LENGTH // len(names)
-    return drawable(" → ".join(n if len(n) <= room else "…" + n[1 - room :] for n in names))

@@ -12,9 +12,9 @@ import pandas as pd
 
 from hashquant.report.domains import DIFFERENCE
 from hashquant.report.evidence import ALPHA
-from hashquant.report.figures import save
-from hashquant.report.shortnames import short_names
-from hashquant.report.style import BLUE, PRESETS, VERMILLION, Preset, drawable, drawing
+from hashquant.report.figures.canvas import save
+from hashquant.report.figures.shortnames import short_names
+from hashquant.report.figures.style import BLUE, PRESETS, VERMILLION, Preset, drawable, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,8 +16,8 @@ from hashquant.report.budgets import (
     front_points,
     searched,
 )
-from hashquant.report.figures import file_stem, save
-from hashquant.report.style import (
+from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.style import (
     PRESETS,
     Look,
     Preset,

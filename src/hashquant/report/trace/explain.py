@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from hashquant.config import RunSpec
 from hashquant.record import Cost, EvalRecord, Provenance, Score, TrainRecord
-from hashquant.report.locate import StoredCell
+from hashquant.report.trace.locate import StoredCell
 
 #: Columns of a terminal that the second column of a table may take.
 WIDTH = 78

@@ -1,0 +1,1 @@
+"""Drawn from frames of plain numbers, each figure beside the CSV of what it shows."""

@@ -1,0 +1,1 @@
+"""From a name on the command line to the stored cell, what made it, and how to repeat it."""
