@@ -4,8 +4,6 @@ Charikar, "Similarity Estimation Techniques from Rounding Algorithms", STOC 2002
 angle t differ in a bit with probability t / pi.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from torch.nn.functional import normalize
@@ -28,12 +26,8 @@ class LSH(hq.Method):
         url="https://doi.org/10.1145/509907.509965",
     )
 
-    @dataclass(frozen=True)
-    class Config:
-        """Nothing to set."""
-
     def __init__(
-        self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
+        self, config: object, budget: hq.CodeBudget, in_features: int, num_classes: int
     ) -> None:
         super().__init__(config, budget, in_features, num_classes)
         self.mean = nn.Buffer(torch.zeros(in_features))

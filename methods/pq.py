@@ -4,8 +4,6 @@ Jégou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", TPAMI
 the squared distances of a real query to codewords (ADC); labels are not used.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from torch.nn.functional import normalize
@@ -28,19 +26,15 @@ class PQ(hq.Method):
         url="https://doi.org/10.1109/TPAMI.2010.57",
     )
 
-    @dataclass(frozen=True)
-    class Config:
-        """Nothing to set: k-means takes 25 steps."""
-
     def __init__(
-        self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
+        self, config: object, budget: hq.CodeBudget, in_features: int, num_classes: int
     ) -> None:
         super().__init__(config, budget, in_features, num_classes)
         size = hq.padded_size(in_features, budget.subspaces) // budget.subspaces
         self.words = nn.Buffer(torch.zeros(budget.subspaces, budget.codewords, size))
 
     def fit(self, features: hq.Features, labels: hq.Labels) -> None:
-        """Cluster each sub-vector; the first codewords are drawn from torch's generator."""
+        """Cluster each sub-vector in 25 steps; first codewords are drawn from torch's generator."""
         seed, unit = int(torch.randint(2**31 - 1, ())), normalize(features, dim=1)
         books = hq.learn_pq(unit, self.budget.subspaces, self.budget.codewords, seed)
         self.words.copy_(books)

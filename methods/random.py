@@ -6,7 +6,6 @@ different ones meet by chance.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -47,12 +46,8 @@ class Random(hq.Method):
         url="https://doi.org/10.1016/0022-0000(79)90044-8",
     )
 
-    @dataclass(frozen=True)
-    class Config:
-        """Nothing to set."""
-
     def __init__(
-        self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
+        self, config: object, budget: hq.CodeBudget, in_features: int, num_classes: int
     ) -> None:
         super().__init__(config, budget, in_features, num_classes)
         self.feature_keys = nn.Buffer(torch.randint(2**32, (in_features,)))

@@ -47,6 +47,11 @@ class Reference:
     claims: tuple[Claim, ...] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """Nothing to set."""
+
+
 class Method(nn.Module, ABC):
     """A head on top of a trunk. A plug-in file defines exactly one subclass.
 
@@ -59,7 +64,7 @@ class Method(nn.Module, ABC):
     family: ClassVar[Family]
     reference: ClassVar[Reference]
     #: a frozen dataclass with every field defaulted
-    Config: ClassVar[type[Any]]  # Any: each method has its own
+    Config: ClassVar[type[Any]] = NoSettings  # Any: a method may have its own
     #: "shuffled" | "balanced" (P classes x `images_per_class` images a batch)
     sampling: ClassVar[str] = "shuffled"
     images_per_class: ClassVar[int] = 4

@@ -63,6 +63,8 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
 def override(suite: Suite, assignments: list[str]) -> Suite:
     """Apply `--set` assignments: `key=value` of the suite, or `method.key=value`.
 
+    `variants=none` leaves out the rows that a suite's variants add.
+
     Raises:
         UsageError: if an assignment has no `=`, or its key or value is not understood.
     """
@@ -71,7 +73,9 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
         if not equals:
             raise UsageError(f"--set must be key=value, got '{assignment}'")
         owner, dot, inner = key.strip().partition(".")
-        if not dot:
+        if (owner, value.strip()) == ("variants", "none"):
+            suite = dataclasses.replace(suite, variants={})
+        elif not dot:
             suite = _set_field(suite, owner, value)
         elif owner == "common":
             common = build(

@@ -188,3 +188,10 @@ def test_options_follow_a_data_set_wherever_it_is_examined():
 def test_precision_is_resolved_before_a_run_is_named():
     assert {c.spec.precision for c in cells(SUITE)} <= {"bf16", "fp32"}
     assert plan("quick", SUITE, device="cuda")[0].spec.precision == "bf16"
+
+
+def test_variants_can_be_left_out():
+    suite = Suite(variants={"opqn": [{"margin": 0.0}]})
+    assert override(suite, ["variants=none"]).variants == {}
+    with pytest.raises(UsageError, match="unknown key in --set 'variants'"):
+        override(suite, ["variants=some"])

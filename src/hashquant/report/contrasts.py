@@ -148,6 +148,17 @@ def _between(evidence: Evidence, own: str, rival: str) -> Contrast | None:
     )
 
 
+def retention(here: Evidence, home: Evidence, key: Key) -> tuple[float, np.ndarray]:
+    """Return the mAP of one cell here divided by that of the same runs at home, with replicates.
+
+    The replicates are linearised: with few seeds some draws of the denominator reach zero.
+    """
+    base = home.mean(key)
+    ratio = here.mean(key) / base
+    moved = here.draws(key) - here.mean(key) - ratio * (home.draws(key) - base)
+    return ratio, ratio + moved / base
+
+
 def _retention(home: Evidence, cross: Evidence) -> Contrast | None:
     rows = {family: [*_learned(home, family)] for family in LEARNED}
     shared = {
@@ -159,11 +170,7 @@ def _retention(home: Evidence, cross: Evidence) -> Contrast | None:
         return None
     estimates, replicates = [], []
     for found in shared.values():
-        sides = [
-            [(cross.mean(key) / home.mean(key), cross.draws(key) / home.draws(key))
-             for key in found[family]]
-            for family in LEARNED
-        ]  # fmt: skip
+        sides = [[retention(cross, home, key) for key in found[family]] for family in LEARNED]
         ours, theirs = ([statistics.fmean(m for m, _ in side), np.mean([r for _, r in side], 0)]
                         for side in sides)  # fmt: skip
         estimates.append(ours[0] - theirs[0])

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block, examined_as
-from hashquant.report.contrasts import CONTROLS, main_row
+from hashquant.report.contrasts import CONTROLS, main_row, retention
 from hashquant.report.evidence import HEADLINE, Evidence, Key
 from hashquant.report.frame import cells
 from hashquant.report.numerals import chance, number, spread, within
@@ -94,9 +94,7 @@ def _retention(study: Evidence, home: Evidence, key: Key) -> Line:
     ratio = statistics.fmean(here[run] for run in runs) / base
     line: Line = {"retention": ratio}
     if _same_runs(study, home, key):
-        # Linearised: with few seeds some draws of the denominator reach zero, no draw of this does.
-        moved = study.draws(key) - ratio * home.draws(key)
-        found = interval(ratio, ratio + (moved - (study.mean(key) - ratio * home.mean(key))) / base)
+        found = interval(*retention(study, home, key))
         return line | {"retention_low": found.low, "retention_high": found.high}
     missing = study.reasons.get(key) or home.reasons.get(key)
     return line | {"note": missing or f"retention over {len(runs)} common runs, without interval"}

@@ -3,7 +3,7 @@
 import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -71,8 +71,9 @@ class Evidence:
         return self._cell(key)[1]
 
     def interval(self, key: Key) -> Interval:
-        """Return the 95 % interval of a cell's mean."""
-        return interval(self.mean(key), self.draws(key))
+        """Return the 95 % interval of a cell's mean, cut to what an mAP can be, 0 … 1."""
+        found = interval(self.mean(key), self.draws(key))
+        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
     def difference(self, key: Key, rival: Key) -> Difference:
         """Return the paired difference of a cell to another one."""

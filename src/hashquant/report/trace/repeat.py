@@ -17,7 +17,7 @@ def command(spec: RunSpec, targets: Sequence[str], options_of: str) -> str:
     """Return the command that makes a cell again, every setting given by a flag.
 
     `options_of` names the data set in `--set NAME.key=value` (its file's name). Rows that the
-    suite's `variants` add are made with it.
+    suite's `variants` would add are left out.
     """
     flags = [
         ["run_bench.py"], ["--suite", spec.suite], ["--methods", spec.method],
@@ -32,6 +32,7 @@ def command(spec: RunSpec, targets: Sequence[str], options_of: str) -> str:
 
 
 def _assignments(spec: RunSpec, options_of: str) -> Iterator[tuple[str, object]]:
+    yield "variants", "none"
     for key in SUITE_KEYS:
         yield key, getattr(spec, key)
     if spec.recipe == "common":
