@@ -73,9 +73,7 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
         if not equals:
             raise UsageError(f"--set must be key=value, got '{assignment}'")
         owner, dot, inner = key.strip().partition(".")
-        if (owner, value.strip()) == ("variants", "none"):
-            suite = dataclasses.replace(suite, variants={})
-        elif not dot:
+        if not dot:
             suite = _set_field(suite, owner, value)
         elif owner == "common":
             common = build(
@@ -89,13 +87,15 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
 
 
 def _set_field(suite: Suite, key: str, value: str) -> Suite:
-    names = [
-        f.name
-        for f in dataclasses.fields(Suite)
-        if f.name not in ("settings", "variants", "common")
-    ]
+    names = [f.name for f in dataclasses.fields(Suite) if f.name not in ("settings", "common")]
     if key not in names:
         raise unknown_name("key in --set", key, names)
+    if key == "variants":
+        if value.strip().lower() != "none":
+            raise UsageError(
+                f"--set variants must be none (a suite file lists them), got '{value}'"
+            )
+        return dataclasses.replace(suite, variants={})
     changed = build(Suite, {key: value}, "--set")
     return dataclasses.replace(suite, **{key: getattr(changed, key)})
 

@@ -214,6 +214,16 @@ def test_the_command_plans_the_same_cell_again(record):
     }
 
 
+def test_the_command_of_a_variant_plans_nothing_else():
+    paths = sorted(ROOT.glob("results/ablation-opqn/*/opqn/24bit/seed0-*/train.json"))
+    records = [from_json(TrainRecord, path.read_text()) for path in paths]
+    record = next(record for record in records if record.spec.overrides)
+    words = shlex.split(command(record.spec, ["seen"], "lfw").replace("\\\n", " "))[1:]
+    name, suite = resolve(parse(words))
+    (cell,) = plan(name, suite, device=record.spec.device)
+    assert cell.spec.overrides == record.spec.overrides
+
+
 def test_explaining_needs_no_torch(tmp_path):
     stored(tmp_path)
     code = f"""

@@ -203,8 +203,9 @@ def budgets_markdown(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -
         "stored in, the codebooks all items share, and milliseconds a query, the median over "
         "seeds. Pareto marks say under which budget no other row scores more at the same cost or "
         "as much at a lower one: **b** equal bits, **s** equal stored bytes, **t** equal search "
-        "time (two digits of it). References are shown but do not compete. Fronts compare means; "
-        "intervals are in intervals.md.",
+        "time (two digits of it). Codes of one family, length and number of books are searched by "
+        "the same program: what their times differ by is the machine's noise. References are "
+        "shown but do not compete. Fronts compare means; intervals are in intervals.md.",
     ]
     for block in blocks:
         mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]

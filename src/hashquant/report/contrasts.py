@@ -79,7 +79,7 @@ def retains(studies: Sequence[Evidence]) -> list[Contrast]:
     contrasts = []
     for cross in _of(studies, cross=True):
         home = single.get(cross.block.dataset)
-        contrast = _retention(home, cross) if home else None
+        contrast = _retained(home, cross) if home else None
         contrasts += [contrast] if contrast else []
     return pooled(contrasts, "quantization − hashing")
 
@@ -159,7 +159,7 @@ def retention(here: Evidence, home: Evidence, key: Key) -> tuple[float, np.ndarr
     return ratio, ratio + moved / base
 
 
-def _retention(home: Evidence, cross: Evidence) -> Contrast | None:
+def _retained(home: Evidence, cross: Evidence) -> Contrast | None:
     rows = {family: [*_learned(home, family)] for family in LEARNED}
     shared = {
         bits: {family: _shared(home, cross, rows[family], bits) for family in LEARNED}

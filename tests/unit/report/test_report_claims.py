@@ -5,6 +5,7 @@ import pytest
 
 from hashquant.report.blocks import select_blocks
 from hashquant.report.claims import NO_RECORDS, claims_frame, claims_markdown
+from hashquant.report.contrasts import retention
 from hashquant.report.evidence import gather
 
 
@@ -87,6 +88,20 @@ def test_retention_compares_learned_families_only(exams, people, middling):
     assert line["estimate"] == pytest.approx((0.8 + 0.6) / 2 - 0.5)
     assert line["compared"] == "(gpq, opqn) − (dcdh)"
     assert line["verdict"] == "supported"
+
+
+def test_retention_has_no_runaway_where_its_denominator_nears_zero(exams, people, middling):
+    for seed, level in enumerate((0.05, 0.95)):
+        flat = np.full_like(middling, level)
+        both(exams, flat, np.full_like(flat, 0.4), people, method="opqn", seed=seed)
+    records = exams.records()
+    home, cross = gather(records, select_blocks(records))
+    ratio, replicates = retention(cross, home, ("opqn", 16, False))
+    assert ratio == pytest.approx(0.4 / 0.5)
+    assert home.draws(("opqn", 16, False)).min() < 0
+    # Linear in the denominator's draws: 0.8 moves by 0.8 a unit of relative error, no pole.
+    relative = home.draws(("opqn", 16, False)) / 0.5 - 1
+    assert replicates == pytest.approx(0.8 - 0.8 * relative)
 
 
 def test_retention_is_of_the_same_trained_runs(exams, people, middling):

@@ -185,3 +185,14 @@ def test_a_method_without_code_is_one_run_in_every_column(make, exams, people, m
     drawn = [evidence.draws(("float", bits, False)) for bits in (16, 24)]
     np.testing.assert_array_equal(*drawn)
     assert dataclasses.replace(evidence.block).bits == (16, 24)
+
+
+def test_an_interval_ends_where_an_map_can(exams, people, middling):
+    """Two seeds far apart give replicates beyond 0 and 1, which no mAP can have."""
+    for seed, level in enumerate((0.05, 0.95)):
+        exams.add(np.full_like(middling, level), people, method="opqn", seed=seed)
+    found, key = study(exams.records()), ("opqn", 16, False)
+    low, high = np.quantile(found.draws(key), [0.025, 0.975])
+    assert low < 0
+    assert high > 1
+    assert (found.interval(key).low, found.interval(key).high) == (0.0, 1.0)
