@@ -9,7 +9,7 @@ BUSY := .venv/.installing
 # pip writes a package's RECORD last: one without it was interrupted, and pip would take it for installed.
 INTACT := import sys, importlib.metadata as m; m.version('pip'); \
   sys.exit(any(d.read_text('RECORD') is None for d in m.distributions()))
-MARKS := slow or gpu
+MARKS := slow or gpu or browser
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check bench lock clean
