@@ -27,7 +27,7 @@ targets training normstats
 preparation
 evaluation planning
 store checks comparisons
-latency
+latency distributions
 examination
 cell report verification
 runner
