@@ -28,7 +28,7 @@ preparation
 evaluation planning
 store checks comparisons
 latency distributions
-examination
+examination completion
 cell report verification
 runner
 cli

@@ -117,6 +117,8 @@ def _verify_parser(prog: str) -> Parser:
         "no codes lie. Exit code 1 if anything differs or cannot be read.",
     )
     parser.add_argument("--suite", default="all", metavar="NAME|all", help="whose records (all)")
+    parser.add_argument("--complete", action="store_true",
+                        help="first write what older records lack, from their codes")  # fmt: skip
     _add_folders(parser, "results")
     _add_voice(parser)
     return parser
