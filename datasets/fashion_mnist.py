@@ -30,6 +30,7 @@ class FashionMNIST(PublishedDataset):
         "fashion-mnist-2": "Fashion-MNIST: 10,000 queries, 60,000 training images = gallery",
     }
     terms = "MIT licence, Zalando SE"
+    may_show = True
     citation = """@misc{xiao2017fashion,
   author = {Han Xiao and Kashif Rasul and Roland Vollgraf},
   title = {Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms},

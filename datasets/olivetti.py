@@ -17,6 +17,7 @@ class Olivetti(FolderDataset):
         "olivetti-cross": "Olivetti faces, the same queries and gallery: examined only",
     }
     terms = "free to use with credit to the Olivetti Research Laboratory"
+    may_show = True
     citation = """@inproceedings{samaria1994olivetti,
   author = {Ferdinando S. Samaria and Andy C. Harter},
   title = {Parameterisation of a Stochastic Model for Human Face Identification},

@@ -45,6 +45,7 @@ class SynthFaces(Dataset):
         "size": (48, 16, 1024),
     }
     terms = "Drawn by this program; shows no real person. MIT licence, as the program."
+    may_show = True
 
     def __init__(
         self, name: str, argument: str = "", options: Mapping[str, str] | None = None

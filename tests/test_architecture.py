@@ -27,10 +27,10 @@ targets training normstats
 preparation
 evaluation planning
 store checks comparisons
-latency
-examination
+latency distributions shortlist
+examination completion
 cell report verification
-runner
+runner sheets
 cli
 """
 RANKS = {name: rank for rank, row in enumerate(LADDER.split("\n")) for name in row.split()}

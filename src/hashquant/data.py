@@ -106,6 +106,8 @@ class Dataset(ABC):
     PEOPLE: ClassVar[bool] = False
     #: licence or terms of use, printed by `data` and before any download
     terms: ClassVar[str]
+    #: whether these terms let anybody show the images, as a retrieval sheet does
+    may_show: ClassVar[bool] = False
     #: entries for reports: a BibTeX string
     citation: ClassVar[str] = ""
 

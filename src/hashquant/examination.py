@@ -9,6 +9,7 @@ from hashquant.codes.family import Binary, ProductQuantized, Real
 from hashquant.codes.product import unpack_indices
 from hashquant.comparisons import StoredCodes, evaluate_all, merged
 from hashquant.config import RunSpec, comparability_key
+from hashquant.distributions import distributions
 from hashquant.encoding import Encoded, encode
 from hashquant.environment import Timer, provenance, utc_now
 from hashquant.evaluation import evaluate
@@ -57,7 +58,9 @@ def examine(
         target_version=examination.version, adapter=examination.adapter,
     )  # fmt: skip
     labels = {"label": examination.query_labels.cpu().numpy()}
-    folder.save_eval(evaluation, {**found.per_query, **labels}, codes.arrays())
+    folder.save_eval(
+        evaluation, {**found.per_query, **labels}, codes.arrays(), distributions(codes)
+    )
     return evaluation
 
 

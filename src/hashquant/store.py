@@ -18,6 +18,7 @@ from hashquant.files import guarded, set_aside, write_atomic
 from hashquant.record import EvalRecord, RecordError, RecordType, TrainRecord, from_json, to_json
 
 TRAIN, EVAL, PER_QUERY, CODES = "train.json", "eval.json", "per_query.npz", "codes.npz"
+DISTRIBUTIONS = "distributions.npz"
 MODEL, CHECKPOINT, LOG = "model.safetensors", "checkpoint.pt", "log.txt"
 
 
@@ -40,8 +41,19 @@ class SuiteRecords:
         "ap" is the headline's average precision, "ap_<comparison>" that of the other comparison;
         NaN where nothing is relevant. Empty where the file is missing or damaged.
         """
+        return self._arrays(record, PER_QUERY)
+
+    def distributions(self, record: EvalRecord) -> dict[str, np.ndarray]:
+        """Return the stored counts of `hashquant.distributions`, or nothing as `per_query`."""
+        return self._arrays(record, DISTRIBUTIONS)
+
+    def codes(self, record: EvalRecord) -> dict[str, np.ndarray]:
+        """Return the stored codes, or nothing as `per_query`: they are kept out of git."""
+        return self._arrays(record, CODES)
+
+    def _arrays(self, record: EvalRecord, name: str) -> dict[str, np.ndarray]:
         folder = self.folders.get((record.run_id, record.target))
-        return read_arrays(folder / PER_QUERY) if folder is not None else {}
+        return read_arrays(folder / name) if folder is not None else {}
 
 
 def folder_name(text: str) -> str:
@@ -86,15 +98,20 @@ class CellFolder:
         record: EvalRecord,
         per_query: Mapping[str, np.ndarray],
         codes: Mapping[str, np.ndarray],
+        distributions: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Write an examination; the record comes last, so that it vouches for the arrays.
+
+        Distributions may be missing, as they are of examinations made before there were any.
 
         Raises:
             StoreError: if it cannot be written, with the reason.
         """
         folder = self.path / folder_name(record.target)
-        write_atomic(folder / CODES, _npz(codes))
-        write_atomic(folder / PER_QUERY, _npz(per_query))
+        write_arrays(folder / CODES, codes)
+        write_arrays(folder / PER_QUERY, per_query)
+        if distributions is not None:
+            write_arrays(folder / DISTRIBUTIONS, distributions)
         write_atomic(folder / EVAL, to_json(record).encode())
 
     def append_log(self, text: str) -> None:
@@ -189,7 +206,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         return {}
 
 
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as a .npz file, the same bytes for the same arrays.
+
+    Raises:
+        StoreError: if it cannot be written, with the reason.
+    """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
-    return buffer.getvalue()
+    write_atomic(path, buffer.getvalue())

@@ -10,10 +10,20 @@ from jaxtyping import Int64, Shaped
 
 from hashquant.comparisons import MissingCodesError, StoredCodes, evaluate_all
 from hashquant.config import RunSpec, comparability_key, run_id
+from hashquant.distributions import distributions
 from hashquant.errors import HashQuantError
 from hashquant.evaluation import Evaluation
 from hashquant.record import Curve, EvalRecord, RecordError, Score, TrainRecord, from_json
-from hashquant.store import CODES, EVAL, PER_QUERY, TRAIN, Store, folder_name, read_arrays
+from hashquant.store import (
+    CODES,
+    DISTRIBUTIONS,
+    EVAL,
+    PER_QUERY,
+    TRAIN,
+    Store,
+    folder_name,
+    read_arrays,
+)
 
 #: How far a recomputed number may lie from the stored one.
 TOLERANCE = 1e-9
@@ -88,7 +98,8 @@ def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
     headline = next((entry.comparison for entry in named), "")
     if not any(_place(score) == ("mAP", 0, "expected", headline) for score in record.scores):
         checked.differences.append(f"{folder / EVAL}: holds no mAP of its headline comparison")
-    found = {e.curve.comparison: e for e in _recomputed(checked, record, per_query["label"])}
+    codes = _codes(checked, record, per_query["label"])
+    found = {e.curve.comparison: e for e in _recomputed(checked, record, codes)}
     for comparison in dict.fromkeys(score.comparison for score in record.scores):
         key = "" if comparison == headline else f"_{comparison}"
         if comparison in found:
@@ -100,6 +111,7 @@ def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
             if found:
                 checked.notes.append(f"no tables are stored to recompute {comparison}")
     checked.source = "codes" if headline in found else "per-query"
+    _check_distributions(checked, record, codes if headline in found else None, per_query)
     return checked
 
 
@@ -132,26 +144,37 @@ def _examined(record: EvalRecord) -> tuple[str, ...]:
     return options if record.target_version or norm_stats != "source" else ()
 
 
-def _recomputed(
+def _codes(
     checked: Checked, record: EvalRecord, labels: Int64[np.ndarray, " q"]
-) -> tuple[Evaluation, ...]:
-    """Score the stored codes; without them, say why."""
+) -> StoredCodes | None:
+    """Return the stored codes; without them, say why."""
     path = checked.folder / CODES
     if not path.is_file():
         checked.notes.append(f"no codes are stored: {FALLBACK}")
-        return ()
+        return None
     arrays = read_arrays(path)
     if not arrays:
         checked.unreadable.append(f"{path}: is no readable file of arrays")
-        return ()
+        return None
     try:
-        codes = StoredCodes.from_arrays(arrays, record.cost, torch.from_numpy(labels))
-        found = evaluate_all(codes)
+        return StoredCodes.from_arrays(arrays, record.cost, torch.from_numpy(labels))
     except MissingCodesError as error:
         checked.notes.append(f"{error}: {FALLBACK}")
-        return ()
     except HashQuantError as error:
         checked.differences.append(f"{path}: {error}")
+    return None
+
+
+def _recomputed(
+    checked: Checked, record: EvalRecord, codes: StoredCodes | None
+) -> tuple[Evaluation, ...]:
+    """Score the stored codes by every comparison they allow."""
+    if codes is None:
+        return ()
+    try:
+        found = evaluate_all(codes)
+    except HashQuantError as error:
+        checked.differences.append(f"{checked.folder / CODES}: {error}")
         return ()
     if not found:
         checked.notes.append(f"no tables are stored with the codes: {FALLBACK}")
@@ -183,6 +206,33 @@ def _check_queries(checked: Checked, stored: Arrays, found: Evaluation, key: str
     for name in right:
         if name in stored:
             checked.expect_all(path, f"{name} of query", stored[name], right[name])
+
+
+def _check_distributions(
+    checked: Checked, record: EvalRecord, codes: StoredCodes | None, per_query: Arrays
+) -> None:
+    """Compare stored distributions with those of the codes; without codes, count their pairs."""
+    path = checked.folder / DISTRIBUTIONS
+    if not path.is_file():
+        if codes is not None:
+            checked.notes.append("no distributions are stored (--complete writes them)")
+        return
+    stored = read_arrays(path)
+    counts = [stored.get(name) for name in ("same", "different")]
+    if any(array is None or array.dtype != np.int64 for array in counts):
+        checked.unreadable.append(f"{path}: must hold counts of same and of different pairs")
+        return
+    pairs, same = record.queries * record.gallery, int(stored["same"].sum())
+    checked.expect(path, "pairs", same + int(stored["different"].sum()), pairs)
+    if "relevant" in per_query:
+        checked.expect(path, "pairs of one class", same, int(per_query["relevant"].sum()))
+    for name, right in (distributions(codes) if codes is not None else {}).items():
+        if name not in stored:
+            checked.expect(path, name, None, "an array")
+        elif right.ndim:
+            checked.expect_all(path, f"{name}, place", stored[name].ravel(), right.ravel())
+        else:
+            checked.expect(path, name, stored[name].tolist(), right.tolist())
 
 
 def _check_means(

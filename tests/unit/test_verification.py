@@ -11,6 +11,7 @@ from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
 from hashquant.comparisons import StoredCodes, evaluate_all, merged
 from hashquant.config import Recipe, RunSpec, comparability_key, run_id
+from hashquant.distributions import distributions
 from hashquant.record import Cost, EvalRecord, TrainRecord
 from hashquant.store import Store, folder_name
 from hashquant.verification import verify_suite
@@ -63,7 +64,7 @@ def stored(root, form="table", **changes):
         found.curves, cost, target_version="v9", adapter="gray", health={"distinct_codes": 40.0},
     )  # fmt: skip
     per_query = {**found.per_query, "label": codes.query_labels.numpy()}
-    folder.save_eval(record, per_query, codes.arrays())
+    folder.save_eval(record, per_query, codes.arrays(), distributions(codes))
     return folder.path / folder_name(TARGET)
 
 

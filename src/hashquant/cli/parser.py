@@ -93,7 +93,16 @@ def _list_parser(prog: str) -> Parser:
 def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables and figures from stored records.")
     parser.add_argument("--suite", default="quick", metavar="NAME", help="whose records (quick)")
-    _add_folders(parser, "results", "reports")
+    add = parser.add_argument
+    add("--sheet", nargs="+", default=[], metavar="METHOD",
+        help="also show queries with their first results, of these rows of the tables")  # fmt: skip
+    add("--sheet-queries", type=int, default=5, metavar="N", help="queries of a sheet (5)")
+    add("--sheet-targets", nargs="+", default=[], metavar="NAME",
+        help="what was examined (the training sets' own splits)")  # fmt: skip
+    add("--sheet-bits", nargs="+", default=[], metavar="N", help="code lengths (all)")
+    add("--show-images", action="store_true",
+        help="I may show images whose terms do not say so")  # fmt: skip
+    _add_folders(parser, "results", "reports", "data")
     _add_voice(parser)
     return parser
 
@@ -117,6 +126,8 @@ def _verify_parser(prog: str) -> Parser:
         "no codes lie. Exit code 1 if anything differs or cannot be read.",
     )
     parser.add_argument("--suite", default="all", metavar="NAME|all", help="whose records (all)")
+    parser.add_argument("--complete", action="store_true",
+                        help="first write what older records lack, from their codes")  # fmt: skip
     _add_folders(parser, "results")
     _add_voice(parser)
     return parser

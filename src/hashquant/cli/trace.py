@@ -10,6 +10,7 @@ from hashquant.store import Store
 
 def verify(flags: argparse.Namespace) -> int:
     """Recompute stored scores; name what differs or cannot be read, and count the rest."""
+    from hashquant.completion import complete_suite
     from hashquant.verification import verify_suite
 
     store = Store(flags.results_dir)
@@ -20,7 +21,11 @@ def verify(flags: argparse.Namespace) -> int:
         raise UsageError(f"there must be records to verify, got none in {store.root}")
     counts: Counter[str] = Counter()
     notes: Counter[str] = Counter()
-    for suite in known if flags.suite == "all" else [flags.suite]:
+    suites = known if flags.suite == "all" else [flags.suite]
+    if flags.complete:
+        written = sum(1 for suite in suites for _ in complete_suite(store, suite))
+        print(f"completed: {written} examination{'' if written == 1 else 's'}", flush=True)
+    for suite in suites:
         for checked in verify_suite(store, suite):
             for problem in (*checked.differences, *checked.unreadable):
                 print(problem, flush=True)

@@ -3,11 +3,13 @@
 import argparse
 import sys
 from collections import Counter
+from pathlib import Path
 from textwrap import shorten
 
 from hashquant import registry
-from hashquant.cli.parser import LISTS, words
-from hashquant.errors import unknown_name
+from hashquant.cli.parser import LISTS, numbers, words
+from hashquant.errors import UsageError, unknown_name
+from hashquant.store import SuiteRecords
 
 WIDTH = 110
 
@@ -51,10 +53,25 @@ def report(flags: argparse.Namespace) -> int:
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite
+    if flags.sheet:
+        _sheets(flags, records, out)
     write_report(records, out)
     print(terminal_table(records))
     print(f"tables and figures: {out}")
     return 0
+
+
+def _sheets(flags: argparse.Namespace, records: SuiteRecords, out: Path) -> None:
+    """Write the retrieval sheets: first, since they can be refused."""
+    from hashquant.sheets import Asked, write_sheets
+
+    if flags.sheet_queries < 1:
+        raise UsageError(f"--sheet-queries must be at least 1, got {flags.sheet_queries}")
+    asked = Asked(
+        tuple(words(flags.sheet)), flags.sheet_queries, tuple(words(flags.sheet_targets)),
+        numbers("--sheet-bits", flags.sheet_bits), flags.show_images,
+    )  # fmt: skip
+    write_sheets(records, asked, flags.data_dir, out / "figures")
 
 
 def data(flags: argparse.Namespace) -> int:

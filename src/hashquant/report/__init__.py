@@ -142,6 +142,7 @@ def _write_extras(
         return ReportPaths(written, ())
     look = looks(row_families(records))
     drawn = supplements.write_figures(found, look, out / "figures", digest, preset)
+    drawn += supplements.write_counts(records, blocks, look, out / "figures", digest, preset)
     return ReportPaths(written, drawn)
 
 

@@ -14,6 +14,7 @@ from hashquant.report.domains import has_matrix, matrix_frame, matrix_markdown
 from hashquant.report.evidence import Evidence
 from hashquant.report.figures.style import PRESETS, Look, Preset
 from hashquant.report.health import health_cells, health_markdown
+from hashquant.store import SuiteRecords
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,4 +83,27 @@ def write_figures(
         *write_matrices(found.matrix, folder, digest, wide),
         *write_budgets(found.budgets, found.blocks, look, folder, digest, wide),
         *write_ablations(found.ablation, found.blocks, folder, digest, preset),
+    )
+
+
+def write_counts(
+    records: SuiteRecords,
+    blocks: Sequence[Block],
+    look: Mapping[str, Look],
+    folder: Path,
+    digest: str,
+    preset: Preset,
+) -> tuple[Path, ...]:
+    """Draw the stored distributions, on the same terms: distances and use of codes.
+
+    Raises:
+        StoreError: if a file cannot be written.
+    """
+    from hashquant.report.figures.codeuse import write_code_use
+    from hashquant.report.figures.distances import write_distances
+
+    wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
+    return (
+        *write_distances(records, blocks, look, folder, digest, wide),
+        *write_code_use(records, blocks, look, folder, digest, wide),
     )
