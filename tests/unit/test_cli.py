@@ -45,7 +45,11 @@ def test_a_run_then_the_cache(where, tmp_path, capsys):
     assert last(capsys) == "summary: done=0 cached=4 skipped=0 failed=0"
     assert {p: p.read_bytes() for p in records(tmp_path, "*.json")} == before
     assert (tmp_path / "reports/quick/tables/map.md").is_file()
-    assert (tmp_path / "reports/quick/figures/pr_synthfaces-studio_16bit.png").is_file()
+    for kind in ("pr", "distances", "codewords", "bits"):
+        name = f"{kind}_synthfaces-studio_16bit.png"
+        assert (tmp_path / "reports/quick/figures" / name).is_file()
+    assert main(["verify", *where[:2]]) == 0
+    assert capsys.readouterr().out == "verified: codes=4 per-query=0 different=0 unreadable=0\n"
 
 
 def test_the_order_of_methods_does_not_miss_the_cache(where, capsys):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hashquant.report import write_report
 from hashquant.report.blocks import row_families, select_blocks
 from hashquant.report.distances import (
     cell_counts,
@@ -187,3 +188,13 @@ def test_a_block_without_counts_has_no_figure(stored, tmp_path):
     look = looks(row_families(records))
     assert write_distances(records, [found], look, tmp_path, "d") == []
     assert write_code_use(records, [found], look, tmp_path, "d") == []
+
+
+def test_a_report_draws_what_is_stored(stored, tmp_path):
+    add, block = stored
+    for method in ("opqn", "dcdh"):
+        add(method, arrays=counts(method))
+    paths = write_report(block()[0], tmp_path / "out")
+    names = {path.name for path in paths.figures}
+    kinds = ("distances", "codewords", "bits")
+    assert {f"{kind}_lfw_16bit.svg" for kind in kinds} <= names

@@ -76,7 +76,7 @@ def codewords_figure(frame: pd.DataFrame, title: str, preset: Preset) -> "Figure
                           location="bottom", aspect=60, shrink=0.7, pad=0.02)  # fmt: skip
     bar.set_ticks([1 / 4, 1 / 2, 1, 2, 4], labels=["≤ ¼", "½", "1", "2", "≥ 4"])
     bar.minorticks_off()
-    bar.outline.set_visible(False)  # type: ignore[operator]  # matplotlib names no type of it
+    bar.outline.set_visible(False)
     bar.ax.grid(visible=False)
     bar.ax.tick_params(labelsize=preset.font * 0.8)
     bar.set_label(SCALE_NAME, fontsize=preset.font * 0.8)
