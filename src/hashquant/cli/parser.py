@@ -93,6 +93,9 @@ def _list_parser(prog: str) -> Parser:
 def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables and figures from stored records.")
     parser.add_argument("--suite", default="quick", metavar="NAME", help="whose records (quick)")
+    parser.add_argument("--spread", choices=("sd", "interval"), default="sd",
+                        help="what stands beside a mean: its standard deviation over seeds, or "
+                        "its 95 %% bootstrap interval (sd)")  # fmt: skip
     _add_folders(parser, "results", "reports")
     _add_voice(parser)
     return parser

@@ -51,8 +51,8 @@ def report(flags: argparse.Namespace) -> int:
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite
-    write_report(records, out)
-    print(terminal_table(records))
+    written = write_report(records, out, spread=flags.spread)
+    print(terminal_table(records, written.headline))
     print(f"tables and figures: {out}")
     return 0
 

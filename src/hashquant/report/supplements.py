@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from hashquant.files import write_atomic
-from hashquant.report.ablation import ablation_frame, ablation_markdown
+from hashquant.report.ablation import ablation_frame, ablation_sheet
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import budgets_frame, budgets_markdown
-from hashquant.report.domains import has_matrix, matrix_frame, matrix_markdown
+from hashquant.report.budgets import budgets_frame, budgets_sheet
+from hashquant.report.domains import has_matrix, matrix_frame, matrix_sheet
 from hashquant.report.evidence import Evidence
 from hashquant.report.figures.style import PRESETS, Look, Preset
-from hashquant.report.health import health_cells, health_markdown
+from hashquant.report.health import health_cells, health_sheet
+from hashquant.report.typeset import typeset
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,29 +39,24 @@ def collect(suite: str, blocks: Sequence[Block], studies: Sequence[Evidence]) ->
     )
 
 
-def write_tables(found: Supplements, folder: Path, digest: str) -> tuple[Path, ...]:
-    """Write the further tables that have a line as CSV and Markdown; of code health the latter.
+def table_texts(found: Supplements, digest: str) -> dict[str, str]:
+    """Return the files (name → text) of the further tables that have a line.
 
-    Raises:
-        StoreError: if a file cannot be written.
+    The numbers of code health are not among them: `health.csv` has those of every record.
     """
     suite, blocks = found.suite, found.blocks
-    head, comment = f"# records: {digest}\n", f"<!-- records: {digest} -->\n\n"
     texts: dict[str, str] = {}
-    if len(found.matrix):
-        texts["domain_matrix.csv"] = head + found.matrix.to_csv(index=False)
-        texts["domain_matrix.md"] = comment + matrix_markdown(found.matrix, suite)
-    if len(found.budgets):
-        texts["budgets.csv"] = head + found.budgets.to_csv(index=False)
-        texts["budgets.md"] = comment + budgets_markdown(found.budgets, blocks, suite)
-    if len(found.ablation):
-        texts["ablation.csv"] = head + found.ablation.to_csv(index=False)
-        texts["ablation.md"] = comment + ablation_markdown(found.ablation, blocks, suite)
-    if len(found.health):
-        texts["health.md"] = comment + health_markdown(found.health, blocks, suite)
-    for name, text in texts.items():
-        write_atomic(folder / name, text.encode())
-    return tuple(folder / name for name in texts)
+    for frame, sheet in (
+        (found.matrix, matrix_sheet(found.matrix, suite)),
+        (found.budgets, budgets_sheet(found.budgets, blocks, suite)),
+        (found.ablation, ablation_sheet(found.ablation, blocks, suite)),
+        (found.health, health_sheet(found.health, blocks, suite)),
+    ):
+        if len(frame):
+            texts |= typeset(sheet, digest)
+            if frame is not found.health:
+                texts[f"{sheet.name}.csv"] = f"# records: {digest}\n{frame.to_csv(index=False)}"
+    return texts
 
 
 def write_figures(

@@ -10,7 +10,7 @@ import pytest
 import hashquant
 from hashquant.errors import StoreError, UsageError
 from hashquant.record import to_json
-from hashquant.report import EmptyReportError, terminal_table, write_report
+from hashquant.report import EmptyReportError, write_report
 
 
 def test_every_file_is_written_and_names_its_records(make, tmp_path):
@@ -39,11 +39,11 @@ def test_another_metric_has_files_of_its_own(make, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["folder:gesichter/Zoë 人 $x_1$", "folder:" + "p/" * 60])
-def test_awkward_names_single_cells(make, tmp_path, name):
+def test_awkward_names_single_cells(make, tmp_path, name, shown):
     records = make.records([make.evaluation(dataset=name, method="neu_é")])
     paths = write_report(records, tmp_path)
     assert len(paths.figures) == 12
-    assert "neu_é" in terminal_table(records)
+    assert "neu_é" in shown(records)
 
 
 def test_nothing_stored_is_refused_in_one_sentence(make, tmp_path):
