@@ -65,7 +65,7 @@ def write_report(
     headline = found if wanted == HEADLINE else tables.block_tables(studies, spread=spread)
     name = folder_name(metric.lower().replace("@", "-at-"))
     digest = records_digest(records)
-    extras = supplements.collect(records.suite, blocks, studies)
+    extras = supplements.collect(records.suite, blocks, studies, headline)
     texts = _map_texts(records, found, digest, name)
     texts |= _evidence_texts(headline, studies, digest, records.suite)
     texts |= supplements.table_texts(extras, digest)

@@ -224,7 +224,7 @@ def _table(title: str, mine: pd.DataFrame) -> Display:
     heads = ["row", "bits", "mAP", "stored bytes", "codebook bytes", "ms (faiss)",
              "ms (own kernel)", "timed among", "Pareto"]  # fmt: skip
     shown = Display.of(title, rows, heads, "lrrrrrrll", keys=2)
-    return replace(shown, caption=_searched(mine, usual), points=_winners(mine))
+    return replace(shown, lines=[_searched(mine, usual)], points=_winners(mine))
 
 
 def _marks(line: Mapping[Any, Any]) -> str:

@@ -1,6 +1,7 @@
 r"""Tables as LaTeX source, by pandas' Styler and booktabs: for `\input` into a paper."""
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ LETTER_WIDTH, GAP, COLUMN, PAGE = 4.4, 8.0, 250.0, 590.0
 LONG, LINE = 44, 34
 #: Lines of the longest table that stands on one page.
 LINES = 52
+#: What stands between a mean and the rest of a cell.
+_SPREAD = re.compile(r" ± ([\d.]+)")
 #: Shrinks a table that is too wide for where it stands, and leaves any other as it is.
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
@@ -86,8 +89,8 @@ def _float(display: Display, caption: str, label: str) -> str:
              "\\par\n".join(notes) + "}"]  # fmt: skip
     return "\n".join(
         [rf"\begin{{table{wide}}}[tp]", r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-         rf"\caption{{{caption}}}", rf"\label{{{label}}}", r"\par\smallskip", *body[1:], *(below if notes else []),
-         rf"\end{{table{wide}}}"]
+         rf"\caption{{{caption}}}", rf"\label{{{label}}}", r"\par\smallskip", *body[1:],
+         *(below if notes else []), rf"\end{{table{wide}}}"]
     )  # fmt: skip
 
 
@@ -124,7 +127,10 @@ def _widths(display: Display) -> list[float]:
 def _tabular(display: Display) -> list[str]:
     """Return one tabular: heads, a rule under each group of columns, the rows by family."""
     frame = display.frame.map(_cell).reset_index(drop=True)
-    heads = [_head(column, texts) for column, texts in _texts(display)]
+    heads = [
+        _head(column, texts, letter)
+        for letter, (column, texts) in zip(display.align, _texts(display), strict=True)
+    ]
     grouped = isinstance(display.frame.columns, pd.MultiIndex)
     frame.columns = pd.MultiIndex.from_tuples(heads) if grouped else pd.Index(heads)
     spec = "".join(
@@ -170,11 +176,11 @@ def _grouped(lines: list[str], families: Sequence[str], columns: int) -> list[st
     return found
 
 
-def _head(column: object, texts: Sequence[Text]) -> str | tuple[str, str]:
+def _head(column: object, texts: Sequence[Text], align: str) -> str | tuple[str, str]:
     """Return a head as source, in several lines where it is wider than its column."""
     lines = [tex_escape(line) for line in _wrapped(column, texts)]
     stacked = r"\\".join(lines)
-    head = rf"\shortstack{{{stacked}}}" if len(lines) > 1 else stacked
+    head = rf"\shortstack[{align}]{{{stacked}}}" if len(lines) > 1 else stacked
     return (tex_escape(column[0]), head) if isinstance(column, tuple) else head
 
 
@@ -190,9 +196,10 @@ def _plain(text: Text) -> str:
 
 def _cell(text: Text) -> str:
     """Return a cell as source; its marks take no room, so that the digits stand in line."""
-    mean, plus_minus, sd = _plain(text).partition(" ± ")
+    mean, *more = _SPREAD.split(_plain(text), maxsplit=1)
+    sd, rest = more or ("", "")
     # The spread is set smaller: the eye compares the means.
-    beside = rf"\,{{\scriptsize$\pm$\,{tex_escape(sd)}}}" if plus_minus else ""
+    beside = (rf"\,{{\scriptsize$\pm$\,{sd}}}" if sd else "") + tex_escape(rest)
     if not isinstance(text, Mark):
         return tex_escape(mean) + beside
     mean = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(text.rank, "%s") % tex_escape(mean)

@@ -99,7 +99,7 @@ class MapTable:
 
 
 def map_tables(
-    records: SuiteRecords, metric: Metric, like: RunSpec | None = None
+    records: SuiteRecords, metric: Metric, like: RunSpec | None = None, spread: str = "sd"
 ) -> list[MapTable]:
     """Return the tables of a suite; a block compared in two ways has two.
 
@@ -107,7 +107,7 @@ def map_tables(
         UsageError: if no record holds the metric.
     """
     check_metric(metric, records)
-    return block_tables(gather(records, select_blocks(records, like)), metric)
+    return block_tables(gather(records, select_blocks(records, like)), metric, spread)
 
 
 def block_tables(

@@ -14,7 +14,7 @@ _TEX = str.maketrans(
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
         "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
-        "`": r"\textasciigrave{}", "–": "--", "—": "---", "…": r"\dots{}", "†": r"$\dagger$",
+        "`": r"\textasciigrave{}", "–": "--", "—": "---", "…": r"$\ldots$", "†": r"$\dagger$",
         "→": r"$\rightarrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "×": r"$\times$",
         "·": r"$\cdot$", "−": r"$-$", "≤": r"$\leq$", "≥": r"$\geq$", "½": r"$\frac12$",
         "ρ": r"$\rho$", "Ł": r"\L{}", "ł": r"\l{}", "Ø": r"\O{}", "ø": r"\o{}", "ß": r"\ss{}",

@@ -103,11 +103,18 @@ def test_targets_stand_beside_each_other_under_rules():
     assert r"\textbf{0.5000}\,{\scriptsize$\pm$\,0.0100} &" in source
     assert r"\underline{0.1000}\rlap{\textsuperscript{$\dagger$}} &" in source
     assert r"--\rlap{\textsuperscript{1}} & 0.2000 \\" in source
-    assert r"0.0200 (n=1)}\rlap{\textsuperscript{$\dagger$,2}}" in source
+    assert r"0.0200} (n=1)\rlap{\textsuperscript{$\dagger$,2}}" in source
     assert r"\textsuperscript{1}~skipped: a\_b" in source
     assert source.index(r"\emph{quantization}") < source.index("pq &") < source.index("hashing")
     assert r"\label{tab:a-suite-demo}" in source
     assert list(faults(source)) == []
+
+
+def test_only_the_spread_is_small():
+    texts = ["0.5 ± 0.01; 0.41 (0.2 … 0.6)", "a\n± b", ""]
+    source = latex(sheet(Display.of("t", [[text] for text in texts], ["mAP"], "r")), "d")
+    assert r"0.5\,{\scriptsize$\pm$\,0.01}; 0.41 (0.2 $\ldots$ 0.6) \\" in source
+    assert r"a $\pm$ b \\" in source
 
 
 def test_a_wide_table_is_cut_between_its_targets_and_names_its_rows_again():
@@ -143,7 +150,7 @@ def test_long_texts_and_heads_are_broken_into_lines():
     rows = [["a", "word " * 12, "1"]]
     source = latex(sheet(Display.of("t", rows, ["row", "note", "mean absolute error"], "llr")), "d")
     assert re.search(r"\{l>\{\\raggedright\\arraybackslash\}p\{\d+pt\}r\}", source)
-    assert r"\shortstack{mean\\absolute\\error}" in source
+    assert r"\shortstack[r]{mean\\absolute\\error}" in source
     assert list(faults(source)) == []
 
 

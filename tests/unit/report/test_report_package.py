@@ -18,10 +18,12 @@ def test_every_file_is_written_and_names_its_records(make, tmp_path):
     paths = write_report(records, tmp_path)
     names = {path.name for path in paths.tables}
     assert names == {
-        "map.csv", "map.md", "map.tex", "scores.csv", "health.csv", "intervals.csv",
-        "intervals.md", "wins.csv", "wins.md", "claims.csv", "claims.md",
-        "budgets.csv", "budgets.md", "health.md",
+        "all.tex", "scores.csv", "ranks.csv", "ranks.md",
+        *(f"{name}.{kind}" for kind in ("csv", "md", "tex")
+          for name in ("map", "intervals", "wins", "claims", "budgets", "health")),
     }  # fmt: skip
+    assert {path.parent.name for path in paths.tables if path.name != "claims.md"} == {"tables"}
+    assert [table.block.dataset for table in paths.headline] == ["lfw"]
     assert len(paths.figures) == 12
     for path in (*paths.tables, *paths.figures):
         assert path.is_file()
@@ -58,6 +60,8 @@ def test_unknown_names_are_refused(make, tmp_path):
     records = make.records([make.evaluation()])
     with pytest.raises(UsageError, match="did you mean 'column'"):
         write_report(records, tmp_path, preset="colum")
+    with pytest.raises(UsageError, match="did you mean 'interval'"):
+        write_report(records, tmp_path, spread="intervall")
     with pytest.raises(UsageError, match="unknown metric"):
         write_report(records, tmp_path, metric="accuracy")
 

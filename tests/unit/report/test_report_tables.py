@@ -1,6 +1,7 @@
 """The tables as text: marks, footnotes, captions, escapes, width."""
 
 import io
+import re
 
 import pandas as pd
 import pytest
@@ -138,3 +139,42 @@ def test_a_suite_of_failures_only_still_tells_them(make, shown):
     assert r"\bottomrule" in as_latex(records)
     assert "–<sup>1</sup>" in as_markdown(records)
     assert csv(built(records), "d").count("boom") == 1
+
+
+@pytest.fixture
+def queried(exams, people, middling):
+    """Two methods of two seeds each, and one of a single seed, with the values of their queries."""
+    for seed in (0, 1):
+        exams.add(middling + 0.01 * seed, people, method="opqn", seed=seed)
+        exams.add(middling[::-1] - 0.1, people, method="dcdh", seed=seed)
+    exams.add(middling - 0.2, people, method="gpq", seed=0)
+    return exams.records()
+
+
+def test_intervals_stand_in_place_of_standard_deviations(queried, shown):
+    (table,) = map_tables(queried, Metric("mAP"), spread="interval")
+    opqn = table.cells.set_index("label").loc["opqn"]
+    text = markdown(map_sheet([table], queried), "d")
+    assert f"**{opqn['mean']:.4f} [{opqn['low']:.3f}, {opqn['high']:.3f}]**" in text
+    assert opqn["low"] < opqn["mean"] < opqn["high"]
+    assert "±" not in text
+    assert re.search(r"\[0\.\d{3}, 0\.\d{3}\] \(n=1\)", text)
+    assert (
+        "mean over n = 2 seeds, fewer where a cell says so, in brackets its 95 % interval "
+        "(bootstrap over identities and seeds)." in text
+    )
+    assert max(map(len, shown(queried, spread="interval").splitlines())) <= 98
+
+
+def test_where_no_interval_is_known_the_standard_deviation_stays(mixed):
+    tables = map_tables(mixed, Metric("mAP"), spread="interval")
+    assert markdown(map_sheet(tables, mixed), records_digest(mixed)) == as_markdown(mixed)
+
+
+def test_one_seed_has_an_interval_over_identities(exams, people, middling):
+    exams.add(middling, people)
+    records = exams.records()
+    (table,) = map_tables(records, Metric("mAP"), spread="interval")
+    assert "mean over n = 1 seed, in brackets its 95 % interval (bootstrap over identities)" in (
+        table.caption
+    )
