@@ -94,6 +94,9 @@ def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables and figures from stored records.")
     parser.add_argument("--suite", default="quick", metavar="NAME", help="whose records (quick)")
     add = parser.add_argument
+    add("--spread", choices=("sd", "interval"), default="sd",
+        help="what stands beside a mean: its standard deviation over seeds, or its 95 %% "
+        "bootstrap interval (sd)")  # fmt: skip
     add("--sheet", nargs="+", default=[], metavar="METHOD",
         help="also show queries with their first results, of these rows of the tables")  # fmt: skip
     add("--sheet-queries", type=int, default=5, metavar="N", help="queries of a sheet (5)")

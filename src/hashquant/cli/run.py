@@ -110,8 +110,8 @@ def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
     records = store.read(name)
     if not records.evals:
         return
-    write_report(records, folder / name, like=like)
-    print(terminal_table(records, like=like))
+    written = write_report(records, folder / name, like=like)
+    print(terminal_table(records, written.headline))
     print(f"tables and figures: {folder / name}")
 
 

@@ -55,8 +55,8 @@ def report(flags: argparse.Namespace) -> int:
     out = flags.reports_dir / flags.suite
     if flags.sheet:
         _sheets(flags, records, out)
-    write_report(records, out)
-    print(terminal_table(records))
+    written = write_report(records, out, spread=flags.spread)
+    print(terminal_table(records, written.headline))
     print(f"tables and figures: {out}")
     return 0
 

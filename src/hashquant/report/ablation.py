@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from hashquant.report.blocks import Block
 from hashquant.report.contrasts import main_row
+from hashquant.report.display import Display, Sheet, per_block
 from hashquant.report.evidence import HEADLINE, Evidence
 from hashquant.report.frame import cells
-from hashquant.report.numerals import chance, number, spread, within
-from hashquant.report.tables import escape
+from hashquant.report.numerals import chance, number, scored, within
 from hashquant.statistics import holm
 
 COLUMNS = [
@@ -76,34 +75,25 @@ def _compared(study: Evidence, cell: Mapping[Any, Any], default: str, mean: floa
     }  # fmt: skip
 
 
-def ablation_markdown(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> str:
-    """Return the ablations as Markdown: a table per block."""
-    parts = [
-        f"# Ablations of suite {escape(suite)}",
+def ablation_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> Sheet:
+    """Return the ablations as a reader sees them: a table per block."""
+    intro = (
         "mAP (mean ± sd over seeds) of a method's variants, and the difference to its own row, "
         "which is named as default: paired bootstrap over identities and seeds (over identities "
         "alone where there is 1 seed), 95 % interval, p-values corrected by Holm over all "
-        "differences of a table.",
-    ]
-    for block in blocks:
-        mine = frame[(frame["train"] == block.dataset) & (frame["target"] == block.target)]
-        if len(mine):
-            parts += [f"## {escape(block.name)}", _grid(mine)]
-    return "\n\n".join(parts) + "\n"
+        "differences of a table."
+    )
+    shown = per_block(frame, blocks, _table, train="train")
+    return Sheet("ablation", suite, f"Ablations of suite {suite}", intro, shown)
 
 
-def _grid(mine: pd.DataFrame) -> str:
+def _table(title: str, mine: pd.DataFrame) -> Display:
     most = int(mine["n"].max())
-    rows = []
-    for line in mine.to_dict("records"):
-        default = line["label"] == line["default"]
-        fewer = f" (n={line['n']})" if line["n"] not in (0, most) else ""
-        rows.append(
-            [escape(line["label"]) + (" (default)" if default else ""), line["bits"],
-             spread(line["mean"], line["sd"]) + fewer,
-             number(line["difference"], sign=True), within(line["low"], line["high"], sign=True),
-             chance(line["p_holm"]), escape(line["note"] or "")]
-        )  # fmt: skip
+    rows = [
+        [line["label"] + (" (default)" if line["label"] == line["default"] else ""),
+         str(line["bits"]), scored(line, most), number(line["difference"], sign=True),
+         within(line["low"], line["high"], sign=True), chance(line["p_holm"]), line["note"] or ""]
+        for line in mine.to_dict("records")
+    ]  # fmt: skip
     heads = ["row", "bits", f"mAP (n = {most})", "difference", "95 % interval", "p (Holm)", "note"]
-    aligned = ["left", *["right"] * 5, "left"]
-    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
+    return Display.of(title, rows, heads, "lrrrrrl", keys=2)

@@ -2,20 +2,19 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.captions import counted
+from hashquant.report.display import Display, Sheet, per_block
 from hashquant.report.evidence import HEADLINE
 from hashquant.report.figures.style import row_order
 from hashquant.report.frame import DECIMALS
-from hashquant.report.numerals import NOTHING, number, spread
-from hashquant.report.tables import escape
+from hashquant.report.numerals import NOTHING, number, scored
 
 NAN = float("nan")
 CLOCKS = ("search_ms_faiss", "search_ms_kernel")
@@ -195,66 +194,62 @@ def searched(lines: pd.DataFrame) -> str:
     return said if pd.isna(threads) else f"{said}, {counted(int(threads), 'thread')}"
 
 
-def budgets_markdown(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> str:
-    """Return the budgets as Markdown: per block a table, and who wins under each budget."""
-    parts = [
-        f"# Three budgets, suite {escape(suite)}",
+def budgets_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> Sheet:
+    """Return the budgets as a reader sees them: per block a table, and who wins under each."""
+    intro = (
         "mAP (mean ± sd over seeds) beside what a code costs: its bits, the whole bytes it is "
         "stored in, the codebooks all items share, and milliseconds a query, the median over "
         "seeds. Pareto marks say under which budget no other row scores more at the same cost or "
-        "as much at a lower one: **b** equal bits, **s** equal stored bytes, **t** equal search "
-        "time (two digits of it). Codes of one family, length and number of books are searched by "
+        "as much at a lower one: b equal bits, s equal stored bytes, t equal search time (two "
+        "digits of it). Codes of one family, length and number of books are searched by "
         "the same program: what their times differ by is the machine's noise. References are "
-        "shown but do not compete. Fronts compare means; intervals are in intervals.md.",
-    ]
-    for block in blocks:
-        mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
-        if len(mine):
-            parts += [f"## {escape(block.name)}", _grid(mine), *_said(mine)]
-    return "\n\n".join(parts) + "\n"
+        "shown but do not compete. Fronts compare means; intervals are in a table of their own."
+    )
+    title = f"Three budgets, suite {suite}"
+    return Sheet("budgets", suite, title, intro, per_block(frame, blocks, _table))
 
 
-def _grid(mine: pd.DataFrame) -> str:
+def _table(title: str, mine: pd.DataFrame) -> Display:
     usual = searched(mine[mine["family"] != "reference"]) or searched(mine)
+    most = int(mine["n"].max())
     rows = []
     for place, line in enumerate(mine.to_dict("records")):
         other = searched(mine.iloc[[place]])
         rows.append(
-            [escape(line["label"]), f"{line['bits']:,}", _mean(line, int(mine["n"].max())),
+            [line["label"], f"{line['bits']:,}", scored(line, most),
              f"{line['code_bytes']:,}", f"{line['codebook_bytes']:,}",
              *(number(line[clock], 3) for clock in CLOCKS),
              other if other != usual else "", _marks(line)]
         )  # fmt: skip
     heads = ["row", "bits", "mAP", "stored bytes", "codebook bytes", "ms (faiss)",
              "ms (own kernel)", "timed among", "Pareto"]  # fmt: skip
-    aligned = ["left", *["right"] * 6, "left", "left"]
-    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
-
-
-def _mean(line: Mapping[Any, Any], most: int) -> str:
-    return spread(line["mean"], line["sd"]) + (f" (n={line['n']})" if line["n"] < most else "")
+    shown = Display.of(title, rows, heads, "lrrrrrrll", keys=2)
+    return replace(shown, lines=[_searched(mine, usual)], points=_winners(mine))
 
 
 def _marks(line: Mapping[Any, Any]) -> str:
     if line["family"] == "reference":
         return NOTHING
     marks = zip("bst", ("front_bits", "front_bytes", "front_time"), strict=True)
-    return " ".join(f"**{mark}**" for mark, column in marks if line[column])
+    return " ".join(mark for mark, column in marks if line[column])
 
 
-def _said(mine: pd.DataFrame) -> list[str]:
-    """Say what was searched, and who wins at each level of each budget."""
+def _searched(mine: pd.DataFrame, usual: str) -> str:
+    """Say what was searched, and whose times were compared."""
     clock = str(mine["clock"].iloc[0])
-    usual = searched(mine[mine["family"] != "reference"]) or searched(mine)
     where = f"Searched: {usual}, where a row says nothing else. " if usual else ""
     by = f"Equal search time is by {clock_name(clock)}." if clock else "No search time is stored."
+    return where + by
+
+
+def _winners(mine: pd.DataFrame) -> list[str]:
+    """Say who wins at each level of each budget."""
     names = {"bits": "Equal bits", "bytes": "Equal stored bytes", "time": "Equal search time"}
-    lines = [
-        f"- {names[budget.name]}: {escape('; '.join(said))}."
+    return [
+        f"{names[budget.name]}: {'; '.join(said)}."
         for budget in budgets_of(mine)
         if (said := winners(mine, budget))
     ]
-    return [f"*{where}{by}*", *(["\n".join(lines)] if lines else [])]
 
 
 def front_points(frame: pd.DataFrame, budget: Budget) -> list[tuple[float, float]]:

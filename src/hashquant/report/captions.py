@@ -22,23 +22,29 @@ NORM_STATS = "batch-norm statistics estimated anew on the gallery images, withou
 ADAPTERS = {"gray": "its colours turned to gray, as the training images are"}
 
 
-def caption(block: Block, metric: Metric, cells: pd.DataFrame) -> str:
-    """Say all that a table's numbers depend on, in plain text."""
+#: What may stand beside a mean: its standard deviation over seeds, or its 95 % interval.
+SPREADS = ("sd", "interval")
+
+
+def caption(block: Block, metric: Metric, cells: pd.DataFrame, spread: str = "sd") -> str:
+    """Say all that a table's numbers depend on, in plain text; `spread` is what stands in it."""
     parts = [
         f"{definition(metric)}. Trained on {block.dataset}, {_examined(block)}.",
         _compared(cells),
-        _settings(block, cells),
+        _settings(block, cells, spread),
         *notes(block),
     ]
     return " ".join(part for part in parts if part)
 
 
-def joint_caption(blocks: Sequence[Block], metric: Metric, cells: pd.DataFrame) -> str:
+def joint_caption(
+    blocks: Sequence[Block], metric: Metric, cells: pd.DataFrame, spread: str = "sd"
+) -> str:
     """Say what several targets of one training set share; `target_line` says the rest of each."""
     parts = [
         f"{definition(metric)}. Trained once on {blocks[0].dataset}.",
         _compared(cells),
-        _settings(blocks[0], cells),
+        _settings(blocks[0], cells, spread),
     ]
     return " ".join(part for part in parts if part)
 
@@ -121,12 +127,12 @@ def _examined(block: Block) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _settings(block: Block, cells: pd.DataFrame) -> str:
+def _settings(block: Block, cells: pd.DataFrame, spread: str) -> str:
     spec = block.spec
     options = "".join(f", {key} {value}" for key, value in sorted(spec.dataset_options.items()))
     return (
         f"Trunk {spec.trunk}, {spec.image_size}-pixel images, {counted(spec.epochs, 'epoch')}, "
-        f"recipe {spec.recipe}{options}; {_seeds(cells)}."
+        f"recipe {spec.recipe}{options}; {_seeds(cells, spread)}."
     )
 
 
@@ -145,12 +151,16 @@ def _sentence(note: str) -> str:
     return note[:1].upper() + note[1:].rstrip(".") + "."
 
 
-def _seeds(cells: pd.DataFrame) -> str:
+def _seeds(cells: pd.DataFrame, spread: str) -> str:
     most = int(cells["n"].max())
-    if most <= 1:
-        return "1 seed (n = 1)" if most else "no finished seed"
+    if not most:
+        return "no finished seed"
+    over = "n = 1 seed" if most == 1 else f"n = {most} seeds"
     fewer = "" if cells.loc[cells["n"] > 0, "n"].nunique() == 1 else ", fewer where a cell says so"
-    return f"mean ± standard deviation over n = {most} seeds{fewer}"
+    if spread == "interval":
+        drawn = "identities" if most == 1 else "identities and seeds"
+        return f"mean over {over}{fewer}, in brackets its 95 % interval (bootstrap over {drawn})"
+    return "1 seed (n = 1)" if most == 1 else f"mean ± standard deviation over {over}{fewer}"
 
 
 def _left_out(block: Block) -> str:

@@ -1,15 +1,15 @@
 """The claims of the OPQN paper as hypotheses, each with estimate, interval and computed verdict."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from hashquant.report.contrasts import Contrast, Contrasts, beats, leads, retains
+from hashquant.report.display import Display, Sheet
 from hashquant.report.evidence import ALPHA, Evidence
-from hashquant.report.tables import escape
+from hashquant.report.numerals import chance, number, within
 from hashquant.statistics import difference, holm
 
 SOURCE = "Zhang, Zhe, Yan, Pattern Recognition 141, 2023, abstract"
@@ -155,61 +155,50 @@ def _needs(claim: Claim, studies: Sequence[Evidence]) -> str:
     return f"{claim.needs}; {unknown} cells cannot be used ({reason})"
 
 
-def claims_markdown(frame: pd.DataFrame, studies: Sequence[Evidence], suite: str) -> str:
-    """Return the claims as Markdown: the verdicts at a glance, then every line behind them."""
+def claims_sheet(frame: pd.DataFrame, studies: Sequence[Evidence], suite: str) -> Sheet:
+    """Return the claims as a reader sees them: the verdicts at a glance, then all behind them."""
     specs = [study.block.spec for study in studies]
     made = dict.fromkeys(
         f"trunk {s.trunk}, {s.image_size}-pixel images, {s.epochs} epochs" for s in specs
     )
-    parts = [
-        f"# Claims of the OPQN paper on suite {escape(suite)}",
+    intro = (
         "Each claim is a hypothesis, in our words, that a difference is above 0. Intervals (95 %) "
         "and p-values are of a paired bootstrap over identities and seeds (over identities alone "
         "where there is 1 seed: the spread between seeds is then not covered), p-values "
         "Holm-corrected over all lines of this file. A claim is supported where p ≤ 0.05 and the "
         "difference is above 0, not supported where the interval lies below 0, and undecided "
         "otherwise. The verdicts hold for the data, trunk and training of this suite: "
-        f"{escape('; '.join(made))}.",
-        _at_a_glance(frame),
-    ]
-    for claim in CLAIMS:
-        lines = frame[frame["claim"] == claim.letter]
-        parts.append(f"## ({claim.letter}) {escape(claim.hypothesis)}")
-        parts.append(f"Source: {claim.source}. Computed: {escape(claim.computed)}.")
-        if lines["estimate"].isna().all():
-            parts.append(f"No records: needs {_kept(lines['needs'].iloc[0])}.")
-        else:
-            parts.append(_lines(lines))
-    return "\n\n".join(parts) + "\n"
+        f"{'; '.join(made)}."
+    )
+    displays = [_at_a_glance(frame), *(_behind(claim, frame) for claim in CLAIMS)]
+    return Sheet("claims", suite, f"Claims of the OPQN paper on suite {suite}", intro, displays)
 
 
-def _at_a_glance(frame: pd.DataFrame) -> str:
+def _at_a_glance(frame: pd.DataFrame) -> Display:
     rows = []
     for claim in CLAIMS:
         lines = frame[frame["claim"] == claim.letter]
         overall = str(lines["verdict"].iloc[-1])
         alone = lines["verdict"].iloc[:-1]
         each = f"{(alone == 'supported').sum()} of {len(alone)}" if len(alone) else ""
-        seeds = "" if overall == NO_RECORDS else lines["seeds"].iloc[-1]
-        rows.append([f"({claim.letter})", escape(claim.hypothesis), overall, each, seeds])
-    heads = ["", "claim", "verdict", "supported in", "seeds"]
-    return tabulate(rows, heads, "pipe", disable_numparse=True)
+        seeds = "" if overall == NO_RECORDS else str(lines["seeds"].iloc[-1])
+        rows.append([f"({claim.letter})", claim.hypothesis, overall, each, seeds])
+    return Display.of("", rows, ["", "claim", "verdict", "supported in", "seeds"], "lllll", keys=2)
 
 
-def _lines(lines: pd.DataFrame) -> str:
+def _behind(claim: Claim, frame: pd.DataFrame) -> Display:
+    """Return every line behind the verdict on a claim, or what would have to be stored for it."""
+    lines = frame[frame["claim"] == claim.letter]
+    known = lines[lines["estimate"].notna()]
     rows = [
-        [escape(row["where"]), escape(row["compared"]), row["bits"], row["seeds"],
-         f"{row['estimate']:+.4f}", f"{row['low']:+.4f} … {row['high']:+.4f}",
-         f"{row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< 0.001", row["verdict"]]
-        for row in lines.to_dict("records")
+        [row["where"], row["compared"], row["bits"], row["seeds"],
+         number(row["estimate"], sign=True), within(row["low"], row["high"], sign=True),
+         chance(row["p_holm"]), row["verdict"]]
+        for row in known.to_dict("records")
     ]  # fmt: skip
     heads = ["where", "difference", "bits", "seeds", "estimate", "95 % interval", "p (Holm)",
              "verdict"]  # fmt: skip
-    return tabulate(rows, heads, "pipe", disable_numparse=True)
-
-
-def _kept(text: str) -> str:
-    """Return text whose back-quoted names stay code in Markdown."""
-    return "`".join(
-        part if place % 2 else escape(part) for place, part in enumerate(text.split("`"))
-    )
+    before = [f"Source: {claim.source}. Computed: {claim.computed}."]
+    before += [] if rows else [f"No records: needs {lines['needs'].iloc[0]}."]
+    shown = Display.of(f"({claim.letter}) {claim.hypothesis}", rows, heads, "llllrrrl", keys=2)
+    return replace(shown, before=before)

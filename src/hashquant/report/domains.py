@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block, examined_as
 from hashquant.report.contrasts import CONTROLS, main_row, retention
+from hashquant.report.display import Display, Sheet
 from hashquant.report.evidence import HEADLINE, Evidence, Key
 from hashquant.report.frame import cells
-from hashquant.report.numerals import chance, number, spread, within
-from hashquant.report.tables import escape
+from hashquant.report.numerals import NOTHING, chance, number, scored, within
 from hashquant.statistics import difference, holm, interval
 
 #: The label of the lines that hold the signed difference of the families.
@@ -148,16 +147,17 @@ def _learned(study: Evidence, family: str, bits: int) -> list[str]:
     return sorted(r for r in main & scored if study.block.families[r] == family)
 
 
-def matrix_markdown(frame: pd.DataFrame, suite: str) -> str:
-    """Return the matrix as Markdown: a table per code length and training set, then differences."""
-    parts = [f"# Domain matrix of suite {escape(suite)}", f"*{escape(_said(frame))}*"]
+def matrix_sheet(frame: pd.DataFrame, suite: str) -> Sheet:
+    """Return the matrix as a reader sees it: per code length and training set, then differences."""
     rows = frame[frame["label"] != DIFFERENCE].sort_values("bits", kind="stable")
-    for (bits, train), part in rows.groupby(["bits", "train"], sort=False):
-        parts += [f"## Trained on {escape(str(train))}, {bits} bits", _grid(part)]
+    shown = [
+        _table(f"Trained on {train}, {bits} bits", part)
+        for (bits, train), part in rows.groupby(["bits", "train"], sort=False)
+    ]
     signed = frame[frame["label"] == DIFFERENCE].sort_values("bits", kind="stable")
-    if len(signed):
-        parts += ["## Quantization − hashing, learned methods", _signed(signed)]
-    return "\n\n".join(parts) + "\n"
+    shown += [_signed(signed)] if len(signed) else []
+    title = f"Domain matrix of suite {suite}"
+    return Sheet("domain_matrix", suite, title, _said(frame), shown)
 
 
 def _said(frame: pd.DataFrame) -> str:
@@ -177,37 +177,38 @@ def _said(frame: pd.DataFrame) -> str:
     return said
 
 
-def _grid(part: pd.DataFrame) -> str:
+def _table(title: str, part: pd.DataFrame) -> Display:
     most = int(part["n"].max())
     targets = list(dict.fromkeys(zip(part["target"], part["protocol"], strict=True)))
-    table = []
+    rows = []
     for label, row in part.groupby("label", sort=False):
         found = {cell["target"]: cell for cell in row.to_dict("records")}
         texts = [_cell(found.get(target, {}), most) for target, _ in targets]
-        table.append([escape(str(label)), *texts])
-    heads = ["row", *(escape(f"{protocol}: {examined_as(t)}") for t, protocol in targets)]
-    return tabulate(table, heads, "pipe", disable_numparse=True)
+        rows.append([str(label), *texts])
+    heads = ["row", *(f"{protocol}: {examined_as(target)}" for target, protocol in targets)]
+    return Display.of(title, rows, heads, "l" + "r" * len(targets))
 
 
 def _cell(cell: Mapping[Any, Any], most: int) -> str:
     if not cell or not cell["n"]:
-        return number(NAN)
-    text = spread(cell["mean"], cell["sd"]) + (f" (n={cell['n']:.0f})" if cell["n"] < most else "")
+        return NOTHING
+    text = scored(cell, most)
     if np.isnan(cell["retention"]):
         return text
     between = within(cell["retention_low"], cell["retention_high"], 2)
     return f"{text}; {number(cell['retention'], 2)} ({between})"
 
 
-def _signed(signed: pd.DataFrame) -> str:
-    table = [
-        [row["bits"], escape(row["train"]), escape(examined_as(row["target"])), row["protocol"],
+def _signed(signed: pd.DataFrame) -> Display:
+    rows = [
+        [str(row["bits"]), row["train"], examined_as(row["target"]), row["protocol"],
          number(row["difference"], sign=True),
          within(row["difference_low"], row["difference_high"], sign=True),
-         chance(row["p_value"]), chance(row["p_holm"]), escape(row["compared"]),
-         "" if pd.isna(row["note"]) else escape(row["note"])]
+         chance(row["p_value"]), chance(row["p_holm"]), row["compared"],
+         "" if pd.isna(row["note"]) else row["note"]]
         for row in signed.to_dict("records")
     ]  # fmt: skip
     heads = ["bits", "trained on", "examined on", "protocol", "difference", "95 % interval", "p",
              "p (Holm)", "of", "note"]  # fmt: skip
-    return tabulate(table, heads, "pipe", disable_numparse=True)
+    title = "Quantization − hashing, learned methods"
+    return Display.of(title, rows, heads, "rlllrrrrll", keys=3)

@@ -4,14 +4,13 @@ import statistics
 from collections.abc import Sequence
 
 import pandas as pd
-from tabulate import tabulate
 
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.budgets import mean_sd, stored_cells
+from hashquant.report.display import Display, Sheet, per_block
 from hashquant.report.frame import Metric
 from hashquant.report.numerals import number, spread
-from hashquant.report.tables import escape
 
 #: Names of `EvalRecord.health` that a table shows, in its order.
 NAMES = ("distinct_codes", "distinct_fraction", "bit_balance", "bit_correlation", "codeword_use",
@@ -52,24 +51,20 @@ def _tied(cell: Sequence[EvalRecord]) -> list[float]:
     return [score.value for record in cell if (score := TIED.find(record)) is not None]
 
 
-def health_markdown(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> str:
-    """Return the code health as Markdown: a table per block."""
-    parts = [f"# Code health, suite {escape(suite)}", MEANING]
-    for block in blocks:
-        mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
-        if len(mine):
-            parts += [f"## {escape(block.name)}", _grid(mine)]
-    return "\n\n".join(parts) + "\n"
+def health_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> Sheet:
+    """Return the code health as a reader sees it: a table per block."""
+    shown = per_block(frame, blocks, _table)
+    return Sheet("health", suite, f"Code health, suite {suite}", MEANING, shown)
 
 
-def _grid(mine: pd.DataFrame) -> str:
+def _table(title: str, mine: pd.DataFrame) -> Display:
     rows = []
     for line in mine.to_dict("records"):
         share = number(100 * line["distinct_fraction"], 1)
         words = f" of {line['codewords']}" if line["perplexity"] >= 0 else ""
         distinct = _count(line["distinct_codes"])
         rows.append(
-            [escape(line["label"]), f"{line['bits']:,}", spread(line["mean"], line["sd"]),
+            [line["label"], f"{line['bits']:,}", spread(line["mean"], line["sd"]),
              distinct + (f" ({share} %)" if line["distinct_fraction"] >= 0 else ""),
              number(line["bit_balance"], 3), number(line["bit_correlation"], 3),
              number(line["codeword_use"], 3), number(line["perplexity"], 1) + words,
@@ -79,8 +74,7 @@ def _grid(mine: pd.DataFrame) -> str:
     heads = ["row", "bits", "mAP", "distinct codes", "bit balance", "mean abs. bit correlation",
              "codeword use", "perplexity", "dead codewords", "quantization error",
              "tied pairs"]  # fmt: skip
-    aligned = ["left", *["right"] * 10]
-    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
+    return Display.of(title, rows, heads, "l" + "r" * 10, keys=2)
 
 
 def _count(value: float) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
-from hashquant.report.frame import DECIMALS
-from hashquant.report.tables import MapTable, escape
+from hashquant.report.blocks import Block
+from hashquant.report.display import Display, Sheet, per_block
+from hashquant.report.numerals import number, within
+from hashquant.report.tables import MapTable
 
 COLUMNS = ["dataset", "target", "label", "bits", "comparison", "mean", "low", "high", "n",
            "queries", "identities", "note"]  # fmt: skip
@@ -34,22 +35,23 @@ def intervals_frame(tables: Sequence[MapTable]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def intervals_markdown(frame: pd.DataFrame) -> str:
-    """Return the intervals as one Markdown table."""
-    rows = [
-        [escape(str(row[name])) for name in COLUMNS[:5]]
-        + [f"{row['mean']:.{DECIMALS}f}", _between(row["low"], row["high"])]
-        + [row["n"], f"{row['queries']:,}", f"{row['identities']:,}", escape(row["note"])]
-        for row in frame.to_dict("records")
-    ]
-    heads = ["trained on", "examined on", "row", "bits", "comparison", "mAP", "95 % interval",
-             "seeds", "queries", "identities", "no interval because"]  # fmt: skip
-    said = (
+def intervals_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> Sheet:
+    """Return the intervals as a reader sees them: a table per block."""
+    intro = (
         "Percentile intervals of a bootstrap over identities (all queries of an identity "
         "together) and over seeds; with 1 seed the spread between seeds is not covered."
     )
-    return f"{tabulate(rows, heads, 'pipe', disable_numparse=True)}\n\n*{said}*\n"
+    shown = per_block(frame, blocks, _table)
+    return Sheet("intervals", suite, f"Intervals of suite {suite}", intro, shown)
 
 
-def _between(low: float, high: float) -> str:
-    return "–" if np.isnan(low) else f"{low:.{DECIMALS}f} … {high:.{DECIMALS}f}"
+def _table(title: str, mine: pd.DataFrame) -> Display:
+    rows = [
+        [row["label"], str(row["bits"]), row["comparison"], number(row["mean"]),
+         within(row["low"], row["high"]), str(row["n"]), f"{row['queries']:,}",
+         f"{row['identities']:,}", row["note"]]
+        for row in mine.to_dict("records")
+    ]  # fmt: skip
+    heads = ["row", "bits", "comparison", "mAP", "95 % interval", "seeds", "queries", "identities",
+             "no interval because"]  # fmt: skip
+    return Display.of(title, rows, heads, "lrlrrrrrl", keys=2)

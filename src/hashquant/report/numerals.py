@@ -1,6 +1,8 @@
 """How numbers read in tables: means, intervals and p-values; "–" where there is none."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from hashquant.report.frame import DECIMALS
 
@@ -25,6 +27,36 @@ def spread(mean: float, sd: float) -> str:
     ('0.5000 ± 0.0100', '0.5000')
     """
     return number(mean) if math.isnan(sd) else f"{number(mean)} ± {number(sd)}"
+
+
+def scored(cell: Mapping[Any, Any], most: int) -> str:  # Any: one line of a frame, by column
+    """Write a cell's mean and sd over seeds, and n where it is neither 0 nor `most`.
+
+    >>> scored({"mean": 0.5, "sd": 0.01, "n": 2}, most=3)
+    '0.5000 ± 0.0100 (n=2)'
+    """
+    return spread(cell["mean"], cell["sd"]) + fewer(cell, most)
+
+
+def bracketed(cell: Mapping[Any, Any], most: int) -> str:  # Any: one line of a frame, by column
+    """Write a cell's mean, its interval where there is one, and n as `scored` does.
+
+    >>> bracketed({"mean": 0.5, "low": 0.4, "high": 0.61, "n": 2}, most=2)
+    '0.5000 [0.400, 0.610]'
+    """
+    if math.isnan(cell["low"]):
+        return number(cell["mean"]) + fewer(cell, most)
+    ends = f"[{number(cell['low'], 3)}, {number(cell['high'], 3)}]"
+    return f"{number(cell['mean'])} {ends}" + fewer(cell, most)
+
+
+def fewer(cell: Mapping[Any, Any], most: int) -> str:  # Any: one line of a frame, by column
+    """Write the number of seeds where it is neither 0 nor `most`.
+
+    >>> fewer({"n": 2}, 3), fewer({"n": 3}, 3)
+    (' (n=2)', '')
+    """
+    return f" (n={cell['n']:.0f})" if cell["n"] not in (0, most) else ""
 
 
 def within(low: float, high: float, decimals: int = DECIMALS, *, sign: bool = False) -> str:

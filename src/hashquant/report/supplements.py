@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from hashquant.files import write_atomic
-from hashquant.report.ablation import ablation_frame, ablation_markdown
+from hashquant.report.ablation import ablation_frame, ablation_sheet
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import budgets_frame, budgets_markdown
-from hashquant.report.domains import has_matrix, matrix_frame, matrix_markdown
+from hashquant.report.budgets import budgets_frame, budgets_sheet
+from hashquant.report.criticaldifference import (
+    RankStudy,
+    rank_studies,
+    ranks_frame,
+    ranks_sheet,
+)
+from hashquant.report.domains import has_matrix, matrix_frame, matrix_sheet
 from hashquant.report.evidence import Evidence
 from hashquant.report.figures.style import PRESETS, Look, Preset
-from hashquant.report.health import health_cells, health_markdown
+from hashquant.report.health import health_cells, health_sheet
+from hashquant.report.tables import MapTable
+from hashquant.report.typeset import typeset
 from hashquant.store import SuiteRecords
 
 
@@ -30,39 +37,45 @@ class Supplements:
     budgets: pd.DataFrame
     ablation: pd.DataFrame
     health: pd.DataFrame
+    ranks: Sequence[RankStudy]
 
 
-def collect(suite: str, blocks: Sequence[Block], studies: Sequence[Evidence]) -> Supplements:
+def collect(
+    suite: str, blocks: Sequence[Block], studies: Sequence[Evidence], maps: Sequence[MapTable]
+) -> Supplements:
     """Compute all further tables from the blocks of a suite and what their queries say."""
     matrix = matrix_frame(studies if has_matrix(blocks) else [])
     return Supplements(
-        suite, blocks, matrix, budgets_frame(blocks), ablation_frame(studies), health_cells(blocks)
+        suite,
+        blocks,
+        matrix,
+        budgets_frame(blocks),
+        ablation_frame(studies),
+        health_cells(blocks),
+        rank_studies(maps),
     )
 
 
-def write_tables(found: Supplements, folder: Path, digest: str) -> tuple[Path, ...]:
-    """Write the further tables that have a line as CSV and Markdown; of code health the latter.
+def table_texts(found: Supplements, digest: str) -> dict[str, str]:
+    """Return the files (name → text) of the ranks, and of the further tables that have a line.
 
-    Raises:
-        StoreError: if a file cannot be written.
+    The numbers of code health are not among them: `health.csv` has those of every record.
     """
-    suite, blocks = found.suite, found.blocks
-    head, comment = f"# records: {digest}\n", f"<!-- records: {digest} -->\n\n"
+    suite, blocks, ranks = found.suite, found.blocks, ranks_frame(found.ranks)
+    shown = [
+        (found.matrix, matrix_sheet(found.matrix, suite)),
+        (found.budgets, budgets_sheet(found.budgets, blocks, suite)),
+        (found.ablation, ablation_sheet(found.ablation, blocks, suite)),
+        (found.health, health_sheet(found.health, blocks, suite)),
+    ]
+    # Where ranks have no meaning, a sentence says so.
+    kept = [pair for pair in shown if len(pair[0])] + [(ranks, ranks_sheet(found.ranks, suite))]
     texts: dict[str, str] = {}
-    if len(found.matrix):
-        texts["domain_matrix.csv"] = head + found.matrix.to_csv(index=False)
-        texts["domain_matrix.md"] = comment + matrix_markdown(found.matrix, suite)
-    if len(found.budgets):
-        texts["budgets.csv"] = head + found.budgets.to_csv(index=False)
-        texts["budgets.md"] = comment + budgets_markdown(found.budgets, blocks, suite)
-    if len(found.ablation):
-        texts["ablation.csv"] = head + found.ablation.to_csv(index=False)
-        texts["ablation.md"] = comment + ablation_markdown(found.ablation, blocks, suite)
-    if len(found.health):
-        texts["health.md"] = comment + health_markdown(found.health, blocks, suite)
-    for name, text in texts.items():
-        write_atomic(folder / name, text.encode())
-    return tuple(folder / name for name in texts)
+    for frame, sheet in kept:
+        texts |= typeset(sheet, digest)
+        if frame is not found.health:
+            texts[f"{sheet.name}.csv"] = f"# records: {digest}\n{frame.to_csv(index=False)}"
+    return texts
 
 
 def write_figures(
@@ -76,6 +89,7 @@ def write_figures(
     # Matplotlib takes a second to import: only a report with figures pays for it.
     from hashquant.report.figures.ablation import write_ablations
     from hashquant.report.figures.budgets import write_budgets
+    from hashquant.report.figures.criticaldifference import write_ranks
     from hashquant.report.figures.heatmaps import write_matrices
 
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
@@ -83,6 +97,7 @@ def write_figures(
         *write_matrices(found.matrix, folder, digest, wide),
         *write_budgets(found.budgets, found.blocks, look, folder, digest, wide),
         *write_ablations(found.ablation, found.blocks, folder, digest, preset),
+        *write_ranks(found.ranks, look, folder, digest, preset),
     )
 
 

@@ -1,12 +1,12 @@
-"""The mAP table of each block as Markdown and CSV, from one pandas frame."""
+"""The mAP table of each block: as a reader sees it, and as CSV, from one pandas frame."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from hashquant.config import RunSpec
 from hashquant.config import digest as digest_of
@@ -20,24 +20,25 @@ from hashquant.report.captions import (
     target_line,
     title,
 )
+from hashquant.report.display import Display, Mark, Sheet
 from hashquant.report.evidence import HEADLINE, Evidence, gather, judged
-from hashquant.report.frame import DECIMALS, Metric, cells, check_metric
+from hashquant.report.frame import Metric, cells, check_metric
+from hashquant.report.numerals import bracketed, scored
 from hashquant.report.settings import fixed_settings
 from hashquant.store import SuiteRecords
 
 Cell = Mapping[Hashable, Any]  # Any: one row of `frame.cells`, by column
 #: What a CSV holds of each code length.
 CSV_KINDS = ("mean", "sd", "low", "high", "n", "tied_with_best", "note")
-MARKDOWN_RANKS = "Best in bold, second underlined."
-_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|*`<>"} | {"\n": " "})
+RANKS = "Best in bold, second underlined."
 
 
 @dataclass(frozen=True)
 class MapTable:
     """One table: a block's cells for one kind of comparison, and what must be said with them.
 
-    A table that stands beside others shares their caption and footnotes: `among` holds the cells
-    of all of them.
+    `spread` is what shall stand beside a mean: "sd" or "interval". A table that stands beside
+    others shares their caption and footnotes: `among` holds the cells of all of them.
     """
 
     block: Block
@@ -45,25 +46,29 @@ class MapTable:
     cells: pd.DataFrame
     secondary: bool
     evidence: Evidence
+    spread: str = "sd"
     among: pd.DataFrame | None = None
 
-    @property
+    @functools.cached_property
+    def joint(self) -> pd.DataFrame:
+        """The cells that share caption and footnotes."""
+        return self.cells if self.among is None else self.among
+
+    @functools.cached_property
     def footnotes(self) -> dict[str, int]:
         """Number every note in reading order."""
-        cells = self.cells if self.among is None else self.among
-        notes = dict.fromkeys(note for note in cells["note"] if note)
+        notes = dict.fromkeys(note for note in self.joint["note"] if note)
         return {note: number for number, note in enumerate(notes, start=1)}
 
-    @property
+    @functools.cached_property
     def seeds(self) -> int:
         """Seeds of the cell that has most."""
-        cells = self.cells if self.among is None else self.among
-        return int(cells["n"].max()) if len(cells) else 0
+        return int(self.joint["n"].max()) if len(self.joint) else 0
 
-    def grid(self, write: Callable[["MapTable", Cell], str]) -> pd.DataFrame:
-        """Return the table as text: one line per row, one column per code length.
+    def grid(self, write: Callable[["MapTable", Cell], object]) -> pd.DataFrame:
+        """Return the table as a reader sees it: one line per row, one column per code length.
 
-        The index holds family and label; `write` turns one cell (a mapping) into text.
+        The index holds family and label; `write` turns one cell (a mapping) into what is shown.
         """
         frame = self.cells.assign(
             text=[write(self, cell) for cell in self.cells.to_dict("records")]
@@ -73,14 +78,14 @@ class MapTable:
         )
         return wide.reindex(columns=sorted(wide.columns))
 
-    def number(self, cell: Cell, plus_minus: str) -> str:
-        """Write mean, sd where there is one, and n where it is not that of the caption."""
-        if not cell["n"]:
-            return "–"
-        text = f"{cell['mean']:.{DECIMALS}f}"
-        if cell["n"] != 1:
-            text += f"{plus_minus}{cell['sd']:.{DECIMALS}f}"
-        return text if cell["n"] == self.seeds else f"{text} (n={cell['n']})"
+    def number(self, cell: Cell) -> str:
+        """Write a mean with what stands beside it, and n where it is not that of the caption."""
+        return (bracketed if self.shown == "interval" else scored)(cell, self.seeds)
+
+    @functools.cached_property
+    def shown(self) -> str:
+        """What stands beside the means: the spread asked for, sd where no interval is known."""
+        return self.spread if self.joint["low"].notna().any() else "sd"
 
     @property
     def title(self) -> str:
@@ -90,11 +95,11 @@ class MapTable:
     @property
     def caption(self) -> str:
         """All that the numbers depend on, in plain text."""
-        return caption(self.block, self.metric, self.cells)
+        return caption(self.block, self.metric, self.cells, self.shown)
 
 
 def map_tables(
-    records: SuiteRecords, metric: Metric, like: RunSpec | None = None
+    records: SuiteRecords, metric: Metric, like: RunSpec | None = None, spread: str = "sd"
 ) -> list[MapTable]:
     """Return the tables of a suite; a block compared in two ways has two.
 
@@ -102,10 +107,12 @@ def map_tables(
         UsageError: if no record holds the metric.
     """
     check_metric(metric, records)
-    return block_tables(gather(records, select_blocks(records, like)), metric)
+    return block_tables(gather(records, select_blocks(records, like)), metric, spread)
 
 
-def block_tables(studies: Sequence[Evidence], metric: Metric = HEADLINE) -> list[MapTable]:
+def block_tables(
+    studies: Sequence[Evidence], metric: Metric = HEADLINE, spread: str = "sd"
+) -> list[MapTable]:
     """Return the tables of blocks whose queries were gathered.
 
     Only mAP over the full ranking has intervals and marks of significance: it is what is stored
@@ -118,7 +125,7 @@ def block_tables(studies: Sequence[Evidence], metric: Metric = HEADLINE) -> list
             if str(metric).lower() == str(HEADLINE).lower():
                 found = judged(found, evidence, secondary=secondary)
             if len(found) and (not secondary or found["n"].any()):
-                tables.append(MapTable(evidence.block, metric, found, secondary, evidence))
+                tables.append(MapTable(evidence.block, metric, found, secondary, evidence, spread))
     return tables
 
 
@@ -151,67 +158,60 @@ def beside_title(group: Sequence[MapTable]) -> str:
 
 def beside_caption(group: Sequence[MapTable]) -> str:
     """Say what the targets of one table share."""
-    among = group[0].cells if group[0].among is None else group[0].among
-    return joint_caption([table.block for table in group], group[0].metric, among)
+    first = group[0]
+    return joint_caption([table.block for table in group], first.metric, first.joint, first.shown)
 
 
-def markdown(tables: list[MapTable], records: SuiteRecords, digest: str) -> str:
-    """Return the tables as Markdown: best bold, second underlined, reasons as footnotes.
+def map_sheet(tables: Sequence[MapTable], records: SuiteRecords, name: str = "map") -> Sheet:
+    """Return the tables as a reader sees them; `name` is the stem of their files.
 
     What one training set has on several targets comes first, beside each other.
     """
-    parts = [f"<!-- records: {digest} -->", f"# {records.suite}"]
-    groups = beside(tables)
-    parts += ["## Single-domain beside cross-domain"] if groups else []
-    for group in groups:
-        parts += _markdown_beside(group)
-    for table in tables:
-        grid = table.grid(_markdown_cell)
-        text = markdown_grid(grid, [f"{bits} bits" for bits in grid.columns])
-        caption = f"{table.caption} {marks(table.cells, MARKDOWN_RANKS)}".strip()
-        parts += [f"## {escape(table.title)}", text, *_markdown_notes(table)]
-        parts.append(f"*{escape(caption)}*")
+    displays = [_joined(group) for group in beside(tables)]
+    displays += [_alone(table) for table in tables]
     if records.damaged:
-        parts.append(escape(damaged(records)))
-    return "\n\n".join(parts) + "\n"
+        displays.append(Display("", pd.DataFrame(), "", before=[damaged(records)]))
+    return Sheet(name, records.suite, records.suite, "", displays)
 
 
-def _markdown_beside(group: list[MapTable]) -> list[str]:
-    grids = {head(table.block): table.grid(_markdown_cell) for table in group}
-    heads = [f"{name}, {bits} bits" for name, grid in grids.items() for bits in grid.columns]
+def _alone(table: MapTable) -> Display:
+    grid = table.grid(_mark)
+    frame = _labelled(grid, [f"{bits} bits" for bits in grid.columns], "method")
+    said = f"{table.caption} {marks(table.cells, RANKS)}".strip()
+    return _display(table, table.title, frame, said)
+
+
+def _joined(group: Sequence[MapTable]) -> Display:
+    grids = {head(table.block): table.grid(_mark) for table in group}
+    heads = [(name, f"{bits} bits") for name, grid in grids.items() for bits in grid.columns]
     joined = pd.concat(list(grids.values()), axis=1)
-    text = markdown_grid(joined, [escape(name) for name in heads])
-    said = f"{beside_caption(group)} {marks(pd.concat([t.cells for t in group]), MARKDOWN_RANKS)}"
-    lines = [f"*{escape(line)}*" for line in (said.strip(), *(target_line(t.block) for t in group))]
-    return [f"### {escape(beside_title(group))}", text, *_markdown_notes(group[0]), *lines]
+    frame = _labelled(joined, pd.MultiIndex.from_tuples(heads), ("", "method"))
+    said = f"{beside_caption(group)} {marks(pd.concat([t.cells for t in group]), RANKS)}".strip()
+    lines = [target_line(table.block) for table in group]
+    return _display(group[0], beside_title(group), frame, said, lines)
 
 
-def markdown_grid(grid: pd.DataFrame, heads: Sequence[str]) -> str:
-    """Return a grid of texts as a Markdown table, each family named at its first row."""
-    frame = grid.reset_index()
-    frame["family"] = frame["family"].mask(frame["family"].duplicated(), "")
-    frame["label"] = [escape(label) for label in frame["label"]]
-    frame.columns = pd.Index(["family", "method", *heads])
-    return tabulate(
-        frame,  # type: ignore[arg-type]  # tabulate reads frames; its stub names dicts only
-        headers="keys", tablefmt="pipe", showindex=False, disable_numparse=True,
-        colalign=["left", "left", *["right"] * len(heads)],
+def _labelled(
+    grid: pd.DataFrame, heads: Sequence[str] | pd.MultiIndex, first: Hashable
+) -> pd.DataFrame:
+    """Return a grid with its labels as the first column, indexed by family."""
+    frame = grid.set_axis(heads, axis=1)
+    frame.insert(0, first, list(grid.index.get_level_values("label")))
+    return frame.set_axis(grid.index.get_level_values("family"), axis=0)
+
+
+def _display(
+    table: MapTable, title: str, frame: pd.DataFrame, caption: str, lines: Sequence[str] = ()
+) -> Display:
+    return Display(
+        title, frame, "l" + "r" * (len(frame.columns) - 1), families=list(frame.index),
+        notes=list(table.footnotes), caption=caption, lines=lines,
     )  # fmt: skip
 
 
-def _markdown_notes(table: MapTable) -> list[str]:
-    """Return the footnotes of a table as one paragraph, or nothing."""
-    notes = [f"<sup>{number}</sup> {escape(text)}" for text, number in table.footnotes.items()]
-    return ["  \n".join(notes)] if notes else []
-
-
-def escape(text: str) -> str:
-    r"""Return plain text as Markdown on one line.
-
-    >>> print(escape("a|b*"))
-    a\|b\*
-    """
-    return text.translate(_MARKDOWN)
+def _mark(table: MapTable, cell: Cell) -> Mark:
+    note = table.footnotes.get(cell["note"], 0)
+    return Mark(table.number(cell), cell["rank"], cell["tied_with_best"], note)
 
 
 def csv(tables: list[MapTable], digest: str) -> str:
@@ -242,15 +242,6 @@ def csv(tables: list[MapTable], digest: str) -> str:
     tail = ["split_digest", "comparability_key"]
     joined = joined[[c for c in joined.columns if c not in tail] + tail] if frames else joined
     return f"# records: {digest}\n{joined.to_csv(index=False)}"
-
-
-def _markdown_cell(table: MapTable, cell: Cell) -> str:
-    """Write one cell with its marks."""
-    text = table.number(cell, " ± ")
-    text = {1: f"**{text}**", 2: f"<u>{text}</u>"}.get(cell["rank"], text)
-    text += "†" if cell["tied_with_best"] else ""
-    mark = table.footnotes.get(cell["note"])
-    return text + (f"<sup>{mark}</sup>" if mark else "")
 
 
 def damaged(records: SuiteRecords) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from hashquant.config import RunSpec
 from hashquant.report.captions import head, marks, target_line
-from hashquant.report.frame import Metric
 from hashquant.report.tables import (
     Cell,
     MapTable,
@@ -16,7 +14,6 @@ from hashquant.report.tables import (
     beside_caption,
     beside_title,
     damaged,
-    map_tables,
 )
 from hashquant.store import SuiteRecords
 
@@ -25,17 +22,17 @@ WIDTH = 98
 RANKS = "* best, ° second."
 
 
-def terminal_table(records: SuiteRecords, *, like: RunSpec | None = None) -> str:
+def terminal_table(records: SuiteRecords, tables: Sequence[MapTable]) -> str:
     """Return the suite's headline mAP tables for a terminal of 100 columns.
 
     The best of each code length is marked `*`, the second `°`, what is not significantly below
     the best `†`; a cell without a number shows "–" and the number of its reason below. Targets of
     one training set stand beside each other where they fit. Without a record it is one sentence.
-    `like` chooses the settings shown, as in `write_report`.
+    `tables` are those of `records`, of mAP, as `write_report` returns them.
     """
     if not records.trains and not records.evals and not records.damaged:
         return f"suite '{records.suite}' has no stored record"
-    found = [t for t in map_tables(records, Metric("mAP"), like) if not t.secondary]
+    found = [table for table in tables if not table.secondary]
     groups = {id(table.block): group for group in beside(found) for table in group}
     shown: set[int] = set()
     parts = []
@@ -133,7 +130,8 @@ def _widths(grid: pd.DataFrame) -> list[int]:
 def _cell(table: MapTable, cell: Cell) -> str:
     # The footnote names the missing seeds; what follows the bar is padded to align the digits.
     note = table.footnotes.get(cell["note"])
-    text = table.number(cell, " ±").partition(" (")[0] if note else table.number(cell, " ±")
+    text = table.number(cell).replace(" ± ", " ±")
+    text = text.partition(" (")[0] if note else text
     mark = {1: "*", 2: "°"}.get(cell["rank"], " ") + ("†" if cell["tied_with_best"] else "")
     return f"{text}|{mark}{f'[{note}]' if note else ''}"
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from tabulate import tabulate
 
 from hashquant.report.captions import counted
+from hashquant.report.display import Display, Sheet
 from hashquant.report.evidence import ALPHA, Evidence
 from hashquant.report.figures.style import row_order
-from hashquant.report.tables import MapTable, escape
+from hashquant.report.numerals import NOTHING
+from hashquant.report.tables import MapTable
 from hashquant.statistics import holm
 
 COLUMNS = ["row", "rival", "better", "significantly_better", "compared", "tested"]
@@ -84,25 +85,24 @@ def _count_tests(cells: pd.DataFrame, evidence: Evidence, count: _Count) -> None
             count.significant[(row, rival) if first else (rival, row)] += 1
 
 
-def wins_markdown(frame: pd.DataFrame) -> str:
-    """Return the matrix as Markdown: each row against each column."""
+def wins_sheet(frame: pd.DataFrame, suite: str) -> Sheet:
+    """Return the matrix as a reader sees it: each row against each column."""
+    title = f"Wins, suite {suite}"
     if frame.empty:
-        return "No two rows can be compared.\n"
-    text = frame.assign(
-        text=[
-            f"{won} ({surely}) of {compared}"
-            for won, surely, compared in zip(
-                frame["better"], frame["significantly_better"], frame["compared"], strict=True
-            )
-        ]
-    )
+        return Sheet("wins", suite, title, "No two rows can be compared.", [])
+    texts = {
+        (line["row"], line["rival"]): "{better} ({significantly_better}) of {compared}".format(
+            **line
+        )
+        for line in frame.to_dict("records")
+    }  # fmt: skip
     labels = list(dict.fromkeys([*frame["row"], *frame["rival"]]))
-    wide = text.pivot(index="row", columns="rival", values="text").reindex(
-        index=labels, columns=labels
-    )
-    rows = [[escape(label), *wide.loc[label].fillna("–")] for label in labels]
-    heads = ["better ↓ than →", *map(escape, labels)]
-    grid = tabulate(rows, heads, "pipe", disable_numparse=True)
+    rows = [[row, *(texts.get((row, rival), NOTHING) for rival in labels)] for row in labels]
+    grid = Display.of("", rows, ["better ↓ than →", *labels], "l" + "r" * len(labels))
+    return Sheet("wins", suite, title, _said(frame), [grid])
+
+
+def _said(frame: pd.DataFrame) -> str:
     untested = int((frame["compared"] - frame["tested"]).sum() // 2)
     said = (
         "Tables × code lengths in which the row has the larger mAP than the column; in brackets "
@@ -115,4 +115,4 @@ def wins_markdown(frame: pd.DataFrame) -> str:
             f" {counted(untested, 'comparison')} could not be tested: values of queries are "
             "missing, or the pairs are too many for the correction."
         )
-    return f"{grid}\n\n*{escape(said)}*\n"
+    return said

@@ -9,6 +9,9 @@ import pytest
 
 from hashquant.config import Recipe, RunSpec, comparability_key, run_id
 from hashquant.record import Cost, Curve, EvalRecord, Score, TrainRecord
+from hashquant.report import terminal_table
+from hashquant.report.evidence import HEADLINE
+from hashquant.report.tables import map_tables
 from hashquant.store import PER_QUERY, SuiteRecords
 
 SPLIT = "0123456789abcdef" * 4
@@ -123,6 +126,16 @@ class Exams:
 
     def records(self, trains=(), evals=()) -> SuiteRecords:
         return SuiteRecords("demo", tuple(trains), (*self.evals, *evals), (), self.folders)
+
+
+@pytest.fixture
+def shown():
+    """What a terminal shows of records."""
+
+    def shown(records, **asked):
+        return terminal_table(records, map_tables(records, HEADLINE, **asked))
+
+    return shown
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashquant.report.ablation import ablation_frame, ablation_markdown
+from hashquant.report.ablation import ablation_frame, ablation_sheet
 from hashquant.report.blocks import select_blocks
 from hashquant.report.evidence import gather
 from hashquant.report.figures.ablation import ablation_figure, write_ablations
 from hashquant.report.figures.style import PRESETS, drawing
+from hashquant.report.markdown import markdown
 
 LEARNED, NONE = {"codebooks": "learned"}, {"entropy_weight": 0.0}
 
@@ -84,7 +85,7 @@ def test_queries_that_are_missing_leave_a_difference_without_interval(
     assert found["difference"] == pytest.approx(0.3 - middling.mean())
     assert np.isnan(found["low"])
     assert found["note"] == "seed 0 has no readable file of its queries"
-    assert found["note"] in ablation_markdown(frame, blocks, "demo")
+    assert found["note"] in markdown(ablation_sheet(frame, blocks, "demo"), "d")
 
 
 def test_a_default_without_queries_leaves_no_interval_either(make, exams, people, middling):
@@ -107,7 +108,7 @@ def test_a_length_that_the_default_lacks_says_so(exams, people, middling):
 
 def test_the_table_says_default_difference_interval_and_p(variants):
     frame, blocks = study(variants)
-    text = ablation_markdown(frame, blocks, "demo")
+    text = markdown(ablation_sheet(frame, blocks, "demo"), "d")
     assert text.count("opqn (default)") == 2
     row = next(x for x in text.splitlines() if "codebooks=learned" in x)
     cells = [cell.strip() for cell in row.split("|")[1:-1]]

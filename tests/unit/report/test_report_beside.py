@@ -4,11 +4,10 @@ import dataclasses
 
 import pytest
 
-from hashquant.report import terminal_table
-from hashquant.report.blocks import records_digest
 from hashquant.report.evidence import HEADLINE
 from hashquant.report.latex import latex
-from hashquant.report.tables import beside, map_tables, markdown
+from hashquant.report.markdown import markdown
+from hashquant.report.tables import beside, map_sheet, map_tables
 
 
 @pytest.fixture
@@ -31,8 +30,8 @@ def pair(make):
     return make.records(evals, [lost])
 
 
-def test_the_terminal_shows_both_targets_in_one_table(pair):
-    text = terminal_table(pair)
+def test_the_terminal_shows_both_targets_in_one_table(pair, shown):
+    text = shown(pair)
     assert text.count("16 bits") == 2
     lines = text.splitlines()
     heads = next(line for line in lines if line.startswith(" ") and "seen: studio" in line)
@@ -50,22 +49,22 @@ def test_the_terminal_shows_both_targets_in_one_table(pair):
     assert first[: heads.index("cross")].count("  ") == 3
 
 
-def test_tables_too_wide_for_a_terminal_stand_below_each_other(make):
+def test_tables_too_wide_for_a_terminal_stand_below_each_other(make, shown):
     evals = [
         make.evaluation(0.5, method=method, bits=bits, seed=seed, target=target)
         for method in ("opqn", "dcdh") for bits in (16, 24, 36, 48) for seed in (0, 1)
         for target in ("", "olivetti")
     ]  # fmt: skip
-    text = terminal_table(make.records(evals))
+    text = shown(make.records(evals))
     assert max(map(len, text.splitlines())) <= 98
     assert "lfw, mAP:" in text
     assert "lfw → olivetti, mAP:" in text
 
 
 def test_markdown_begins_with_the_joined_table_and_keeps_the_others(pair):
-    text = markdown(map_tables(pair, HEADLINE), pair, records_digest(pair))
+    text = markdown(map_sheet(map_tables(pair, HEADLINE), pair), "d")
     joined, _, rest = text.partition("## studio, mAP")
-    assert "## Single-domain beside cross-domain" in joined
+    assert "## studio: single-domain beside cross-domain, mAP" in joined
     row = next(line for line in joined.splitlines() if "opqn" in line)
     assert [part.strip() for part in row.strip("|").split("|")] == [
         "quantization", "opqn", "**0.9000**", "**0.9000**", "<u>0.3000</u>", "0.3000"
@@ -106,7 +105,7 @@ def test_target_statistics_adapter_and_version_are_said(make):
 def test_the_heads_of_joined_columns_say_whose_statistics(make):
     evals = [make.evaluation(), make.evaluation(target="lfw+norm_stats=target")]
     records = make.records(evals)
-    text = markdown(map_tables(records, HEADLINE), records, "d")
+    text = markdown(map_sheet(map_tables(records, HEADLINE), records), "d")
     assert "seen: lfw (norm_stats=target), 16 bits" in text
 
 
@@ -126,10 +125,10 @@ def tied(exams, people, middling):
     return exams.records()
 
 
-def test_ties_are_marked_and_explained_in_every_form(tied):
-    tables = map_tables(tied, HEADLINE)
-    texts = [markdown(tables, tied, "d"), terminal_table(tied), latex(tables, "d")]
-    for text, mark in zip(texts, ("†", "†", r"\textsuperscript{\dag}"), strict=True):
+def test_ties_are_marked_and_explained_in_every_form(tied, shown):
+    sheet = map_sheet(map_tables(tied, HEADLINE), tied)
+    texts = [markdown(sheet, "d"), shown(tied), latex(sheet, "d")]
+    for text, mark in zip(texts, ("†", "†", r"\textsuperscript{$\dagger$}"), strict=True):
         marked = [line for line in text.splitlines() if mark in line and "dcdh" in line]
         assert len(marked) == 1
         assert not any(mark in line for line in text.splitlines() if "gpq" in line)
@@ -138,7 +137,7 @@ def test_ties_are_marked_and_explained_in_every_form(tied):
         assert "one seed, so the spread between seeds is not covered" in said
 
 
-def test_no_mark_is_explained_that_is_not_there(pair):
-    for text in (markdown(map_tables(pair, HEADLINE), pair, "d"), terminal_table(pair)):
+def test_no_mark_is_explained_that_is_not_there(pair, shown):
+    for text in (markdown(map_sheet(map_tables(pair, HEADLINE), pair), "d"), shown(pair)):
         assert "†" not in text
         assert "significantly" not in text

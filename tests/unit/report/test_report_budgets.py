@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from hashquant.report.blocks import row_families, select_blocks
-from hashquant.report.budgets import BITS, BYTES, Budget, budgets_frame, budgets_markdown, winners
+from hashquant.report.budgets import BITS, BYTES, Budget, budgets_frame, budgets_sheet, winners
 from hashquant.report.figures.budgets import FRONT_NAME, budgets_figure, write_budgets
 from hashquant.report.figures.style import PRESETS, drawing, looks
+from hashquant.report.markdown import markdown
 
 FAISS, KERNEL = (Budget("time", f"search_ms_{name}", "ms") for name in ("faiss", "kernel"))
 
@@ -130,7 +131,7 @@ def test_rows_timed_otherwise_do_not_compete_for_time(make):
              timed(make.evaluation(0.6, method="opqn"), 0.1, items=1000)]  # fmt: skip
     frame = frame_of(make, evals)
     assert on_front(frame, "time") == {("dcdh", 16)}
-    text = budgets_markdown(frame, select_blocks(make.records(evals)), "demo")
+    text = markdown(budgets_sheet(frame, select_blocks(make.records(evals)), "demo"), "d")
     assert "| 1,000 items, 1 thread |" in text
     assert "*Searched: 100,000 items, 1 thread, where a row says nothing else." in text
 
@@ -139,7 +140,7 @@ def test_old_records_have_no_time_and_no_panel(make, tmp_path):
     records = make.full(["opqn", "dcdh"])
     blocks = select_blocks(records)
     frame = budgets_frame(blocks)
-    text = budgets_markdown(frame, blocks, "demo")
+    text = markdown(budgets_sheet(frame, blocks, "demo"), "d")
     assert "No search time is stored." in text
     assert "Equal search time:" not in text
     assert text.count("| – |") == 0
@@ -152,13 +153,13 @@ def test_old_records_have_no_time_and_no_panel(make, tmp_path):
 
 def test_the_table_marks_fronts_and_names_winners(make, five):
     blocks = select_blocks(make.records(five))
-    text = budgets_markdown(budgets_frame(blocks), blocks, "demo")
+    text = markdown(budgets_sheet(budgets_frame(blocks), blocks, "demo"), "d")
     rows = [[c.strip() for c in x.split("|")[1:-1]] for x in text.splitlines() if x[:2] == "| "]
-    marks = {(row[0], row[1]): row[8] for row in rows[1:]}
-    assert marks["opqn", "16"] == "**b** **s**"
-    assert marks["csq", "40"] == "**b** **s** **t**"
-    assert marks["dcdh", "36"] == "**t**"
-    assert marks["opqn", "36"] == "**b**"
+    marks = {(row[0], row[1]): row[-1] for row in rows[1:]}
+    assert marks["opqn", "16"] == "b s"
+    assert marks["csq", "40"] == "b s t"
+    assert marks["dcdh", "36"] == "t"
+    assert marks["opqn", "36"] == "b"
     assert "- Equal stored bytes: at ≤ 2 bytes: opqn 16 bits, 0.5000; at ≤ 5 bytes" in text
 
 
@@ -256,7 +257,7 @@ def test_references_alone_have_a_table_and_no_figure(make, tmp_path):
     records = make.records([make.evaluation(method="random")])
     blocks = select_blocks(records)
     frame = budgets_frame(blocks)
-    assert "| random" in budgets_markdown(frame, blocks, "demo")
+    assert "| random" in markdown(budgets_sheet(frame, blocks, "demo"), "d")
     look = looks(row_families(records))
     assert write_budgets(frame, blocks, look, tmp_path, "d") == []
     assert budgets_frame([]).empty

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from hashquant.report.blocks import select_blocks
-from hashquant.report.claims import NO_RECORDS, claims_frame, claims_markdown
+from hashquant.report.claims import NO_RECORDS, claims_frame, claims_sheet
 from hashquant.report.contrasts import retention
 from hashquant.report.evidence import gather
+from hashquant.report.markdown import markdown
 
 
 def claimed(records):
@@ -147,7 +148,7 @@ def test_the_page_says_what_is_needed_and_why_it_is_missing(make):
     studies = gather(records, select_blocks(records))
     frame = claims_frame(studies)
     assert set(frame["verdict"]) == {NO_RECORDS}
-    text = claims_markdown(frame, studies, "demo")
+    text = markdown(claims_sheet(frame, studies, "demo"), "d")
     assert "No records: needs rows `opqn` and `opqn codebooks=learned`" in text
     assert "4 cells cannot be used (seed 0 has no readable file of its queries)" in text
 
@@ -157,7 +158,7 @@ def test_the_page_holds_every_line(exams, people, middling):
     exams.add(middling, people, method="dcdh")
     records = exams.records()
     studies = gather(records, select_blocks(records))
-    text = claims_markdown(claims_frame(studies), studies, "demo")
+    text = markdown(claims_sheet(claims_frame(studies), studies, "demo"), "d")
     row = next(line for line in text.splitlines() if "opqn − dcdh" in line)
     assert [part.strip() for part in row.strip("|").split("|")][:5] == [
         "lfw", "opqn − dcdh", "16", "1", "+0.1000"

@@ -11,11 +11,12 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from hashquant.report.blocks import select_blocks
-from hashquant.report.domains import DIFFERENCE, has_matrix, matrix_frame, matrix_markdown
+from hashquant.report.domains import DIFFERENCE, has_matrix, matrix_frame, matrix_sheet
 from hashquant.report.evidence import gather
 from hashquant.report.figures.heatmaps import _ink, matrix_figure, write_matrices
 from hashquant.report.figures.shortnames import short_names
 from hashquant.report.figures.style import PRESETS, drawing
+from hashquant.report.markdown import markdown
 
 
 def matrix(records) -> pd.DataFrame:
@@ -123,7 +124,7 @@ def test_without_queries_a_difference_has_no_p_value_and_says_why(make, exams, p
     assert found["difference"] == pytest.approx(middling.mean() + 0.1 - 0.3)
     assert np.isnan(found["p_holm"])
     assert found["note"] == "dcdh: seed 0 has no readable file of its queries"
-    assert f"| {found['note']} |" in matrix_markdown(frame, "demo")
+    assert f"| {found['note']} |" in markdown(matrix_sheet(frame, "demo"), "d")
 
 
 def test_a_missing_cell_says_why_and_draws_nothing(make, exams, people, middling, tmp_path):
@@ -146,9 +147,9 @@ def test_a_matrix_needs_a_training_set_with_two_targets(make):
 def test_the_table_shows_retention_beside_each_score(exams, people, middling):
     exams.add(middling, people, dataset="a|b")
     exams.add(middling / 2, people, "cross", dataset="a|b", target="olivetti-cross")
-    text = matrix_markdown(matrix(exams.records()), "demo")
+    text = markdown(matrix_sheet(matrix(exams.records()), "demo"), "d")
     assert r"## Trained on a\|b, 16 bits" in text
-    assert re.search(r"\| opqn  \| 0\.\d{4} +\| 0\.\d{4}; 0\.50 \(0\.4\d … 0\.5\d\) \|", text)
+    assert re.search(r"\| opqn  \| +0\.\d{4} \| 0\.\d{4}; 0\.50 \(0\.4\d … 0\.5\d\) \|", text)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 
 from hashquant.record import Score
 from hashquant.report.blocks import select_blocks
-from hashquant.report.health import health_cells, health_markdown
+from hashquant.report.health import health_cells, health_sheet
+from hashquant.report.markdown import markdown
 
 PRODUCT = {"distinct_codes": 500.0, "distinct_fraction": 0.25, "codeword_use": 0.9,
            "perplexity": 100.25, "dead_codewords": 12.0, "quantization_error": 0.5}  # fmt: skip
@@ -25,7 +26,7 @@ def healthy(make, health, *, shares=(), **asked):
 def rows(make, evals):
     """The table's rows by their first cells, each a mapping of column to text."""
     blocks = select_blocks(make.records(evals))
-    text = health_markdown(health_cells(blocks), blocks, "demo")
+    text = markdown(health_sheet(health_cells(blocks), blocks, "demo"), "d")
     lines = [[c.strip() for c in x.split("|")[1:-1]] for x in text.splitlines() if x[0:1] == "|"]
     heads = lines[0]
     return {(line[0], line[1]): dict(zip(heads, line, strict=True)) for line in lines[2:]}
@@ -82,7 +83,7 @@ def test_old_records_show_dashes_and_odd_names_are_escaped(make):
     record = healthy(make, {}, method="neu_é", dataset="a|b")
     blocks = select_blocks(make.records([record]))
     frame = health_cells(blocks)
-    text = health_markdown(frame, blocks, "demo")
+    text = markdown(health_sheet(frame, blocks, "demo"), "d")
     assert r"## a\|b" in text
     assert text.splitlines()[-1].count("–") == 8
     assert frame["mean"].tolist() == [pytest.approx(0.5)]

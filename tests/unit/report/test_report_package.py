@@ -10,7 +10,7 @@ import pytest
 import hashquant
 from hashquant.errors import StoreError, UsageError
 from hashquant.record import to_json
-from hashquant.report import EmptyReportError, terminal_table, write_report
+from hashquant.report import EmptyReportError, write_report
 
 
 def test_every_file_is_written_and_names_its_records(make, tmp_path):
@@ -18,10 +18,12 @@ def test_every_file_is_written_and_names_its_records(make, tmp_path):
     paths = write_report(records, tmp_path)
     names = {path.name for path in paths.tables}
     assert names == {
-        "map.csv", "map.md", "map.tex", "scores.csv", "health.csv", "intervals.csv",
-        "intervals.md", "wins.csv", "wins.md", "claims.csv", "claims.md",
-        "budgets.csv", "budgets.md", "health.md",
+        "all.tex", "scores.csv", "ranks.csv", "ranks.md",
+        *(f"{name}.{kind}" for kind in ("csv", "md", "tex")
+          for name in ("map", "intervals", "wins", "claims", "budgets", "health")),
     }  # fmt: skip
+    assert {path.parent.name for path in paths.tables if path.name != "claims.md"} == {"tables"}
+    assert [table.block.dataset for table in paths.headline] == ["lfw"]
     assert len(paths.figures) == 12
     for path in (*paths.tables, *paths.figures):
         assert path.is_file()
@@ -39,11 +41,11 @@ def test_another_metric_has_files_of_its_own(make, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["folder:gesichter/Zoë 人 $x_1$", "folder:" + "p/" * 60])
-def test_awkward_names_single_cells(make, tmp_path, name):
+def test_awkward_names_single_cells(make, tmp_path, name, shown):
     records = make.records([make.evaluation(dataset=name, method="neu_é")])
     paths = write_report(records, tmp_path)
     assert len(paths.figures) == 12
-    assert "neu_é" in terminal_table(records)
+    assert "neu_é" in shown(records)
 
 
 def test_nothing_stored_is_refused_in_one_sentence(make, tmp_path):
@@ -58,6 +60,8 @@ def test_unknown_names_are_refused(make, tmp_path):
     records = make.records([make.evaluation()])
     with pytest.raises(UsageError, match="did you mean 'column'"):
         write_report(records, tmp_path, preset="colum")
+    with pytest.raises(UsageError, match="did you mean 'interval'"):
+        write_report(records, tmp_path, spread="intervall")
     with pytest.raises(UsageError, match="unknown metric"):
         write_report(records, tmp_path, metric="accuracy")
 

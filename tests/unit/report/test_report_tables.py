@@ -2,18 +2,16 @@
 
 import io
 import re
-import shutil
-import subprocess
 
 import pandas as pd
 import pytest
 
 from hashquant.record import Score
-from hashquant.report import terminal_table
 from hashquant.report.blocks import records_digest
 from hashquant.report.frame import Metric
-from hashquant.report.latex import latex, tex_escape
-from hashquant.report.tables import csv, map_tables, markdown
+from hashquant.report.latex import latex
+from hashquant.report.markdown import markdown
+from hashquant.report.tables import csv, map_sheet, map_tables
 
 
 def built(records):
@@ -21,11 +19,11 @@ def built(records):
 
 
 def as_markdown(records):
-    return markdown(built(records), records, records_digest(records))
+    return markdown(map_sheet(built(records), records), records_digest(records))
 
 
 def as_latex(records):
-    return latex(built(records), records_digest(records))
+    return latex(map_sheet(built(records), records), records_digest(records))
 
 
 @pytest.fixture
@@ -71,41 +69,6 @@ def test_captions_count_what_is_left_out(make):
     assert "1 record of other settings is left out (epochs 5)." in as_markdown(make.records(evals))
 
 
-def test_latex_structure(mixed):
-    text = as_latex(mixed)
-    assert text.startswith(f"% records: {records_digest(mixed)}\n")
-    for name in ("toprule", "midrule", "bottomrule"):
-        assert text.count(f"\\{name}") == 1
-    assert r"\textbf{0.9210 $\pm$ 0.0071}" in text
-    assert r"\underline{0.8710 $\pm$ 0.0071}" in text
-    assert r"--\textsuperscript{2}" in text
-    assert r"a\_b \& 50\% \textless{}x\textgreater{} \textbar{} \{y\}" in text
-    assert text.index(r"\emph{hashing}") < text.index("dcdh &") < text.index("opqn &")
-    rows = [row for row in text.splitlines() if row.endswith(r"\\") and "multicolumn" not in row]
-    assert {row.count(" & ") for row in rows} == {2}
-    bare = re.sub(r"\\[{}]", "", text)
-    assert bare.count("{") == bare.count("}")
-    assert text.isascii()
-
-
-def test_latex_escapes_everything_special():
-    assert tex_escape(r"\ & % $ # _ { } ~ ^") == (
-        r"\textbackslash{} \& \% \$ \# \_ \{ \} \textasciitilde{} \textasciicircum{}"
-    )
-    assert tex_escape("Zoë 人") == "Zoë ?"
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex is installed")
-def test_latex_compiles(mixed, tmp_path):
-    (tmp_path / "map.tex").write_text(as_latex(mixed))
-    (tmp_path / "main.tex").write_text(
-        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{map}\end{document}"
-    )
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
-
-
 def test_csv_holds_full_precision_and_reasons(mixed):
     text = csv(built(mixed), "d1e2")
     assert text.startswith("# records: d1e2\n")
@@ -125,8 +88,8 @@ def test_two_comparisons_make_two_tables(make):
     assert "Compared by SDC (quantization)" in tables[1].caption
 
 
-def test_terminal_table_marks_and_reasons(mixed):
-    text = terminal_table(mixed)
+def test_terminal_table_marks_and_reasons(mixed, shown):
+    text = shown(mixed)
     rows = {line.split()[0]: line for line in text.splitlines() if line}
     assert "0.9210 ±0.0071*" in rows["opqn"]
     assert "0.8710 ±0.0071°" in rows["gpq"]
@@ -135,13 +98,13 @@ def test_terminal_table_marks_and_reasons(mixed):
     assert "* best, ° second" in text
 
 
-def test_terminal_table_fits_and_loses_nothing(make):
+def test_terminal_table_fits_and_loses_nothing(make, shown):
     methods = ["opqn", "gpq", "dpq", "dcdh", "csq", "itq", "lsh", "pq", "opq", "float", "random"]
     records = make.full(methods, (16, 24, 36, 48, 64, 128))
     long = make.evaluation(0.123, overrides={"codebooks": "learned", "entropy_weight": 0.1,
                                              "query_norm": "raw"})  # fmt: skip
     records = make.records([*records.evals, long], records.trains)
-    text = terminal_table(records)
+    text = shown(records)
     assert max(map(len, text.splitlines())) <= 98
     for bits in (16, 24, 36, 48, 64, 128):
         assert text.count(f"{bits} bits") == 1
@@ -150,29 +113,68 @@ def test_terminal_table_fits_and_loses_nothing(make):
     assert len({line.index(".") for line in aligned if "codebooks" not in line}) == 1
 
 
-def test_terminal_table_without_seeds_has_no_sd(make):
-    text = terminal_table(make.full(["opqn", "dcdh"], (16,), (0,)))
+def test_terminal_table_without_seeds_has_no_sd(make, shown):
+    text = shown(make.full(["opqn", "dcdh"], (16,), (0,)))
     assert "±" not in text
     assert "1 seed (n = 1)" in text
 
 
-def test_damaged_files_are_named(make):
+def test_damaged_files_are_named(make, shown):
     records = make.records([make.evaluation()], damaged=["results/demo/x/eval.json"])
     said = "1 stored file could not be read and is left out: results/demo/x/eval.json"
-    assert said in terminal_table(records)
+    assert said in shown(records)
     assert said in as_markdown(records)
 
 
-def test_nothing_stored_is_one_sentence(make):
-    assert terminal_table(make.records()) == "suite 'demo' has no stored record"
+def test_nothing_stored_is_one_sentence(make, shown):
+    assert shown(make.records()) == "suite 'demo' has no stored record"
 
 
-def test_a_suite_of_failures_only_still_tells_them(make):
+def test_a_suite_of_failures_only_still_tells_them(make, shown):
     trains = [make.training("failed", "boom"), make.training("skipped", "s", bits=24)]
     records = make.records(trains=trains)
-    text = terminal_table(records)
+    text = shown(records)
     assert "[1] failed: boom" in text
     assert "with no finished cell" in text
     assert r"\bottomrule" in as_latex(records)
     assert "–<sup>1</sup>" in as_markdown(records)
     assert csv(built(records), "d").count("boom") == 1
+
+
+@pytest.fixture
+def queried(exams, people, middling):
+    """Two methods of two seeds each, and one of a single seed, with the values of their queries."""
+    for seed in (0, 1):
+        exams.add(middling + 0.01 * seed, people, method="opqn", seed=seed)
+        exams.add(middling[::-1] - 0.1, people, method="dcdh", seed=seed)
+    exams.add(middling - 0.2, people, method="gpq", seed=0)
+    return exams.records()
+
+
+def test_intervals_stand_in_place_of_standard_deviations(queried, shown):
+    (table,) = map_tables(queried, Metric("mAP"), spread="interval")
+    opqn = table.cells.set_index("label").loc["opqn"]
+    text = markdown(map_sheet([table], queried), "d")
+    assert f"**{opqn['mean']:.4f} [{opqn['low']:.3f}, {opqn['high']:.3f}]**" in text
+    assert opqn["low"] < opqn["mean"] < opqn["high"]
+    assert "±" not in text
+    assert re.search(r"\[0\.\d{3}, 0\.\d{3}\] \(n=1\)", text)
+    assert (
+        "mean over n = 2 seeds, fewer where a cell says so, in brackets its 95 % interval "
+        "(bootstrap over identities and seeds)." in text
+    )
+    assert max(map(len, shown(queried, spread="interval").splitlines())) <= 98
+
+
+def test_where_no_interval_is_known_the_standard_deviation_stays(mixed):
+    tables = map_tables(mixed, Metric("mAP"), spread="interval")
+    assert markdown(map_sheet(tables, mixed), records_digest(mixed)) == as_markdown(mixed)
+
+
+def test_one_seed_has_an_interval_over_identities(exams, people, middling):
+    exams.add(middling, people)
+    records = exams.records()
+    (table,) = map_tables(records, Metric("mAP"), spread="interval")
+    assert "mean over n = 1 seed, in brackets its 95 % interval (bootstrap over identities)" in (
+        table.caption
+    )

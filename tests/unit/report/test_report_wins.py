@@ -1,8 +1,9 @@
 """Wins are counted over tables and code lengths; references do not compete."""
 
 from hashquant.report.evidence import HEADLINE
+from hashquant.report.markdown import markdown
 from hashquant.report.tables import map_tables
-from hashquant.report.wins import wins_frame, wins_markdown
+from hashquant.report.wins import wins_frame, wins_sheet
 
 
 def won(records):
@@ -35,7 +36,7 @@ def test_identical_rows_win_nothing_and_references_do_not_compete(exams, people,
         exams.add(middling, people, method=method)
     frame, found = won(exams.records())
     assert found == {("opqn", "dcdh"): (0, 0, 1), ("dcdh", "opqn"): (0, 0, 1)}
-    assert "| opqn " in wins_markdown(frame)
+    assert "| opqn " in markdown(wins_sheet(frame, "demo"), "d")
 
 
 def test_rows_that_never_meet_are_not_compared(make):
@@ -44,11 +45,11 @@ def test_rows_that_never_meet_are_not_compared(make):
     )
     frame, found = won(records)
     assert found == {}
-    assert wins_markdown(frame) == "No two rows can be compared.\n"
+    assert markdown(wins_sheet(frame, "demo"), "d").endswith("No two rows can be compared.\n")
 
 
 def test_without_queries_means_are_counted_and_said_to_be_untested(make):
     frame, found = won(make.full(["opqn", "dcdh"]))
     assert found["opqn", "dcdh"] == (2, 0, 2)
     assert set(frame["tested"]) == {0}
-    assert "2 comparisons could not be tested" in wins_markdown(frame)
+    assert "2 comparisons could not be tested" in markdown(wins_sheet(frame, "demo"), "d")
