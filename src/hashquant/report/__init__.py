@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hashquant.config import RunSpec
 from hashquant.errors import UsageError, unknown_name
 from hashquant.files import write_atomic
 from hashquant.report import claims, intervals, latex, supplements, tables, wins
-from hashquant.report.blocks import Block, records_digest, row_families, select_blocks
+from hashquant.report.blocks import records_digest, row_families, select_blocks
 from hashquant.report.evidence import HEADLINE, Evidence, gather
-from hashquant.report.figures.style import PRESETS, Preset, looks
+from hashquant.report.figures.canvas import FORMATS, KNOWN_FORMATS, usable_formats
+from hashquant.report.figures.curves import write_block
+from hashquant.report.figures.drawings import draw_all
+from hashquant.report.figures.style import PRESETS, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
 from hashquant.report.terminal import terminal_table
+from hashquant.report.trainingtimes import training_times
 from hashquant.store import SuiteRecords, folder_name
 
 __all__ = ["EmptyReportError", "ReportPaths", "terminal_table", "write_report"]
@@ -28,6 +33,7 @@ class ReportPaths:
 
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
+    notes: tuple[str, ...] = ()  #: what was asked for and could not be written
 
 
 def write_report(
@@ -37,21 +43,28 @@ def write_report(
     metric: str = "mAP",
     figures: bool = True,
     preset: str = "column",
+    formats: Sequence[str] = FORMATS,
+    workers: int = 1,
     like: RunSpec | None = None,
 ) -> ReportPaths:
     """Write a suite's tables to `out/tables`, its claims to `out`, figures to `out/figures`.
 
     `metric` is `name` or `name@cutoff` and names the files (`map.md`, `map_vs_bits_lfw.pdf`);
-    `preset` is "column", "double" or "slide". A table joins records of equal settings only: those
-    of `like` where it is given, else the newest. The same records give the same bytes.
+    `preset` is "column", "double" or "slide"; figures are saved in `formats` ("pdf", "png", "svg",
+    "pgf" where there is a LaTeX) by up to `workers` processes at a time. A table joins records of
+    equal settings only: those of `like` where it is given, else the newest. The same records give
+    the same bytes.
 
     Raises:
         EmptyReportError: if there is no record.
-        UsageError: for an unknown metric or preset.
+        UsageError: for an unknown metric, preset or format.
         StoreError: if a file cannot be written.
     """
     if preset not in PRESETS:
         raise unknown_name("figure preset", preset, PRESETS)
+    for kind in formats:
+        if kind not in KNOWN_FORMATS:
+            raise unknown_name("figure format", kind, KNOWN_FORMATS)
     if not records.trains and not records.evals:
         damaged = f" ({len(records.damaged)} damaged files)" if records.damaged else ""
         raise EmptyReportError(
@@ -68,24 +81,22 @@ def write_report(
     written = _write_tables(records, found, digest, out / "tables", name)
     headline = found if wanted == HEADLINE else tables.block_tables(studies)
     written += _write_evidence(headline, studies, digest, out, records.suite)
-    extras = _write_extras(
-        records, blocks, out, studies=studies, digest=digest,
-        preset=PRESETS[preset] if figures else None,
+    extras = supplements.collect(
+        records.suite, blocks, studies, training_times(records.trains)
     )  # fmt: skip
-    written += extras.tables
+    written += supplements.write_tables(extras, out / "tables", digest)
     if not figures:
-        return ReportPaths(written, extras.figures)
-    # Matplotlib takes a second to import: only a report with figures pays for it.
-    from hashquant.report.figures.curves import write_block
-
+        return ReportPaths(written, ())
     look = looks(row_families(records))
-    drawn = [*extras.figures]
-    for table in found:
-        if not table.secondary:
-            drawn += write_block(
-                table.block, table.cells, wanted, look, out / "figures", digest, PRESETS[preset]
-            )
-    return ReportPaths(written, tuple(drawn))
+    tasks = [
+        partial(write_block, table.block, table.cells, wanted, look, out / "figures", digest,
+                PRESETS[preset])
+        for table in found
+        if not table.secondary
+    ]  # fmt: skip
+    tasks += supplements.drawings(extras, look, out / "figures", digest, PRESETS[preset])
+    usable, notes = usable_formats(formats)
+    return ReportPaths(written, draw_all(tasks, usable, workers), notes)
 
 
 def _write_tables(
@@ -124,25 +135,6 @@ def _write_evidence(
     written = _write(out / "tables", texts)
     said = claims.claims_markdown(judged, studies, suite)
     return (*written, *_write(out, {"claims.md": comment + said}))
-
-
-def _write_extras(
-    records: SuiteRecords,
-    blocks: Sequence[Block],
-    out: Path,
-    *,
-    studies: Sequence[Evidence],
-    digest: str,
-    preset: Preset | None,
-) -> ReportPaths:
-    """Write what goes beyond the tables of single blocks; figures only with a preset."""
-    found = supplements.collect(records.suite, blocks, studies)
-    written = supplements.write_tables(found, out / "tables", digest)
-    if preset is None:
-        return ReportPaths(written, ())
-    look = looks(row_families(records))
-    drawn = supplements.write_figures(found, look, out / "figures", digest, preset)
-    return ReportPaths(written, drawn)
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
