@@ -13,7 +13,7 @@ from hashquant.report.blocks import records_digest, row_families, select_blocks
 from hashquant.report.evidence import HEADLINE, Evidence, gather
 from hashquant.report.figures.canvas import FORMATS, KNOWN_FORMATS, usable_formats
 from hashquant.report.figures.curves import write_block
-from hashquant.report.figures.drawings import draw_all
+from hashquant.report.figures.drawings import Drawing, draw_all
 from hashquant.report.figures.style import PRESETS, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
 from hashquant.report.terminal import terminal_table
@@ -88,7 +88,7 @@ def write_report(
     if not figures:
         return ReportPaths(written, ())
     look = looks(row_families(records))
-    tasks = [
+    tasks: list[Drawing] = [
         partial(write_block, table.block, table.cells, wanted, look, out / "figures", digest,
                 PRESETS[preset])
         for table in found

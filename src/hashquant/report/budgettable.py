@@ -21,7 +21,7 @@ _SEARCH = (
 _TRAINING = (
     "Minutes of training are the clock's, on the machine that trained, whatever else ran on it; "
     "only rows trained on the same machine as most compete. A method fitted on another's embedding "
-    "(pq, opq, itq and lsh on float) needs that training too: its minutes include it."
+    "needs that training too: its minutes include it."
 )
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.ticker import Formatter
 
-SETTINGS: dict[str, Any] = {  # Any: matplotlib types its parameters as a union of every name
+SETTINGS: Any = {  # Any: matplotlib types its parameters as a union of every name
     "pgf.texsystem": "pdflatex", "pgf.rcfonts": False, "pgf.preamble": ""
 }  # fmt: skip
 #: Letters that TeX reads as commands, and signs that its default fonts have under a name only.
@@ -106,7 +106,8 @@ def _letter(letter: str) -> str:
         return SIGNS[letter]
     if letter.isascii():
         return letter
-    base, *marks = unicodedata.normalize("NFD", letter)
-    if len(marks) == 1 and base.isascii() and marks[0] in ACCENTS:
-        return rf"\{ACCENTS[marks[0]]}{{{base}}}"
+    parts = unicodedata.normalize("NFD", letter)
+    base, mark = parts[0], parts[1:]
+    if base.isascii() and mark in ACCENTS:
+        return rf"\{ACCENTS[mark]}{{{base}}}"
     return "?"

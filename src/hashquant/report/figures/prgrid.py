@@ -78,8 +78,10 @@ def grid_frame(blocks: Sequence[Block]) -> pd.DataFrame:
     for block in blocks:
         for bits in block.bits:
             part = pr_frame(block, bits)
-            place = {"dataset": block.dataset, "target": block.target, "bits": bits}
-            parts.append(part.assign(**place)[[*place, *part.columns]])
+            for column, value in (("bits", bits), ("target", block.target),
+                                  ("dataset", block.dataset)):  # fmt: skip
+                part.insert(0, column, value)
+            parts.append(part)
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True)
 
