@@ -119,6 +119,11 @@ def test_variants_alone_are_named_by_what_they_change(make):
         figure = bits_figure(found, look, Metric("mAP"), "lfw", PRESETS["column"])
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["opqn", "margin=0.1", "margin=0.2"]
+    # At the one code length they stand side by side around it.
+    lines = [line for line in figure.axes[0].get_lines() if line.get_label() in names]
+    assert [float(line.get_xdata()[0]) for line in lines] == pytest.approx(
+        [16 - 1.6 / 3, 16, 16 + 1.6 / 3]
+    )
 
 
 def test_a_missing_code_length_breaks_the_line(make):

@@ -172,21 +172,26 @@ def _spread(x: np.ndarray, place: int) -> list[int]:
 def bits_figure(
     cells: pd.DataFrame, look: Mapping[str, Look], metric: Metric, title: str, preset: Preset
 ) -> "Figure":
-    """Draw a metric against code length, with a bar of one sd where there are seeds."""
+    """Draw a metric against code length, with a bar of one sd where there are seeds.
+
+    Where there is one code length only, the rows stand side by side.
+    """
     figure, axes = canvas(preset)
     drawn = cells[cells["n"] > 0]
     # A row keeps its missing cells, so that its line breaks there instead of bridging the gap.
     rows = cells[cells["label"].isin(drawn["label"])]
     names = row_names(rows["label"])
-    for label, part in rows.groupby("label", sort=False):
+    lengths = sorted(int(bits) for bits in drawn["bits"].unique())
+    apart = 1.6 / len(names) if len(lengths) == 1 else 0.0
+    for place, (label, found) in enumerate(rows.groupby("label", sort=False)):
         style = line_options(look[str(label)], preset)
+        part = found.assign(bits=found["bits"] + (place - (len(names) - 1) / 2) * apart)
         axes.plot(part["bits"], part["mean"], label=drawable(names[str(label)]), **style)
         spread = part[part["sd"].notna()]
         axes.errorbar(
             spread["bits"], spread["mean"], yerr=spread["sd"], fmt="none",
             ecolor=style["color"], elinewidth=preset.line * 0.9, zorder=1.9,
         )  # fmt: skip
-    lengths = sorted(int(bits) for bits in drawn["bits"].unique())
     axes.set(xlabel="Code length (bits)", ylabel=drawable(str(metric)), title=title)
     axes.set_xticks(lengths, [str(bits) for bits in lengths])
     if len(lengths) == 1:
