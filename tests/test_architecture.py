@@ -37,7 +37,7 @@ RANKS = {name: rank for rank, row in enumerate(LADDER.split("\n")) for name in r
 SKIP = ("methods", "datasets", "__version__")  # plug-in folders have a law of their own
 REPORT_MAY = {"report", "record", "store", "statistics", "config", "errors", "files"}
 NO_TORCH = ("errors", "config", "statistics", "record", "store", "registry", "report", "cli.parser",
-            "cli.main", "cli.verbs", "cli.trace")  # fmt: skip
+            "cli.main", "cli.verbs", "cli.trace", "cli.report")  # fmt: skip
 BLIND = {"training", "epochs", "selection", "sampling", "checkpoint", "method", "trunks"}
 BORDERS = {"runner", "registry", "cell"}  # where a failure of any kind becomes a record or a name
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}

@@ -38,7 +38,7 @@ def _dispatch(verb: str) -> Callable[[argparse.Namespace], int]:
         from hashquant.cli.run import run
 
         return run
-    from hashquant.cli import trace, verbs
+    from hashquant.cli import report, trace, verbs
 
-    return {"list": verbs.list_names, "report": verbs.report, "data": verbs.data,
+    return {"list": verbs.list_names, "report": report.report, "data": verbs.data,
             "verify": trace.verify, "explain": trace.explain}[verb]  # fmt: skip

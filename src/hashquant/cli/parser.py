@@ -92,11 +92,16 @@ def _list_parser(prog: str) -> Parser:
 
 def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables and figures from stored records.")
-    parser.add_argument("--suite", default="quick", metavar="NAME", help="whose records (quick)")
     add = parser.add_argument
-    add("--spread", choices=("sd", "interval"), default="sd",
-        help="what stands beside a mean: its standard deviation over seeds, or its 95 %% "
-        "bootstrap interval (sd)")  # fmt: skip
+    add("--suite", default="quick", metavar="NAME", help="whose records (quick)")
+    add("--spread", default="sd", metavar="sd|interval", help="what stands beside a mean: its "
+        "standard deviation over seeds, or its 95 %% bootstrap interval (sd)")  # fmt: skip
+    add("--preset", default="column", metavar="column|double|slide",
+        help="the place figures are printed in (column)")  # fmt: skip
+    add("--formats", nargs="+", default=["pdf", "png", "svg"], metavar="FORMAT",
+        help="of figures: pdf png svg (default), pgf")  # fmt: skip
+    add("--bundle", action="store_true", help="also make one archive of it all, with records, "
+        "splits and citations, for a paper's artefact")  # fmt: skip
     add("--sheet", nargs="+", default=[], metavar="METHOD",
         help="also show queries with their first results, of these rows of the tables")  # fmt: skip
     add("--sheet-queries", type=int, default=5, metavar="N", help="queries of a sheet (5)")

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import signal
 import sys
 import threading
@@ -105,12 +106,13 @@ def _suite_file(asked: str) -> tuple[str, Path]:
 
 
 def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
-    from hashquant.report import terminal_table, write_report
+    from hashquant.report import Options, terminal_table, write_report
 
     records = store.read(name)
     if not records.evals:
         return
-    written = write_report(records, folder / name, like=like)
+    options = Options(workers=os.cpu_count() or 1, like=like)
+    written = write_report(records, folder / name, options)
     print(terminal_table(records, written.headline))
     print(f"tables and figures: {folder / name}")
 

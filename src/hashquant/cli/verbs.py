@@ -1,15 +1,12 @@
-"""The verbs beside `run`: list what can be named, report on records, prepare data."""
+"""Two verbs beside `run`: list what can be named, prepare data."""
 
 import argparse
-import sys
 from collections import Counter
-from pathlib import Path
 from textwrap import shorten
 
 from hashquant import registry
-from hashquant.cli.parser import LISTS, numbers, words
-from hashquant.errors import UsageError, unknown_name
-from hashquant.store import SuiteRecords
+from hashquant.cli.parser import LISTS, words
+from hashquant.errors import unknown_name
 
 WIDTH = 110
 
@@ -37,41 +34,6 @@ def _summaries(what: str) -> dict[str, str]:
         "trunks": registry.trunks,
     }
     return {name: entry.summary for name, entry in tables[what]().items()}
-
-
-def report(flags: argparse.Namespace) -> int:
-    """Write tables and figures from stored records."""
-    from hashquant.report import terminal_table, write_report
-    from hashquant.store import Store
-
-    store = Store(flags.results_dir)
-    records = store.read(flags.suite)
-    if not records.trains and flags.suite not in store.suites():
-        raise unknown_name(
-            f"suite with records in {flags.results_dir}", flags.suite, store.suites()
-        )
-    for path in records.damaged:
-        print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
-    out = flags.reports_dir / flags.suite
-    if flags.sheet:
-        _sheets(flags, records, out)
-    written = write_report(records, out, spread=flags.spread)
-    print(terminal_table(records, written.headline))
-    print(f"tables and figures: {out}")
-    return 0
-
-
-def _sheets(flags: argparse.Namespace, records: SuiteRecords, out: Path) -> None:
-    """Write the retrieval sheets: first, since they can be refused."""
-    from hashquant.sheets import Asked, write_sheets
-
-    if flags.sheet_queries < 1:
-        raise UsageError(f"--sheet-queries must be at least 1, got {flags.sheet_queries}")
-    asked = Asked(
-        tuple(words(flags.sheet)), flags.sheet_queries, tuple(words(flags.sheet_targets)),
-        numbers("--sheet-bits", flags.sheet_bits), flags.show_images,
-    )  # fmt: skip
-    write_sheets(records, asked, flags.data_dir, out / "figures")
 
 
 def data(flags: argparse.Namespace) -> int:

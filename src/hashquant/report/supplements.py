@@ -1,14 +1,14 @@
 """What goes beyond the tables of single blocks: domain matrix, budgets, ablations, code health."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from hashquant.report.ablation import ablation_frame, ablation_sheet
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import budgets_frame, budgets_sheet
+from hashquant.report.budgets import budgets_frame
+from hashquant.report.budgettable import budgets_sheet
 from hashquant.report.criticaldifference import (
     RankStudy,
     rank_studies,
@@ -17,9 +17,9 @@ from hashquant.report.criticaldifference import (
 )
 from hashquant.report.domains import has_matrix, matrix_frame, matrix_sheet
 from hashquant.report.evidence import Evidence
-from hashquant.report.figures.style import PRESETS, Look, Preset
 from hashquant.report.health import health_cells, health_sheet
 from hashquant.report.tables import MapTable
+from hashquant.report.trainingtimes import training_times
 from hashquant.report.typeset import typeset
 from hashquant.store import SuiteRecords
 
@@ -41,19 +41,17 @@ class Supplements:
 
 
 def collect(
-    suite: str, blocks: Sequence[Block], studies: Sequence[Evidence], maps: Sequence[MapTable]
+    records: SuiteRecords,
+    blocks: Sequence[Block],
+    studies: Sequence[Evidence],
+    maps: Sequence[MapTable],
 ) -> Supplements:
-    """Compute all further tables from the blocks of a suite and what their queries say."""
-    matrix = matrix_frame(studies if has_matrix(blocks) else [])
+    """Compute all further tables from a suite's blocks, their queries and training times."""
     return Supplements(
-        suite,
-        blocks,
-        matrix,
-        budgets_frame(blocks),
-        ablation_frame(studies),
-        health_cells(blocks),
-        rank_studies(maps),
-    )
+        records.suite, blocks, matrix_frame(studies if has_matrix(blocks) else []),
+        budgets_frame(blocks, training_times(records.trains)),
+        ablation_frame(studies), health_cells(blocks), rank_studies(maps),
+    )  # fmt: skip
 
 
 def table_texts(found: Supplements, digest: str) -> dict[str, str]:
@@ -76,49 +74,3 @@ def table_texts(found: Supplements, digest: str) -> dict[str, str]:
         if frame is not found.health:
             texts[f"{sheet.name}.csv"] = f"# records: {digest}\n{frame.to_csv(index=False)}"
     return texts
-
-
-def write_figures(
-    found: Supplements, look: Mapping[str, Look], folder: Path, digest: str, preset: Preset
-) -> tuple[Path, ...]:
-    """Draw the further tables; what holds several panels is never narrower than a page's width.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    # Matplotlib takes a second to import: only a report with figures pays for it.
-    from hashquant.report.figures.ablation import write_ablations
-    from hashquant.report.figures.budgets import write_budgets
-    from hashquant.report.figures.criticaldifference import write_ranks
-    from hashquant.report.figures.heatmaps import write_matrices
-
-    wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
-    return (
-        *write_matrices(found.matrix, folder, digest, wide),
-        *write_budgets(found.budgets, found.blocks, look, folder, digest, wide),
-        *write_ablations(found.ablation, found.blocks, folder, digest, preset),
-        *write_ranks(found.ranks, look, folder, digest, preset),
-    )
-
-
-def write_counts(
-    records: SuiteRecords,
-    blocks: Sequence[Block],
-    look: Mapping[str, Look],
-    folder: Path,
-    digest: str,
-    preset: Preset,
-) -> tuple[Path, ...]:
-    """Draw the stored distributions, on the same terms: distances and use of codes.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    from hashquant.report.figures.codeuse import write_code_use
-    from hashquant.report.figures.distances import write_distances
-
-    wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
-    return (
-        *write_distances(records, blocks, look, folder, digest, wide),
-        *write_code_use(records, blocks, look, folder, digest, wide),
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hashquant.report import write_report
+from hashquant.report import Options, write_report
 from hashquant.report.display import Display, Mark, Sheet
 from hashquant.report.latex import LINES, latex, proof
 from hashquant.report.tex import tex_escape, tex_prose
@@ -198,7 +198,7 @@ def test_a_report_compiles(make, tmp_path):
     ]  # fmt: skip
     variant = make.evaluation(0.4, overrides={"codebooks": "learned"})
     records = make.records([*records.evals, *cross, variant], [*records.trains, lost])
-    write_report(records, tmp_path, figures=False)
+    write_report(records, tmp_path, Options(figures=False))
     names, number = checked(tmp_path / "tables")
     assert {"map", "budgets", "health", "intervals", "wins", "claims", "domain_matrix"} < {*names}
     assert number > len(names)
@@ -207,6 +207,6 @@ def test_a_report_compiles(make, tmp_path):
 def test_the_tables_of_a_committed_suite_compile(tmp_path):
     records = Store(ROOT / "results").read("faces")
     assert records.evals
-    write_report(records, tmp_path, figures=False)
+    write_report(records, tmp_path, Options(figures=False))
     names, _ = checked(tmp_path / "tables")
     assert {"map", "claims"} < {*names}

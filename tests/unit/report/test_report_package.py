@@ -10,7 +10,7 @@ import pytest
 import hashquant
 from hashquant.errors import StoreError, UsageError
 from hashquant.record import to_json
-from hashquant.report import EmptyReportError, write_report
+from hashquant.report import EmptyReportError, Options, write_report
 
 
 def test_every_file_is_written_and_names_its_records(make, tmp_path):
@@ -24,7 +24,7 @@ def test_every_file_is_written_and_names_its_records(make, tmp_path):
     }  # fmt: skip
     assert {path.parent.name for path in paths.tables if path.name != "claims.md"} == {"tables"}
     assert [table.block.dataset for table in paths.headline] == ["lfw"]
-    assert len(paths.figures) == 12
+    assert len(paths.figures) == 20
     for path in (*paths.tables, *paths.figures):
         assert path.is_file()
     for path in paths.tables:
@@ -35,7 +35,9 @@ def test_every_file_is_written_and_names_its_records(make, tmp_path):
 
 
 def test_another_metric_has_files_of_its_own(make, tmp_path):
-    paths = write_report(make.full(["opqn", "dcdh"]), tmp_path, metric="mAP@1000", figures=False)
+    paths = write_report(
+        make.full(["opqn", "dcdh"]), tmp_path, Options(metric="mAP@1000", figures=False)
+    )
     assert {path.name for path in paths.tables} >= {"map-at-1000.md", "map-at-1000.tex"}
     assert paths.figures == ()
 
@@ -44,7 +46,7 @@ def test_another_metric_has_files_of_its_own(make, tmp_path):
 def test_awkward_names_single_cells(make, tmp_path, name, shown):
     records = make.records([make.evaluation(dataset=name, method="neu_é")])
     paths = write_report(records, tmp_path)
-    assert len(paths.figures) == 12
+    assert len(paths.figures) == 20
     assert "neu_é" in shown(records)
 
 
@@ -59,17 +61,17 @@ def test_nothing_stored_is_refused_in_one_sentence(make, tmp_path):
 def test_unknown_names_are_refused(make, tmp_path):
     records = make.records([make.evaluation()])
     with pytest.raises(UsageError, match="did you mean 'column'"):
-        write_report(records, tmp_path, preset="colum")
+        write_report(records, tmp_path, Options(preset="colum"))
     with pytest.raises(UsageError, match="did you mean 'interval'"):
-        write_report(records, tmp_path, spread="intervall")
+        write_report(records, tmp_path, Options(spread="intervall"))
     with pytest.raises(UsageError, match="unknown metric"):
-        write_report(records, tmp_path, metric="accuracy")
+        write_report(records, tmp_path, Options(metric="accuracy"))
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(make, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="cannot write"):
-        write_report(make.records([make.evaluation()]), tmp_path / "file", figures=False)
+        write_report(make.records([make.evaluation()]), tmp_path / "file", Options(figures=False))
 
 
 def in_a_fresh_python(code, *arguments):
@@ -95,9 +97,9 @@ def test_reporting_from_a_store_imports_no_torch(make, tmp_path):
     (cell / "train.json").write_text(to_json(make.training()))
     (cell / "lfw" / "eval.json").write_text(to_json(make.evaluation()))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom hashquant.report import write_report\n"
+        "import sys\nfrom pathlib import Path\nfrom hashquant.report import Options, write_report\n"
         "from hashquant.store import Store\nroot = Path(sys.argv[1])\n"
         "paths = write_report(Store(root).read('demo'), root / 'out')\n"
         "print(len(paths.figures), 'torch' in sys.modules)"
     )
-    assert in_a_fresh_python(code, tmp_path) == "12 False"
+    assert in_a_fresh_python(code, tmp_path) == "20 False"

@@ -1,0 +1,54 @@
+"""The verb `report`: tables, figures and more from stored records."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hashquant.cli.parser import numbers, words
+from hashquant.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:  # pandas and NumPy are for reports only
+    from hashquant.store import SuiteRecords
+
+
+def report(flags: argparse.Namespace) -> int:
+    """Write tables and figures from stored records."""
+    from hashquant.report import Options, terminal_table, write_report
+    from hashquant.store import Store
+
+    options = Options(
+        preset=flags.preset, formats=words(flags.formats), spread=flags.spread,
+        workers=os.cpu_count() or 1,
+    )  # fmt: skip
+    store = Store(flags.results_dir)
+    records = store.read(flags.suite)
+    if not records.trains and flags.suite not in store.suites():
+        raise unknown_name(
+            f"suite with records in {flags.results_dir}", flags.suite, store.suites()
+        )
+    for path in records.damaged:
+        print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
+    out = flags.reports_dir / flags.suite
+    if flags.sheet:
+        _sheets(flags, records, out)
+    written = write_report(records, out, options)
+    for note in written.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(terminal_table(records, written.headline))
+    print(f"tables and figures: {out}")
+    return 0
+
+
+def _sheets(flags: argparse.Namespace, records: "SuiteRecords", out: Path) -> None:
+    """Write the retrieval sheets: first, since they can be refused."""
+    from hashquant.sheets import Asked, write_sheets
+
+    if flags.sheet_queries < 1:
+        raise UsageError(f"--sheet-queries must be at least 1, got {flags.sheet_queries}")
+    asked = Asked(
+        tuple(words(flags.sheet)), flags.sheet_queries, tuple(words(flags.sheet_targets)),
+        numbers("--sheet-bits", flags.sheet_bits), flags.show_images,
+    )  # fmt: skip
+    write_sheets(records, asked, flags.data_dir, out / "figures")

@@ -1,0 +1,40 @@
+"""The files of all tables as texts: Markdown, CSV and LaTeX."""
+
+from hashquant.report import claims, intervals, supplements, tables, wins
+from hashquant.report.findings import Findings
+from hashquant.report.frame import health_frame, scores_frame
+from hashquant.report.latex import proof
+from hashquant.report.typeset import typeset
+from hashquant.store import folder_name
+
+
+def table_texts(found: Findings) -> dict[str, str]:
+    """Return the tables (file name → text), and a document that shows all those in LaTeX."""
+    texts = _map_texts(found) | _evidence_texts(found)
+    texts |= supplements.table_texts(found.extras, found.digest)
+    sources = [name.removesuffix(".tex") for name in texts if name.endswith(".tex")]
+    return texts | {"all.tex": proof(sources, found.records.suite, found.digest)}
+
+
+def _map_texts(found: Findings) -> dict[str, str]:
+    name = folder_name(str(found.metric).lower().replace("@", "-at-"))
+    head = f"# records: {found.digest}\n"
+    return typeset(tables.map_sheet(found.asked, found.records, name), found.digest) | {
+        f"{name}.csv": tables.csv(found.asked, found.digest),
+        "scores.csv": head + scores_frame(found.records).to_csv(index=False),
+        "health.csv": head + health_frame(found.records).to_csv(index=False),
+    }
+
+
+def _evidence_texts(found: Findings) -> dict[str, str]:
+    """Return what the single queries say: intervals, wins and claims, always of mAP."""
+    suite = found.records.suite
+    texts = {}
+    for frame, sheet in (
+        (found.intervals, intervals.intervals_sheet(found.intervals, found.blocks, suite)),
+        (found.wins, wins.wins_sheet(found.wins, suite)),
+        (found.claims, claims.claims_sheet(found.claims, found.studies, suite)),
+    ):
+        texts |= typeset(sheet, found.digest)
+        texts[f"{sheet.name}.csv"] = f"# records: {found.digest}\n{frame.to_csv(index=False)}"
+    return texts
