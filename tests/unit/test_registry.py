@@ -64,3 +64,34 @@ def test_unknown_names_offer_the_nearest():
         registry.load_method("dchd")
     with pytest.raises(UsageError, match="did you mean 'olivetti'"):
         registry.make_dataset("olivety")
+
+
+COMPUTED = '''"""Computed."""
+import hashquant.api as hq
+PAPER = hq.Reference("T", "A B", "V", 2020, "u")
+class Computed(hq.Method):
+    reference = PAPER
+    def forward(self, features):
+        return features
+'''
+
+
+def test_a_reference_that_is_no_literal_costs_an_import(plugin_folder):
+    (plugin_folder / "computedmethod.py").write_text(COMPUTED)
+    assert registry.reference("computedmethod").title == "T"
+    (plugin_folder / "papermissing.py").write_text(COMPUTED.replace("reference = PAPER", "x = 1"))
+    with pytest.raises(registry.PluginError, match="'papermissing' must have a Reference"):
+        registry.reference("papermissing")
+
+
+def test_published_numbers_lie_beside_a_method(plugin_folder):
+    (plugin_folder / "citedmethod.py").write_text(
+        "import hashquant.api as hq\nreference = hq.Reference('T', 'A B', 'V', 2020)\n"
+    )
+    (plugin_folder / "published").mkdir()
+    (plugin_folder / "published" / "citedmethod.yaml").write_text(
+        "- shared: {dataset: lfw, bits: 24, source: s, protocol: p}\n"
+        "  claims: [{metric: mAP, value: 0.5}]\n"
+    )
+    (claim,) = registry.reference("citedmethod").claims
+    assert (claim.dataset, claim.value) == ("lfw", 0.5)
