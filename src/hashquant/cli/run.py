@@ -105,12 +105,13 @@ def _suite_file(asked: str) -> tuple[str, Path]:
 
 
 def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
-    from hashquant.report import terminal_table, write_report
+    from hashquant.report import cited, terminal_table, write_report
 
     records = store.read(name)
     if not records.evals:
         return
-    write_report(records, folder / name, like=like)
+    sources = registry.sources(*cited(records))
+    write_report(records, folder / name, like=like, sources=sources)
     print(terminal_table(records, like=like))
     print(f"tables and figures: {folder / name}")
 

@@ -39,7 +39,7 @@ def _summaries(what: str) -> dict[str, str]:
 
 def report(flags: argparse.Namespace) -> int:
     """Write tables and figures from stored records."""
-    from hashquant.report import terminal_table, write_report
+    from hashquant.report import cited, terminal_table, write_report
     from hashquant.store import Store
 
     store = Store(flags.results_dir)
@@ -51,7 +51,7 @@ def report(flags: argparse.Namespace) -> int:
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite
-    write_report(records, out)
+    write_report(records, out, sources=registry.sources(*cited(records)))
     print(terminal_table(records))
     print(f"tables and figures: {out}")
     return 0

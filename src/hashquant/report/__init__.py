@@ -7,15 +7,19 @@ from pathlib import Path
 from hashquant.config import RunSpec
 from hashquant.errors import UsageError, unknown_name
 from hashquant.files import write_atomic
+from hashquant.reference import Sources
 from hashquant.report import claims, intervals, latex, supplements, tables, wins
+from hashquant.report.bibliography import bibliography, cited
 from hashquant.report.blocks import Block, records_digest, row_families, select_blocks
+from hashquant.report.cards import cards_frame
+from hashquant.report.cardtext import cards_markdown
 from hashquant.report.evidence import HEADLINE, Evidence, gather
 from hashquant.report.figures.style import PRESETS, Preset, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
 from hashquant.report.terminal import terminal_table
 from hashquant.store import SuiteRecords, folder_name
 
-__all__ = ["EmptyReportError", "ReportPaths", "terminal_table", "write_report"]
+__all__ = ["EmptyReportError", "ReportPaths", "cited", "terminal_table", "write_report"]
 
 
 class EmptyReportError(UsageError):
@@ -38,8 +42,11 @@ def write_report(
     figures: bool = True,
     preset: str = "column",
     like: RunSpec | None = None,
+    sources: Sources | None = None,
 ) -> ReportPaths:
     """Write a suite's tables to `out/tables`, its claims to `out`, figures to `out/figures`.
+
+    With `sources` (the papers of what is `cited`), reproduction cards and a bibliography too.
 
     `metric` is `name` or `name@cutoff` and names the files (`map.md`, `map_vs_bits_lfw.pdf`);
     `preset` is "column", "double" or "slide". A table joins records of equal settings only: those
@@ -68,6 +75,8 @@ def write_report(
     written = _write_tables(records, found, digest, out / "tables", name)
     headline = found if wanted == HEADLINE else tables.block_tables(studies)
     written += _write_evidence(headline, studies, digest, out, records.suite)
+    if sources is not None:
+        written += _write_cited(studies, records, sources, digest, out)
     extras = _write_extras(
         records, blocks, out, studies=studies, digest=digest,
         preset=PRESETS[preset] if figures else None,
@@ -124,6 +133,20 @@ def _write_evidence(
     written = _write(out / "tables", texts)
     said = claims.claims_markdown(judged, studies, suite)
     return (*written, *_write(out, {"claims.md": comment + said}))
+
+
+def _write_cited(
+    studies: Sequence[Evidence], records: SuiteRecords, sources: Sources, digest: str, out: Path
+) -> tuple[Path, ...]:
+    """Write what was published beside what was measured, and the papers to cite."""
+    cards = cards_frame(studies, sources, records.trains)
+    head, comment = f"# records: {digest}\n", f"<!-- records: {digest} -->\n\n"
+    written = _write(out / "tables", {"cards.csv": head + cards.to_csv(index=False)})
+    texts = {
+        "cards.md": comment + cards_markdown(cards, sources, records.suite),
+        "CITATION.bib": f"% records: {digest}\n\n" + bibliography(sources),
+    }
+    return (*written, *_write(out, texts))
 
 
 def _write_extras(
