@@ -93,6 +93,8 @@ def _list_parser(prog: str) -> Parser:
 def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables and figures from stored records.")
     parser.add_argument("--suite", default="quick", metavar="NAME", help="whose records (quick)")
+    parser.add_argument("--bundle", action="store_true", help="also make one archive of it all, "
+                        "with records, splits and citations, for a paper's artefact")  # fmt: skip
     _add_folders(parser, "results", "reports")
     _add_voice(parser)
     return parser

@@ -3,11 +3,17 @@
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from textwrap import shorten
+from typing import TYPE_CHECKING
 
 from hashquant import registry
 from hashquant.cli.parser import LISTS, words
 from hashquant.errors import unknown_name
+
+if TYPE_CHECKING:  # pandas and NumPy are for reports only
+    from hashquant.store import SuiteRecords
 
 WIDTH = 110
 
@@ -51,10 +57,25 @@ def report(flags: argparse.Namespace) -> int:
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite
-    write_report(records, out, sources=registry.sources(*cited(records)))
+    written = write_report(records, out, sources=registry.sources(*cited(records)))
     print(terminal_table(records))
     print(f"tables and figures: {out}")
+    if flags.bundle:
+        print(f"bundle: {_bundle(records, (*written.tables, *written.figures), flags)}")
     return 0
+
+
+def _bundle(records: "SuiteRecords", written: Sequence[Path], flags: argparse.Namespace) -> Path:
+    from hashquant.report.bundle import Material, write_bundle
+
+    lock = Path(__file__).resolve().parents[3] / "requirements.lock"
+    material = Material(
+        flags.results_dir / flags.suite,
+        suite_file=registry.suites().get(flags.suite),
+        lock=lock if lock.is_file() else None,
+        manifests=registry.manifests(),
+    )
+    return write_bundle(records, written, flags.reports_dir / flags.suite, material)
 
 
 def data(flags: argparse.Namespace) -> int:

@@ -9,10 +9,8 @@ from hashquant.errors import UsageError, unknown_name
 from hashquant.files import write_atomic
 from hashquant.reference import Sources
 from hashquant.report import claims, intervals, latex, supplements, tables, wins
-from hashquant.report.bibliography import bibliography, cited
 from hashquant.report.blocks import Block, records_digest, row_families, select_blocks
-from hashquant.report.cards import cards_frame
-from hashquant.report.cardtext import cards_markdown
+from hashquant.report.cited import cited, write_cited
 from hashquant.report.evidence import HEADLINE, Evidence, gather
 from hashquant.report.figures.style import PRESETS, Preset, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
@@ -76,7 +74,7 @@ def write_report(
     headline = found if wanted == HEADLINE else tables.block_tables(studies)
     written += _write_evidence(headline, studies, digest, out, records.suite)
     if sources is not None:
-        written += _write_cited(studies, records, sources, digest, out)
+        written += write_cited(records, studies, sources, out, digest)
     extras = _write_extras(
         records, blocks, out, studies=studies, digest=digest,
         preset=PRESETS[preset] if figures else None,
@@ -133,20 +131,6 @@ def _write_evidence(
     written = _write(out / "tables", texts)
     said = claims.claims_markdown(judged, studies, suite)
     return (*written, *_write(out, {"claims.md": comment + said}))
-
-
-def _write_cited(
-    studies: Sequence[Evidence], records: SuiteRecords, sources: Sources, digest: str, out: Path
-) -> tuple[Path, ...]:
-    """Write what was published beside what was measured, and the papers to cite."""
-    cards = cards_frame(studies, sources, records.trains)
-    head, comment = f"# records: {digest}\n", f"<!-- records: {digest} -->\n\n"
-    written = _write(out / "tables", {"cards.csv": head + cards.to_csv(index=False)})
-    texts = {
-        "cards.md": comment + cards_markdown(cards, sources, records.suite),
-        "CITATION.bib": f"% records: {digest}\n\n" + bibliography(sources),
-    }
-    return (*written, *_write(out, texts))
 
 
 def _write_extras(

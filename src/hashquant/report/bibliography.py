@@ -4,9 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from hashquant.record import EvalRecord, TrainRecord
 from hashquant.reference import Reference, Sources
-from hashquant.store import SuiteRecords
 
 #: `Pattern Recognition 141, 109671`: journal, volume, perhaps number and pages.
 _JOURNAL = re.compile(
@@ -28,15 +26,6 @@ _ACCENTS = {
 }  # fmt: skip
 _LETTERS = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l",
             "Ł": "L", "ı": "i"}  # fmt: skip
-
-
-def cited(records: SuiteRecords) -> tuple[set[str], set[str]]:
-    """Return the methods and the data sets that a suite's records speak of."""
-    stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
-    methods = {record.spec.method for record in stored}
-    methods |= {record.spec.base["method"] for record in stored if record.spec.base}
-    examined = {record.target.partition("+")[0] for record in records.evals}
-    return methods, examined | {record.spec.dataset for record in stored}
 
 
 def bibliography(sources: Sources) -> str:
