@@ -1,6 +1,7 @@
 """Suites, recipes and run specifications: frozen values, read strictly, hashed canonically."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -129,7 +130,7 @@ class RunSpec:
     results_epoch: int = RESULTS_EPOCH
     base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """The row a table shows this cell in: the method and what differs from its defaults.
 
@@ -210,5 +211,5 @@ def read_suite(path: Path) -> Suite:
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     raise TypeError(f"cannot write {type(value).__name__} as JSON")

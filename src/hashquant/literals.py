@@ -77,11 +77,11 @@ def _assigned(path: Path, name: str) -> ast.expr | None:
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
-            targets, value = [node.target], node.value
+        if isinstance(node, ast.AnnAssign):
+            target, value = node.target, node.value
         elif isinstance(node, ast.Assign):
-            targets, value = node.targets[:1], node.value
+            target, value = node.targets[0], node.value
         else:
             continue
-        if isinstance(targets[0], ast.Name):
-            yield targets[0].id, value
+        if isinstance(target, ast.Name) and value is not None:
+            yield target.id, value

@@ -15,6 +15,7 @@ from pathlib import Path
 from hashquant.config import canonical_json
 from hashquant.errors import StoreError
 from hashquant.files import write_atomic
+from hashquant.record import EvalRecord, Provenance, TrainRecord
 from hashquant.report.blocks import records_digest
 from hashquant.report.bundletext import Contents, readme
 from hashquant.store import EVAL, PER_QUERY, TRAIN, SuiteRecords, folder_name
@@ -92,11 +93,7 @@ def _records(records: SuiteRecords, material: Material) -> dict[str, bytes]:
 
 def _environment(records: SuiteRecords, material: Material) -> dict[str, bytes]:
     """Return what the records were made with: each setting once, and how many records it made."""
-    made = Counter(
-        canonical_json(record.provenance)
-        for record in (*records.trains, *records.evals)
-        if record.provenance is not None
-    )
+    made = Counter(canonical_json(provenance) for provenance in _provenances(records))
     machines = [json.loads(text) | {"records": count} for text, count in sorted(made.items())]
     found = {"environment/machines.json": _json(machines)}
     if material.lock is not None:
@@ -134,9 +131,13 @@ def _digest_in(manifest: bytes) -> str:
 
 def _commits(records: SuiteRecords) -> tuple[str, ...]:
     """Return the commits that made the records; a + marks changes that were not committed."""
-    stored = (record.provenance for record in (*records.trains, *records.evals))
-    made = {p.commit + ("+" if p.dirty else "") for p in stored if p is not None}
+    made = {made.commit + ("+" if made.dirty else "") for made in _provenances(records)}
     return tuple(sorted(made - {""}))
+
+
+def _provenances(records: SuiteRecords) -> list[Provenance]:
+    stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
+    return [record.provenance for record in stored if record.provenance is not None]
 
 
 def _sums(files: Mapping[str, bytes]) -> bytes:
