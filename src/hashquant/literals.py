@@ -76,6 +76,7 @@ def _assigned(path: Path, name: str) -> ast.expr | None:
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    target: ast.expr
     for node in ast.walk(tree):
         if isinstance(node, ast.AnnAssign):
             target, value = node.target, node.value

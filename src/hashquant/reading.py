@@ -30,7 +30,7 @@ def build(cls: type[T], raw: object, where: str) -> T:
     """
     if not isinstance(raw, Mapping):
         raise UsageError(f"{where} must be a mapping of keys to values, got {type(raw).__name__}")
-    hints = _fields(cls)
+    hints = _fields(cls)  # type: ignore[arg-type]  # every class is hashable
     for key in raw:
         if key not in hints:
             raise unknown_name(f"key in {where}", str(key), hints)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 import hashquant.datasets
@@ -95,3 +97,24 @@ def test_published_numbers_lie_beside_a_method(plugin_folder):
     )
     (claim,) = registry.reference("citedmethod").claims
     assert (claim.dataset, claim.value) == ("lfw", 0.5)
+
+
+def test_a_third_party_is_imported_for_what_it_cites(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere_method.py").write_text(COMPUTED)
+    (tmp_path / "elsewhere_data.py").write_text(
+        "import hashquant.api as hq\nclass Elsewhere(hq.Dataset):\n"
+        '    NAMES = {"elsewhere": "e"}\n    citation = "@misc{e, title = {E}}"\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    offered = {
+        "hashquant.methods": [SimpleNamespace(name="far", value="elsewhere_method:Computed")],
+        "hashquant.datasets": [
+            SimpleNamespace(name="elsewhere", value="elsewhere_data:Elsewhere"),
+            SimpleNamespace(name="broken", value="no_such_module:X"),
+        ],
+    }
+    monkeypatch.setattr(registry, "entry_points", lambda group: offered[group])
+    found = registry.sources(["far"], ["elsewhere", "broken"])
+    assert found.methods["far"].title == "T"
+    assert found.datasets == {"elsewhere": "@misc{e, title = {E}}"}
+    assert "'broken' cannot be imported" in found.missing["broken"]
