@@ -117,12 +117,13 @@ def test_every_method_has_a_paper_that_is_read_from_its_text(name):
         assert claim.protocol
         assert claim.dataset in registry.datasets()
         assert (claim.precision > 0) == (claim.read_from == "figure")
-        assert claim.measured_by or name == "opqn"
 
 
 def test_every_file_of_claims_belongs_to_a_method():
     files = Path(registry.__file__).parents[2].glob("methods/published/*.yaml")
-    assert {path.stem for path in files} == {"opqn", "dpq", "gpq", "dcdh"}
+    stems = {path.stem for path in files}
+    assert stems
+    assert stems <= registry.methods().keys()
 
 
 def test_sources_name_what_is_missing():
