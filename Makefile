@@ -20,7 +20,7 @@ help:
 	@echo "make test       the tests: CPU, no network"
 	@echo "make test-slow  the long tests; those on real images too where HASHQUANT_DATA names a folder"
 	@echo "make check      format, lint, types, architecture"
-	@echo "make bench      timed comparisons of the scoring kernels"
+	@echo "make bench      timed comparisons of the scoring kernels, and a report on 1,000 records"
 	@echo "make lock       write requirements.lock from .venv"
 	@echo "make clean      remove caches; .venv, results and reports stay"
 
@@ -63,6 +63,7 @@ check: setup
 
 bench: setup
 	$(PY) benchmarks/speed/scoring.py
+	$(PY) benchmarks/speed/reports.py
 
 lock: setup
 	@{ head -n 2 requirements.lock; \

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LADDER = """
 errors types
 reading threads
-codes config statistics pixels faces seeds files shallow
-metrics data images download checkpoint gallery
+codes config statistics pixels faces seeds files shallow reference
+metrics data images download checkpoint gallery literals
 method trunks splits manifests decoding sampling record disjoint
 imagecache network environment
 layouts epochs
@@ -35,7 +35,7 @@ cli
 """
 RANKS = {name: rank for rank, row in enumerate(LADDER.split("\n")) for name in row.split()}
 SKIP = ("methods", "datasets", "__version__")  # plug-in folders have a law of their own
-REPORT_MAY = {"report", "record", "store", "statistics", "config", "errors", "files"}
+REPORT_MAY = {"report", "record", "store", "statistics", "config", "errors", "files", "reference"}
 NO_TORCH = ("errors", "config", "statistics", "record", "store", "registry", "report", "cli.parser",
             "cli.main", "cli.verbs", "cli.trace", "cli.report")  # fmt: skip
 BLIND = {"training", "epochs", "selection", "sampling", "checkpoint", "method", "trunks"}

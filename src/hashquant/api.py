@@ -17,7 +17,8 @@ from hashquant.folders import FolderDataset, Part, PublishedDataset
 from hashquant.images import content_digests
 from hashquant.layouts import ByRule, Layout, Listed, Parts
 from hashquant.manifests import read_manifest, split_by_manifest, write_manifest
-from hashquant.method import Claim, Method, Reference
+from hashquant.method import Method
+from hashquant.reference import Claim, Reference
 from hashquant.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
 from hashquant.types import (
     Codebooks,

@@ -1,6 +1,7 @@
 """Suites, recipes and run specifications: frozen values, read strictly, hashed canonically."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -129,7 +130,7 @@ class RunSpec:
     results_epoch: int = RESULTS_EPOCH
     base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """The row a table shows this cell in: the method and what differs from its defaults.
 

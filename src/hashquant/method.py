@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 from hashquant.codes.family import CodeBudget, Family
 from hashquant.config import Recipe
 from hashquant.data import Batch, TrainingSet
+from hashquant.reference import Reference
 from hashquant.types import (
     Codebooks,
     Embedding,
@@ -21,30 +22,6 @@ from hashquant.types import (
     Scalar,
     SymmetricTable,
 )
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A published number: where it stands and what protocol it was measured under."""
-
-    dataset: str
-    bits: int
-    metric: str
-    value: float
-    source: str
-    protocol: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The paper a method comes from, and the numbers it published."""
-
-    title: str
-    authors: str
-    venue: str
-    year: int
-    url: str = ""
-    claims: tuple[Claim, ...] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)

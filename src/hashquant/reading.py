@@ -1,6 +1,7 @@
 """Plain values (YAML, JSON, a flag's text) to frozen dataclasses, read strictly."""
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -29,11 +30,10 @@ def build(cls: type[T], raw: object, where: str) -> T:
     """
     if not isinstance(raw, Mapping):
         raise UsageError(f"{where} must be a mapping of keys to values, got {type(raw).__name__}")
-    hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # T is a dataclass
+    hints = _fields(cls)  # type: ignore[arg-type]  # every class is hashable
     for key in raw:
-        if key not in names:
-            raise unknown_name(f"key in {where}", str(key), names)
+        if key not in hints:
+            raise unknown_name(f"key in {where}", str(key), hints)
     return cls(**{k: coerce(v, hints[k], f"{where}: {k}") for k, v in raw.items()})
 
 
@@ -46,8 +46,8 @@ def coerce(value: Any, hint: Any, where: str) -> Any:  # Any: values come from Y
     Raises:
         UsageError: if the value does not fit, naming `where`, the type and the value.
     """
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    origin, args, is_dataclass = _shape(hint)
+    if is_dataclass:
         return value if isinstance(value, hint) else build(hint, value, where)
     if origin is tuple:
         return _coerce_tuple(value, args, where)
@@ -68,6 +68,20 @@ def coerce(value: Any, hint: Any, where: str) -> Any:  # Any: values come from Y
     return found
 
 
+@functools.cache  # a store holds thousands of records of few classes
+def _fields(cls: type) -> dict[str, Any]:  # Any: types
+    """Return the type of every field of a dataclass, by name."""
+    hints = typing.get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+
+
+@functools.cache
+def _shape(hint: Any) -> tuple[Any, tuple[Any, ...], bool]:  # Any: types
+    """Return the origin of a type, its arguments, and whether it is a dataclass."""
+    is_dataclass = dataclasses.is_dataclass(hint) and isinstance(hint, type)
+    return typing.get_origin(hint), typing.get_args(hint), is_dataclass
+
+
 def _scalar(value: Any, hint: Any) -> Any:  # Any: see coerce
     if hint is bool:
         return value if isinstance(value, bool) else _WORDS[str(value).lower()]
@@ -83,6 +97,8 @@ def _coerce_tuple(value: Any, args: tuple[Any, ...], where: str) -> tuple[Any, .
     if not isinstance(values, (list, tuple)):
         values = [values]
     if len(args) == 2 and args[1] is Ellipsis:
+        if args[0] in (int, float) and all(type(v) is args[0] for v in values):
+            return tuple(values)  # as records hold them: long curves
         return tuple(coerce(v, args[0], where) for v in values)
     if len(values) != len(args):
         raise UsageError(f"{where} must have {len(args)} values, got {len(values)}")

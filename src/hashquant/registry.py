@@ -5,20 +5,21 @@ plug-in is imported when it is used. Third parties add theirs by the entry-point
 `hashquant.methods` and `hashquant.datasets`.
 """
 
-import ast
 import fnmatch
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import hashquant.datasets
 import hashquant.methods
 from hashquant.errors import HashQuantError, unknown_name
+from hashquant.literals import citation_in, names_in, reference_in, summary_in
+from hashquant.reference import Reference, Sources, read_claims
 
 if TYPE_CHECKING:  # both import torch, which listing names must not
     from hashquant.data import Dataset
@@ -49,7 +50,7 @@ def datasets() -> dict[str, Entry]:
     """Return every data set by name: one file may offer several protocols."""
     found: dict[str, Entry] = {}
     for entry in _files(hashquant.datasets).values():
-        names = _literal(_source(hashquant.datasets, entry.name), "NAMES")
+        names = names_in(_source(hashquant.datasets, entry.name), "NAMES")
         for name, summary in names.items():
             found[str(name)] = Entry(str(name), str(summary), entry.module)
     return found | _third_party("hashquant.datasets")
@@ -57,7 +58,7 @@ def datasets() -> dict[str, Entry]:
 
 def trunks() -> dict[str, Entry]:
     """Return every trunk by name."""
-    names = _literal(Path(__file__).with_name("trunks.py"), "TRUNKS")
+    names = names_in(Path(__file__).with_name("trunks.py"), "TRUNKS")
     return {n: Entry(n, str(summary), "hashquant.trunks") for n, summary in names.items()}
 
 
@@ -137,6 +138,67 @@ def dataset_stem(reference: str) -> str:
     return _lookup("dataset", name, datasets()).module.rpartition(".")[2]
 
 
+def reference(name: str) -> Reference:
+    """Return a method's paper and all numbers published of it.
+
+    They are read from its file's text; a reference that is no literal, and one of a third party,
+    costs the import of the method.
+
+    Raises:
+        UsageError: if there is no such method.
+        PluginError: if it cannot be imported, or has no reference.
+        ClaimsError: if its file of published numbers is damaged.
+    """
+    entry = _lookup("method", name, methods())
+    path = _own_source(hashquant.methods, entry)
+    paper = reference_in(path) if path else None
+    if paper is None:
+        paper = getattr(load_method(entry.name), "reference", None)
+    if not isinstance(paper, Reference):
+        raise PluginError(f"method '{name}' must have a Reference, got {type(paper).__name__}")
+    if path is None:
+        return paper
+    more = read_claims(path.parent / "published" / f"{path.stem}.yaml")
+    return replace(paper, claims=(*paper.claims, *more))
+
+
+def citation(name: str) -> str:
+    """Return the BibTeX that a data set asks to cite, or "" where it has none.
+
+    Raises:
+        UsageError: if there is no such data set.
+        PluginError: if it must be imported for this, and cannot be.
+    """
+    entry = _lookup("dataset", name.partition(":")[0], datasets())
+    path = _own_source(hashquant.datasets, entry)
+    found = citation_in(path) if path else None
+    return dataset_class(entry.name).citation if found is None else found
+
+
+def sources(methods: Iterable[str], datasets: Iterable[str]) -> Sources:
+    """Return what must be cited for these methods and data sets, each name once."""
+    papers: dict[str, Reference] = {}
+    entries: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for name in sorted(set(methods)):
+        try:
+            papers[name] = reference(name)
+        except HashQuantError as error:
+            missing[name] = str(error)
+    for name in sorted(set(datasets)):
+        try:
+            entries[name] = citation(name)
+        except HashQuantError as error:
+            missing[name] = str(error)
+    return Sources(papers, entries, missing)
+
+
+def manifests() -> tuple[Path, ...]:
+    """Return the files of all splits that are written down beside the data sets."""
+    folders = [Path(folder) / "manifests" for folder in hashquant.datasets.__path__]
+    return tuple(path for folder in folders for path in sorted(folder.glob("*.json")))
+
+
 def _lookup(kind: str, name: str, known: Mapping[str, Entry]) -> Entry:
     by_lower = {n.lower(): entry for n, entry in known.items()}
     if name.lower() not in by_lower:
@@ -150,7 +212,7 @@ def _files(package: ModuleType) -> dict[str, Entry]:
         for path in sorted(Path(folder).glob("*.py")):
             if not path.stem.startswith("_"):
                 module = f"{package.__name__}.{path.stem}"
-                found[path.stem] = Entry(path.stem, _summary(path), module)
+                found[path.stem] = Entry(path.stem, summary_in(path), module)
     return found
 
 
@@ -159,36 +221,17 @@ def _source(package: ModuleType, stem: str) -> Path:
     return next(path for path in paths if path.is_file())
 
 
+def _own_source(package: ModuleType, entry: Entry) -> Path | None:
+    """Return the file of a plug-in in the plug-in folders, or None for a third party's."""
+    home, _, stem = entry.module.rpartition(".")
+    return _source(package, stem) if home == package.__name__ else None
+
+
 def _third_party(group: str) -> dict[str, Entry]:
     return {
         point.name: Entry(point.name, f"from {point.value}", point.value.partition(":")[0])
         for point in entry_points(group=group)
     }
-
-
-def _summary(path: Path) -> str:
-    try:
-        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"cannot be read: {error}"
-    return text.partition("\n")[0]
-
-
-def _literal(path: Path, name: str) -> dict[Any, Any]:  # Any: a literal of the file
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            target, value = node.target, node.value
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            target, value = node.targets[0], node.value
-        else:
-            continue
-        if target.id == name and value is not None:
-            return dict(ast.literal_eval(value))
-    return {}
 
 
 def _import(entry: Entry) -> ModuleType:

@@ -22,9 +22,10 @@ from hashquant.encoding import (
     quantization_error,
 )
 from hashquant.errors import HashQuantError
-from hashquant.method import Method, Reference
+from hashquant.method import Method
 from hashquant.network import Network
 from hashquant.pixels import ImageSource, center_crop, normalise
+from hashquant.reference import Reference
 from hashquant.seeds import seeded
 from hashquant.training import train
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 import hashquant.datasets
@@ -64,3 +66,55 @@ def test_unknown_names_offer_the_nearest():
         registry.load_method("dchd")
     with pytest.raises(UsageError, match="did you mean 'olivetti'"):
         registry.make_dataset("olivety")
+
+
+COMPUTED = '''"""Computed."""
+import hashquant.api as hq
+PAPER = hq.Reference("T", "A B", "V", 2020, "u")
+class Computed(hq.Method):
+    reference = PAPER
+    def forward(self, features):
+        return features
+'''
+
+
+def test_a_reference_that_is_no_literal_costs_an_import(plugin_folder):
+    (plugin_folder / "computedmethod.py").write_text(COMPUTED)
+    assert registry.reference("computedmethod").title == "T"
+    (plugin_folder / "papermissing.py").write_text(COMPUTED.replace("reference = PAPER", "x = 1"))
+    with pytest.raises(registry.PluginError, match="'papermissing' must have a Reference"):
+        registry.reference("papermissing")
+
+
+def test_published_numbers_lie_beside_a_method(plugin_folder):
+    (plugin_folder / "citedmethod.py").write_text(
+        "import hashquant.api as hq\nreference = hq.Reference('T', 'A B', 'V', 2020)\n"
+    )
+    (plugin_folder / "published").mkdir()
+    (plugin_folder / "published" / "citedmethod.yaml").write_text(
+        "- shared: {dataset: lfw, bits: 24, source: s, protocol: p}\n"
+        "  claims: [{metric: mAP, value: 0.5}]\n"
+    )
+    (claim,) = registry.reference("citedmethod").claims
+    assert (claim.dataset, claim.value) == ("lfw", 0.5)
+
+
+def test_a_third_party_is_imported_for_what_it_cites(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere_method.py").write_text(COMPUTED)
+    (tmp_path / "elsewhere_data.py").write_text(
+        "import hashquant.api as hq\nclass Elsewhere(hq.Dataset):\n"
+        '    NAMES = {"elsewhere": "e"}\n    citation = "@misc{e, title = {E}}"\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    offered = {
+        "hashquant.methods": [SimpleNamespace(name="far", value="elsewhere_method:Computed")],
+        "hashquant.datasets": [
+            SimpleNamespace(name="elsewhere", value="elsewhere_data:Elsewhere"),
+            SimpleNamespace(name="broken", value="no_such_module:X"),
+        ],
+    }
+    monkeypatch.setattr(registry, "entry_points", lambda group: offered[group])
+    found = registry.sources(["far"], ["elsewhere", "broken"])
+    assert found.methods["far"].title == "T"
+    assert found.datasets == {"elsewhere": "@misc{e, title = {E}}"}
+    assert "'broken' cannot be imported" in found.missing["broken"]

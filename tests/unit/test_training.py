@@ -15,9 +15,10 @@ from hashquant.config import Recipe, RunSpec
 from hashquant.data import TrainingSet
 from hashquant.epochs import Ledger
 from hashquant.errors import DivergedError, HashQuantError
-from hashquant.method import Method, Reference
+from hashquant.method import Method
 from hashquant.network import Network
 from hashquant.pixels import ImageSource
+from hashquant.reference import Reference
 from hashquant.seeds import seeded
 from hashquant.training import build_optimizer, train
 

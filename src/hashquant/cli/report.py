@@ -1,11 +1,14 @@
 """The verb `report`: tables, figures and more from stored records."""
 
 import argparse
+import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hashquant import registry
 from hashquant.cli.parser import numbers, words
 from hashquant.errors import UsageError, unknown_name
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:  # pandas and NumPy are for reports only
 
 def report(flags: argparse.Namespace) -> int:
     """Write tables and figures from stored records."""
-    from hashquant.report import Options, terminal_table, write_report
+    from hashquant.report import Options, cited, terminal_table, write_report
     from hashquant.store import Store
 
     options = Options(
@@ -33,12 +36,28 @@ def report(flags: argparse.Namespace) -> int:
     out = flags.reports_dir / flags.suite
     if flags.sheet:
         _sheets(flags, records, out)
-    written = write_report(records, out, options)
+    sources = registry.sources(*cited(records))
+    written = write_report(records, out, dataclasses.replace(options, sources=sources))
     for note in written.notes:
         print(f"note: {note}", file=sys.stderr)
     print(terminal_table(records, written.headline))
     print(f"tables and figures: {out}")
+    if flags.bundle:
+        print(f"bundle: {_bundle(records, (*written.tables, *written.figures), flags)}")
     return 0
+
+
+def _bundle(records: "SuiteRecords", written: Sequence[Path], flags: argparse.Namespace) -> Path:
+    from hashquant.report.bundle import Material, write_bundle
+
+    lock = Path(__file__).resolve().parents[3] / "requirements.lock"
+    material = Material(
+        flags.results_dir / flags.suite,
+        suite_file=registry.suites().get(flags.suite),
+        lock=lock if lock.is_file() else None,
+        manifests=registry.manifests(),
+    )
+    return write_bundle(records, written, flags.reports_dir / flags.suite, material)
 
 
 def _sheets(flags: argparse.Namespace, records: "SuiteRecords", out: Path) -> None:

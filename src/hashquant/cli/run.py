@@ -106,12 +106,14 @@ def _suite_file(asked: str) -> tuple[str, Path]:
 
 
 def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
-    from hashquant.report import Options, terminal_table, write_report
+    from hashquant.report import Options, cited, terminal_table, write_report
 
     records = store.read(name)
     if not records.evals:
         return
-    options = Options(workers=os.cpu_count() or 1, like=like)
+    options = Options(
+        workers=os.cpu_count() or 1, like=like, sources=registry.sources(*cited(records))
+    )
     written = write_report(records, folder / name, options)
     print(terminal_table(records, written.headline))
     print(f"tables and figures: {folder / name}")

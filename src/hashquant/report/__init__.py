@@ -5,14 +5,15 @@ from pathlib import Path
 
 from hashquant.errors import UsageError
 from hashquant.files import write_atomic
+from hashquant.report.cited import cited
 from hashquant.report.findings import find
 from hashquant.report.options import Options
 from hashquant.report.tables import MapTable
 from hashquant.report.terminal import terminal_table
-from hashquant.report.texts import table_texts
+from hashquant.report.texts import report_texts
 from hashquant.store import SuiteRecords
 
-__all__ = ["EmptyReportError", "Options", "Report", "terminal_table", "write_report"]
+__all__ = ["EmptyReportError", "Options", "Report", "cited", "terminal_table", "write_report"]
 
 
 class EmptyReportError(UsageError):
@@ -32,7 +33,7 @@ class Report:
 def write_report(records: SuiteRecords, out: Path, options: Options | None = None) -> Report:
     """Write a suite's tables to `out/tables`, its claims to `out`, figures to `out/figures`.
 
-    The same records give the same bytes.
+    With sources, reproduction cards and a bibliography too. The same records give the same bytes.
 
     Raises:
         EmptyReportError: if there is no record.
@@ -48,8 +49,8 @@ def write_report(records: SuiteRecords, out: Path, options: Options | None = Non
         )
     found = find(records, options)
     written = []
-    for name, text in table_texts(found).items():
-        written.append(out / name if name == "claims.md" else out / "tables" / name)
+    for name, text in report_texts(found, options.sources).items():
+        written.append(out / name)
         write_atomic(written[-1], text.encode())
     headline = tuple(found.headline)
     if not options.figures:

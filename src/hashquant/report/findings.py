@@ -7,6 +7,7 @@ import pandas as pd
 
 from hashquant.report import claims, intervals, supplements, tables, wins
 from hashquant.report.blocks import Block, records_digest, select_blocks
+from hashquant.report.cards import cards_frame
 from hashquant.report.evidence import HEADLINE, Evidence, gather
 from hashquant.report.frame import Metric, check_metric
 from hashquant.report.options import Options
@@ -33,6 +34,7 @@ class Findings:
     wins: pd.DataFrame
     claims: pd.DataFrame
     digest: str
+    cards: pd.DataFrame | None = None  #: published beside measured numbers, where sources are given
 
     @property
     def blocks(self) -> Sequence[Block]:
@@ -60,4 +62,5 @@ def find(records: SuiteRecords, options: Options) -> Findings:
         intervals.intervals_frame(headline),
         wins.wins_frame([table for table in headline if not table.secondary]),
         claims.claims_frame(studies), records_digest(records),
+        cards_frame(studies, options.sources, records.trains) if options.sources else None,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hashquant.config import RunSpec
 from hashquant.errors import unknown_name
+from hashquant.reference import Sources
 from hashquant.report.captions import SPREADS
 from hashquant.report.figures.canvas import FORMATS, KNOWN_FORMATS
 from hashquant.report.figures.style import PRESETS
@@ -28,6 +29,7 @@ class Options:
     spread: str = "sd"  #: what stands beside a mean: "sd" or "interval"
     workers: int = 1  #: processes that draw at a time
     like: RunSpec | None = None
+    sources: Sources | None = None  #: the papers of what the records speak of (`cited`)
 
     def __post_init__(self) -> None:
         wishes: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (

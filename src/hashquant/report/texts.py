@@ -1,6 +1,8 @@
-"""The files of all tables as texts: Markdown, CSV and LaTeX."""
+"""The files of a report that are texts: Markdown, CSV, LaTeX and BibTeX."""
 
+from hashquant.reference import Sources
 from hashquant.report import claims, intervals, supplements, tables, wins
+from hashquant.report.cited import cited_texts
 from hashquant.report.findings import Findings
 from hashquant.report.frame import health_frame, scores_frame
 from hashquant.report.latex import proof
@@ -8,12 +10,20 @@ from hashquant.report.typeset import typeset
 from hashquant.store import folder_name
 
 
-def table_texts(found: Findings) -> dict[str, str]:
-    """Return the tables (file name → text), and a document that shows all those in LaTeX."""
+def report_texts(found: Findings, sources: Sources | None = None) -> dict[str, str]:
+    """Return the tables, a document that shows all those in LaTeX, and what is cited.
+
+    Keys are paths below the report's folder: tables lie in `tables/`, the claims above them.
+    """
     texts = _map_texts(found) | _evidence_texts(found)
     texts |= supplements.table_texts(found.extras, found.digest)
-    sources = [name.removesuffix(".tex") for name in texts if name.endswith(".tex")]
-    return texts | {"all.tex": proof(sources, found.records.suite, found.digest)}
+    typeset_in = [name.removesuffix(".tex") for name in texts if name.endswith(".tex")]
+    texts["all.tex"] = proof(typeset_in, found.records.suite, found.digest)
+    placed = {name if name == "claims.md" else f"tables/{name}": text
+              for name, text in texts.items()}  # fmt: skip
+    if sources is not None and found.cards is not None:
+        placed |= cited_texts(found.cards, sources, found.records.suite, found.digest)
+    return placed
 
 
 def _map_texts(found: Findings) -> dict[str, str]:

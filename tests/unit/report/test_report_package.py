@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import hashquant
+from hashquant import registry
 from hashquant.errors import StoreError, UsageError
 from hashquant.record import to_json
-from hashquant.report import EmptyReportError, Options, write_report
+from hashquant.report import EmptyReportError, Options, cited, write_report
 
 
 def test_every_file_is_written_and_names_its_records(make, tmp_path):
@@ -32,6 +33,17 @@ def test_every_file_is_written_and_names_its_records(make, tmp_path):
     again = {path: path.read_bytes() for path in (*paths.tables, *paths.figures)}
     write_report(records, tmp_path)
     assert all(path.read_bytes() == data for path, data in again.items())
+
+
+def test_with_sources_come_cards_and_a_bibliography(make, tmp_path):
+    records = make.full(["opqn", "dcdh"], bits=(16,))
+    sources = registry.sources(*cited(records))
+    paths = write_report(records, tmp_path, Options(figures=False, sources=sources))
+    found = {path.relative_to(tmp_path).as_posix() for path in paths.tables}
+    assert found >= {"tables/cards.csv", "cards.md", "CITATION.bib"}
+    for name in ("tables/cards.csv", "cards.md", "CITATION.bib"):
+        assert "records: " in (tmp_path / name).read_text(encoding="utf-8").splitlines()[0]
+    assert "huang2007lfw" in (tmp_path / "CITATION.bib").read_text(encoding="utf-8")
 
 
 def test_another_metric_has_files_of_its_own(make, tmp_path):

@@ -1,0 +1,168 @@
+"""One archive of a suite for a paper's artefact: report, records, splits, settings, citations.
+
+The same files give the same bytes: names are sorted and no entry carries a time.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashquant.config import canonical_json
+from hashquant.errors import StoreError
+from hashquant.files import write_atomic
+from hashquant.record import EvalRecord, Provenance, TrainRecord
+from hashquant.report.blocks import records_digest
+from hashquant.report.bundletext import Contents, readme
+from hashquant.store import EVAL, PER_QUERY, TRAIN, SuiteRecords, folder_name
+
+BUNDLE = "bundle.zip"
+#: Beginnings of the names of figures that show images of the data sets, which stay here.
+PHOTOGRAPHS = ("retrieval",)
+#: The earliest time a zip archive can hold.
+NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Material:
+    """Where the files lie that a report does not write: records, settings, splits, versions."""
+
+    results: Path  #: the suite's folder of records
+    suite_file: Path | None = None
+    lock: Path | None = None
+    manifests: tuple[Path, ...] = ()
+
+
+def write_bundle(
+    records: SuiteRecords, written: Iterable[Path], out: Path, material: Material
+) -> Path:
+    """Write `out/bundle.zip` with the files that a report has `written` below `out`.
+
+    All lies in one folder named by suite and records. Codes and weights are left out, as are
+    damaged records and every image of a data set.
+
+    Raises:
+        StoreError: if a file cannot be read or the archive not be written.
+    """
+    files = _report(written, out) | _records(records, material) | _environment(records, material)
+    splits = _splits(records, material.manifests)
+    files |= splits
+    if material.suite_file is not None:
+        files[f"configuration/{material.suite_file.name}"] = _read(material.suite_file)
+    digest = records_digest(records)
+    contents = Contents(
+        records.suite, digest, tuple(sorted(files)), _commits(records), len(records.damaged)
+    )
+    files["README.md"] = readme(contents).encode()
+    files["SHA256SUMS"] = _sums(files)
+    write_atomic(out / BUNDLE, _zipped(files, f"{folder_name(records.suite)}-{digest}"))
+    return out / BUNDLE
+
+
+def _report(written: Iterable[Path], out: Path) -> dict[str, bytes]:
+    """Return a report's files by name, without those that show photographs."""
+    kept = [path for path in written if not path.name.startswith(PHOTOGRAPHS)]
+    names = {path: path.relative_to(out).as_posix() for path in kept}
+    found = {
+        name if name == "CITATION.bib" else f"report/{name}": _read(path)
+        for path, name in names.items()
+    }
+    return {name: data for name, data in found.items() if not _holds_photographs(name, data)}
+
+
+def _holds_photographs(name: str, data: bytes) -> bool:
+    """Tell whether a page has images set into it: its plots are drawn as lines, not pixels."""
+    return name.endswith(".html") and b"data:image/" in data
+
+
+def _records(records: SuiteRecords, material: Material) -> dict[str, bytes]:
+    """Return every readable record and its queries' values, as they lie in the results."""
+    damaged = {Path(path) for path in records.damaged}
+    found = {}
+    for path in sorted(material.results.rglob("*")):
+        record = path.with_name(EVAL) if path.name == PER_QUERY else path
+        if path.name in (TRAIN, EVAL, PER_QUERY) and record not in damaged and record.is_file():
+            inside = path.relative_to(material.results).as_posix()
+            found[f"results/{records.suite}/{inside}"] = _read(path)
+    return found
+
+
+def _environment(records: SuiteRecords, material: Material) -> dict[str, bytes]:
+    """Return what the records were made with: each setting once, and how many records it made."""
+    made = Counter(canonical_json(provenance) for provenance in _provenances(records))
+    machines = [json.loads(text) | {"records": count} for text, count in sorted(made.items())]
+    found = {"environment/machines.json": _json(machines)}
+    if material.lock is not None:
+        found[f"environment/{material.lock.name}"] = _read(material.lock)
+    return found
+
+
+def _splits(records: SuiteRecords, manifests: Iterable[Path]) -> dict[str, bytes]:
+    """Return the written-down splits that were examined, and a list of all of them by digest."""
+    listed = {_digest_in(data): (path.name, data) for path in manifests if (data := _read(path))}
+    rows = {
+        (record.target, record.protocol, record.split_digest): {
+            "examined": record.target,
+            "protocol": record.protocol,
+            "sha256": record.split_digest,
+            "queries": record.queries,
+            "gallery": record.gallery,
+            "listed_in": listed.get(record.split_digest, ("", b""))[0],
+        }
+        for record in records.evals
+    }
+    used = {record.split_digest for record in records.evals} & listed.keys()
+    found = {f"splits/{listed[digest][0]}": listed[digest][1] for digest in used}
+    return found | {"splits/splits.json": _json([rows[key] for key in sorted(rows)])}
+
+
+def _digest_in(manifest: bytes) -> str:
+    """Return the digest that seals a manifest, or nothing where it is none."""
+    try:
+        raw = json.loads(manifest)
+    except ValueError:
+        return ""
+    return str(raw.get("sha256", "")) if isinstance(raw, Mapping) else ""
+
+
+def _commits(records: SuiteRecords) -> tuple[str, ...]:
+    """Return the commits that made the records; a + marks changes that were not committed."""
+    made = {made.commit + ("+" if made.dirty else "") for made in _provenances(records)}
+    return tuple(sorted(made - {""}))
+
+
+def _provenances(records: SuiteRecords) -> list[Provenance]:
+    stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
+    return [record.provenance for record in stored if record.provenance is not None]
+
+
+def _sums(files: Mapping[str, bytes]) -> bytes:
+    """Return what `sha256sum -c` reads."""
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+    return "".join(lines).encode()
+
+
+def _zipped(files: Mapping[str, bytes], folder: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(f"{folder}/{name}", NO_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, anywhere
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error

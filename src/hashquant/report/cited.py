@@ -1,0 +1,27 @@
+"""What a report cites: the names it speaks of, the cards beside its numbers, the bibliography."""
+
+import pandas as pd
+
+from hashquant.record import EvalRecord, TrainRecord
+from hashquant.reference import Sources
+from hashquant.report.bibliography import bibliography
+from hashquant.report.cardtext import cards_markdown
+from hashquant.store import SuiteRecords
+
+
+def cited(records: SuiteRecords) -> tuple[set[str], set[str]]:
+    """Return the methods and the data sets that a suite's records speak of."""
+    stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
+    methods = {record.spec.method for record in stored}
+    methods |= {record.spec.base["method"] for record in stored if record.spec.base}
+    examined = {record.target.partition("+")[0] for record in records.evals}
+    return methods, examined | {record.spec.dataset for record in stored}
+
+
+def cited_texts(cards: pd.DataFrame, sources: Sources, suite: str, digest: str) -> dict[str, str]:
+    """Return `cards.md`, `tables/cards.csv` and `CITATION.bib` (path → text)."""
+    return {
+        "tables/cards.csv": f"# records: {digest}\n{cards.to_csv(index=False)}",
+        "cards.md": f"<!-- records: {digest} -->\n\n{cards_markdown(cards, sources, suite)}",
+        "CITATION.bib": f"% records: {digest}\n\n{bibliography(sources)}",
+    }
