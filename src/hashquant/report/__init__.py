@@ -8,10 +8,11 @@ from hashquant.config import RunSpec
 from hashquant.errors import UsageError, unknown_name
 from hashquant.files import write_atomic
 from hashquant.report import claims, intervals, latex, supplements, tables, wins
-from hashquant.report.blocks import Block, records_digest, row_families, select_blocks
+from hashquant.report.blocks import records_digest, row_families, select_blocks
 from hashquant.report.evidence import HEADLINE, Evidence, gather
-from hashquant.report.figures.style import PRESETS, Preset, looks
+from hashquant.report.figures.style import PRESETS, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
+from hashquant.report.page.write import Findings, write_page
 from hashquant.report.terminal import terminal_table
 from hashquant.store import SuiteRecords, folder_name
 
@@ -28,6 +29,7 @@ class ReportPaths:
 
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
+    page: Path | None = None
 
 
 def write_report(
@@ -39,7 +41,7 @@ def write_report(
     preset: str = "column",
     like: RunSpec | None = None,
 ) -> ReportPaths:
-    """Write a suite's tables to `out/tables`, its claims to `out`, figures to `out/figures`.
+    """Write a suite's tables to `out/tables`, figures to `out/figures`, claims and page to `out`.
 
     `metric` is `name` or `name@cutoff` and names the files (`map.md`, `map_vs_bits_lfw.pdf`);
     `preset` is "column", "double" or "slide". A table joins records of equal settings only: those
@@ -67,25 +69,37 @@ def write_report(
     digest = records_digest(records)
     written = _write_tables(records, found, digest, out / "tables", name)
     headline = found if wanted == HEADLINE else tables.block_tables(studies)
-    written += _write_evidence(headline, studies, digest, out, records.suite)
-    extras = _write_extras(
-        records, blocks, out, studies=studies, digest=digest,
-        preset=PRESETS[preset] if figures else None,
-    )  # fmt: skip
-    written += extras.tables
+    extras = supplements.collect(records.suite, blocks, studies)
+    shown = _findings(records, headline, studies, extras)
+    written += _write_evidence(shown, studies, out)
+    written += supplements.write_tables(extras, out / "tables", digest)
+    opened = write_page(shown, out)
     if not figures:
-        return ReportPaths(written, extras.figures)
+        return ReportPaths(written, (), opened)
     # Matplotlib takes a second to import: only a report with figures pays for it.
     from hashquant.report.figures.curves import write_block
 
     look = looks(row_families(records))
-    drawn = [*extras.figures]
+    chosen, folder = PRESETS[preset], out / "figures"
+    drawn = [*supplements.write_figures(extras, look, folder, digest, chosen)]
     for table in found:
         if not table.secondary:
-            drawn += write_block(
-                table.block, table.cells, wanted, look, out / "figures", digest, PRESETS[preset]
-            )
-    return ReportPaths(written, tuple(drawn))
+            drawn += write_block(table.block, table.cells, wanted, look, folder, digest, chosen)
+    return ReportPaths(written, tuple(drawn), opened)
+
+
+def _findings(
+    records: SuiteRecords,
+    found: Sequence[tables.MapTable],
+    studies: Sequence[Evidence],
+    extras: supplements.Supplements,
+) -> Findings:
+    """Compute what the single queries say: intervals, wins and claims, always of mAP."""
+    return Findings(
+        records, found, extras, intervals.intervals_frame(found),
+        wins.wins_frame([table for table in found if not table.secondary]),
+        claims.claims_frame(studies), records_digest(records),
+    )  # fmt: skip
 
 
 def _write_tables(
@@ -102,47 +116,19 @@ def _write_tables(
     return _write(folder, texts)
 
 
-def _write_evidence(
-    found: Sequence[tables.MapTable],
-    studies: Sequence[Evidence],
-    digest: str,
-    out: Path,
-    suite: str,
-) -> tuple[Path, ...]:
-    """Write what the single queries say: intervals, wins and claims, always of mAP."""
-    within = intervals.intervals_frame(found)
-    won = wins.wins_frame([table for table in found if not table.secondary])
-    judged = claims.claims_frame(studies)
-    head, comment = f"# records: {digest}\n", f"<!-- records: {digest} -->\n\n"
+def _write_evidence(found: Findings, studies: Sequence[Evidence], out: Path) -> tuple[Path, ...]:
+    """Write the intervals, wins and claims."""
+    head, comment = f"# records: {found.digest}\n", f"<!-- records: {found.digest} -->\n\n"
     texts = {
-        "intervals.csv": head + within.to_csv(index=False),
-        "intervals.md": comment + intervals.intervals_markdown(within),
-        "wins.csv": head + won.to_csv(index=False),
-        "wins.md": comment + wins.wins_markdown(won),
-        "claims.csv": head + judged.to_csv(index=False),
+        "intervals.csv": head + found.intervals.to_csv(index=False),
+        "intervals.md": comment + intervals.intervals_markdown(found.intervals),
+        "wins.csv": head + found.wins.to_csv(index=False),
+        "wins.md": comment + wins.wins_markdown(found.wins),
+        "claims.csv": head + found.claims.to_csv(index=False),
     }
     written = _write(out / "tables", texts)
-    said = claims.claims_markdown(judged, studies, suite)
+    said = claims.claims_markdown(found.claims, studies, found.records.suite)
     return (*written, *_write(out, {"claims.md": comment + said}))
-
-
-def _write_extras(
-    records: SuiteRecords,
-    blocks: Sequence[Block],
-    out: Path,
-    *,
-    studies: Sequence[Evidence],
-    digest: str,
-    preset: Preset | None,
-) -> ReportPaths:
-    """Write what goes beyond the tables of single blocks; figures only with a preset."""
-    found = supplements.collect(records.suite, blocks, studies)
-    written = supplements.write_tables(found, out / "tables", digest)
-    if preset is None:
-        return ReportPaths(written, ())
-    look = looks(row_families(records))
-    drawn = supplements.write_figures(found, look, out / "figures", digest, preset)
-    return ReportPaths(written, drawn)
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:

@@ -104,7 +104,7 @@ def _marked(frame: pd.DataFrame) -> pd.DataFrame:
     """Choose the clock and mark the Pareto fronts."""
     frame["clock"] = _clock(frame)
     for budget in budgets_of(frame, every=True):
-        front = _front(frame, budget)
+        front = pareto(frame, budget)
         frame[f"front_{budget.name}"] = [place in front for place in frame.index]
     return frame
 
@@ -146,7 +146,7 @@ def competing(frame: pd.DataFrame, budget: Budget) -> pd.DataFrame:
     return rivals.sort_values(["cost", "read"], ascending=[True, False], kind="stable")
 
 
-def _front(frame: pd.DataFrame, budget: Budget) -> set[Any]:  # Any: labels of the frame's index
+def pareto(frame: pd.DataFrame, budget: Budget) -> set[Any]:  # Any: labels of the frame's index
     """Return where the lines stand than which none is better for as little, or as good for less."""
     found: set[Any] = set()
     best, price = -1.0, NAN

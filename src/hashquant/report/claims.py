@@ -183,7 +183,8 @@ def claims_markdown(frame: pd.DataFrame, studies: Sequence[Evidence], suite: str
     return "\n\n".join(parts) + "\n"
 
 
-def _at_a_glance(frame: pd.DataFrame) -> str:
+def at_a_glance(frame: pd.DataFrame) -> list[list[str]]:
+    """Return a row per claim: letter, hypothesis, verdict, supported in how many, seeds."""
     rows = []
     for claim in CLAIMS:
         lines = frame[frame["claim"] == claim.letter]
@@ -191,7 +192,12 @@ def _at_a_glance(frame: pd.DataFrame) -> str:
         alone = lines["verdict"].iloc[:-1]
         each = f"{(alone == 'supported').sum()} of {len(alone)}" if len(alone) else ""
         seeds = "" if overall == NO_RECORDS else lines["seeds"].iloc[-1]
-        rows.append([f"({claim.letter})", escape(claim.hypothesis), overall, each, seeds])
+        rows.append([f"({claim.letter})", claim.hypothesis, overall, each, seeds])
+    return rows
+
+
+def _at_a_glance(frame: pd.DataFrame) -> str:
+    rows = [[row[0], escape(row[1]), *row[2:]] for row in at_a_glance(frame)]
     heads = ["", "claim", "verdict", "supported in", "seeds"]
     return tabulate(rows, heads, "pipe", disable_numparse=True)
 

@@ -1,0 +1,135 @@
+"""What a score costs: four plots a block, and the table of their numbers."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from hashquant.record import TrainRecord
+from hashquant.report.blocks import Block
+from hashquant.report.budgets import (
+    CLOCKS,
+    Budget,
+    budgets_of,
+    clock_name,
+    competing,
+    front_points,
+    pareto,
+    searched,
+    stored_cells,
+)
+from hashquant.report.numerals import NOTHING, number, spread
+from hashquant.report.page.grid import Cell, Column, Grid, cells
+from hashquant.report.page.panel import Panel, Series, cost_axis, share_axis
+
+Line = Mapping[Any, Any]  # Any: one line of the frame, by column
+MINUTES = Budget("minutes", "train_minutes", "min")
+SAID = {
+    "bits": "code length (bits)", "bytes": "stored code (bytes)", "time": "search time (ms a query",
+    "minutes": "training (minutes)",
+}  # fmt: skip
+SHORT = {"bits": "bits", "bytes": "bytes", "time": "ms", "minutes": "min"}
+
+
+def with_minutes(
+    frame: pd.DataFrame, blocks: Sequence[Block], trains: Sequence[TrainRecord]
+) -> pd.DataFrame:
+    """Return a budgets frame with `train_minutes` (median over seeds) and their Pareto marks.
+
+    What was fitted on another run's embedding took that run's minutes too.
+    """
+    known = {train.run_id: train for train in trains}
+    minutes = {
+        (block.dataset, block.target, label, bits): _median_minutes(
+            [record.run_id for record in records], known
+        )
+        for block in blocks
+        for (label, bits), records in stored_cells(block).items()
+    }
+    keys = zip(frame["dataset"], frame["target"], frame["label"], frame["bits"], strict=True)
+    frame = frame.assign(train_minutes=[minutes[key] for key in keys], front_minutes=False)
+    for _, part in frame.groupby(["dataset", "target"], sort=False):
+        frame.loc[list(pareto(part, MINUTES)), "front_minutes"] = True
+    return frame
+
+
+def _median_minutes(runs: Sequence[str], trains: Mapping[str, TrainRecord]) -> float:
+    found = [_seconds(trains[run], trains) for run in runs if run in trains]
+    known = [seconds for seconds in found if math.isfinite(seconds)]
+    return statistics.median(known) / 60 if known else math.nan
+
+
+def _seconds(train: TrainRecord, trains: Mapping[str, TrainRecord]) -> float:
+    own = train.timing.get("train_seconds", math.nan)
+    if not train.base_run:
+        return own
+    base = trains.get(train.base_run)
+    return math.nan if base is None else own + base.timing.get("train_seconds", math.nan)
+
+
+def panels(mine: pd.DataFrame, name: str) -> list[Panel]:
+    """Return the plots of one block's lines: mAP against each budget that it has."""
+    budgets = [*budgets_of(mine), MINUTES]
+    found = (_panel(mine, budget, name) for budget in budgets)
+    return [panel for panel in found if panel is not None]
+
+
+def _panel(mine: pd.DataFrame, budget: Budget, name: str) -> Panel | None:
+    rivals = competing(mine, budget)
+    costs = [float(x) for x in rivals[budget.column] if math.isfinite(x)]
+    if not costs:
+        return None
+    label = SAID[budget.name]
+    if budget.name == "time":
+        label = ", ".join(filter(None, [label, clock_name(budget.column), searched(rivals)])) + ")"
+    lines: dict[str, list[Line]] = {}
+    for line in mine.sort_values(budget.column, kind="stable").to_dict("records"):
+        lines.setdefault(line["label"], []).append(line)
+    order = dict.fromkeys(mine["label"])
+    series = [_series(row, lines[row], budget, max(costs)) for row in order]
+    highest = mine["mean"] + mine["sd"].fillna(0)
+    front = tuple((float(x), float(y)) for x, y in front_points(mine, budget))
+    return Panel(
+        f"{name}: mAP against {label}", cost_axis(label, costs, SHORT[budget.name]),
+        share_axis("mAP", highest, "mAP"), [line for line in series if line.y], front,
+    )  # fmt: skip
+
+
+def _series(label: str, lines: Sequence[Line], budget: Budget, longest: float) -> Series:
+    """Return a row's points; what is dearer than every rival's is a level line."""
+    priced = [line for line in lines if math.isfinite(line[budget.column])]
+    inside = [line for line in priced if line[budget.column] <= longest]
+    level = bool(priced) and not inside
+    shown = priced[:1] if level else inside
+    tips = tuple(f"{line['bits']:,} bits" for line in shown)
+    sd = tuple(None if math.isnan(line["sd"]) else float(line["sd"]) for line in shown)
+    x, y = (tuple(float(line[name]) for line in shown) for name in (budget.column, "mean"))
+    return Series(label, x, y, tips, sd, level)
+
+
+def cost_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid:
+    """Return every line of the budgets: what a cell scores, what it costs, where it wins."""
+    names = {(b.dataset, b.target): b.examined for b in blocks}
+    heads = [
+        Column("trained on", filtered=True), Column("examined on", filtered=True),
+        Column("method", filtered=True, rows=True), Column("bits", True, filtered=True),
+        Column("mAP", True), Column("stored bytes", True), Column("codebook bytes", True),
+        Column("ms (faiss)", True), Column("ms (own kernel)", True), Column("training min", True),
+        Column("Pareto front of"),
+    ]  # fmt: skip
+    rows = []
+    for line in frame.to_dict("records"):
+        fronts = [n for n in SHORT if line[f"front_{n}"] and line["family"] != "reference"]
+        texts = (
+            f"{line['bits']:,}", spread(line["mean"], line["sd"]), f"{line['code_bytes']:,}",
+            f"{line['codebook_bytes']:,}", *(number(line[clock], 3) for clock in CLOCKS),
+            number(line["train_minutes"], 2),
+            "reference" if line["family"] == "reference" else ", ".join(fronts) or NOTHING,
+        )  # fmt: skip
+        place = (line["dataset"], names[line["dataset"], line["target"]])
+        rows.append([*cells(place), Cell(line["label"], "row"), *cells(texts)])
+    first = {"trained on": blocks[0].dataset, "examined on": blocks[0].examined}
+    caption = "mAP beside what a code costs to keep, to search and to learn."
+    return Grid("costs", caption, heads, rows, first, search=True)
