@@ -1,6 +1,7 @@
 """The page: what it shows, that it is sound HTML, and that nothing in it is loaded or run."""
 
 import dataclasses
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -113,7 +114,7 @@ def test_headings_descend_one_level_at_a_time(read):
     levels = [int(tag[1]) for tag, _ in read.all("h1", "h2", "h3", "h4")]
     assert levels.count(1) == 1
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 def test_every_table_has_a_caption_and_heads_with_scope(read):

@@ -84,8 +84,8 @@ def test_scales_of_shares_end_where_the_values_do(values, top):
 
 
 def test_few_whole_costs_are_marked_each():
-    assert [text for _, text in cost_axis("bits", [24, 48, 24], "bits").ticks] == ["24", "48"]
-    assert cost_axis("bits", [48], "bits").low < 48 < cost_axis("bits", [48], "bits").high
+    assert [text for _, text in cost_axis("bits", [24.0, 48.0, 24.0], "bits").ticks] == ["24", "48"]
+    assert cost_axis("bits", [48.0], "bits").low < 48 < cost_axis("bits", [48.0], "bits").high
 
 
 def test_every_marker_has_a_path_around_its_centre():

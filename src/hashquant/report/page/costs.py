@@ -51,7 +51,8 @@ def with_minutes(
     keys = zip(frame["dataset"], frame["target"], frame["label"], frame["bits"], strict=True)
     frame = frame.assign(train_minutes=[minutes[key] for key in keys], front_minutes=False)
     for _, part in frame.groupby(["dataset", "target"], sort=False):
-        frame.loc[list(pareto(part, MINUTES)), "front_minutes"] = True
+        timed = part[part["train_minutes"].notna()]
+        frame.loc[list(pareto(timed, MINUTES)), "front_minutes"] = True
     return frame
 
 

@@ -53,9 +53,17 @@ def provenance_grid(records: SuiteRecords) -> Grid:
         Column("machine", filtered=True), Column("training s", True),
         Column("examined at commit"), Column("machine ", filtered=True), Column("scoring s", True),
     ]  # fmt: skip
-    rows = [_row(record, trains.get(record.run_id), machines) for record in records.evals]
+    rows = [
+        _row(record, trains.get(record.run_id), machines)
+        for record in sorted(records.evals, key=_place)
+    ]
     caption = "Every examination; machines are numbered below."
     return Grid("provenance", caption, heads, rows, search=True)
+
+
+def _place(record: EvalRecord) -> tuple[object, ...]:
+    spec = record.spec
+    return spec.dataset, record.target, spec.label, spec.bits, spec.seed, record.run_id
 
 
 def _row(record: EvalRecord, train: TrainRecord | None, machines: Sequence[str]) -> list[Cell]:
@@ -73,9 +81,9 @@ def _row(record: EvalRecord, train: TrainRecord | None, machines: Sequence[str])
 
 
 def environments(records: SuiteRecords) -> dict[str, None]:
-    """Return every machine that made a record, said in one line, in the records' order."""
+    """Return every machine that made a record, said in one line, in the order of the lines."""
     made = (record.provenance for record in (*records.trains, *records.evals))
-    return dict.fromkeys(_said(provenance) for provenance in made if provenance)
+    return dict.fromkeys(sorted({_said(provenance) for provenance in made if provenance}))
 
 
 def _machine(provenance: Provenance | None, machines: Sequence[str]) -> str:
