@@ -112,7 +112,7 @@ def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
         return
     write_report(records, folder / name, like=like)
     print(terminal_table(records, like=like))
-    print(f"tables and figures: {folder / name}")
+    print(f"tables, figures and page: {folder / name}")
 
 
 def _dry_run(cells: list[Cell], here: Surroundings, tally: Tally) -> int:

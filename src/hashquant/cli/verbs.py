@@ -38,7 +38,7 @@ def _summaries(what: str) -> dict[str, str]:
 
 
 def report(flags: argparse.Namespace) -> int:
-    """Write tables and figures from stored records."""
+    """Write tables, figures and the page from stored records."""
     from hashquant.report import terminal_table, write_report
     from hashquant.store import Store
 
@@ -53,7 +53,7 @@ def report(flags: argparse.Namespace) -> int:
     out = flags.reports_dir / flags.suite
     write_report(records, out)
     print(terminal_table(records))
-    print(f"tables and figures: {out}")
+    print(f"tables, figures and page: {out}")
     return 0
 
 

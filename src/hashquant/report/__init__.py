@@ -1,4 +1,4 @@
-"""From stored records to tables and figures: no torch, the same bytes for the same records."""
+"""From stored records to tables, figures and a page: no torch, the same bytes every time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

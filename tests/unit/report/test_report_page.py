@@ -183,7 +183,7 @@ def test_failures_and_damaged_files_keep_their_reasons(text):
 def test_provenance_names_run_commit_machine_and_seconds(make, text):
     run = make.training(method="opqn", bits=16).run_id
     row = next(r for r in rows_of(text, "provenance") if r[5] == run and r[1] == "lfw")
-    assert row[6:9] == ["aaaaaaaaaa", "1", "12.0"]
+    assert row[6:9] == ["aaaaaaaaaa", "1", "12.00"]
     assert row[11] == "1.50"
     assert "EPYC, threads 2, deterministic; python 3.11.7" in text
 

@@ -122,15 +122,21 @@ def cost_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid:
     ]  # fmt: skip
     rows = []
     for line in frame.to_dict("records"):
-        fronts = [n for n in SHORT if line[f"front_{n}"] and line["family"] != "reference"]
         texts = (
             f"{line['bits']:,}", spread(line["mean"], line["sd"]), f"{line['code_bytes']:,}",
             f"{line['codebook_bytes']:,}", *(number(line[clock], 3) for clock in CLOCKS),
             number(line["train_minutes"], 2),
-            "reference" if line["family"] == "reference" else ", ".join(fronts) or NOTHING,
+            Cell(_fronts(line), "wide"),
         )  # fmt: skip
         place = (line["dataset"], names[line["dataset"], line["target"]])
         rows.append([*cells(place), Cell(line["label"], "row"), *cells(texts)])
     first = {"trained on": blocks[0].dataset, "examined on": blocks[0].examined}
     caption = "mAP beside what a code costs to keep, to search and to learn."
     return Grid("costs", caption, heads, rows, first, search=True)
+
+
+def _fronts(line: Line) -> str:
+    """Say which Pareto fronts a line stands on."""
+    if line["family"] == "reference":
+        return "reference"
+    return ", ".join(name for name in SHORT if line[f"front_{name}"]) or NOTHING

@@ -74,9 +74,11 @@ def _mean(label: str, curves: Sequence[Curve]) -> Mean:
             n, p, r = sums.get(rank, (0, 0.0, 0.0))
             sums[rank] = n + 1, p + precision, r + recall
     ranks = tuple(sorted(sums))
-    precision = tuple(sums[rank][1] / sums[rank][0] for rank in ranks)
-    recall = tuple(sums[rank][2] / sums[rank][0] for rank in ranks)
-    return Mean(label, curves[0].comparison, ranks, precision, recall, len(curves))
+    means = [(p / n, r / n) for n, p, r in (sums[rank] for rank in ranks)]
+    return Mean(
+        label, curves[0].comparison, ranks, tuple(p for p, _ in means),
+        tuple(r for _, r in means), len(curves),
+    )  # fmt: skip
 
 
 def axes(group: Group, kind: str) -> tuple[Axis, Axis]:

@@ -13,7 +13,9 @@ from hashquant.report.numerals import NOTHING, chance, number, spread, within
 from hashquant.report.page.grid import Cell, Column, Grid, cells
 
 Line = Mapping[Any, Any]  # Any: one line of a frame, by column
-DECIMALS = {"perplexity": 1}
+DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}
+#: What a table of code health shows; the share of distinct codes stands behind their number.
+SHOWN = tuple(name for name in NAMES if name != "distinct_fraction")
 
 
 def matrix_grids(frame: pd.DataFrame) -> list[Grid]:
@@ -72,7 +74,7 @@ def _differences(signed: pd.DataFrame) -> Grid:
          *cells((line["protocol"], number(line["difference"], sign=True),
                  within(line["difference_low"], line["difference_high"], sign=True),
                  chance(line["p_value"]), chance(line["p_holm"]))),
-         Cell(line["compared"], "quiet"), Cell(_note(line), "quiet")]
+         Cell(line["compared"], "quiet wide"), Cell(_note(line), "quiet")]
         for line in signed.to_dict("records")
     ]  # fmt: skip
     caption = "Quantization − hashing: mean mAP of the learned methods of each family."
@@ -110,13 +112,13 @@ def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
     heads = [
         Column("trained on", filtered=True), Column("examined on", filtered=True),
         Column("method", rows=True, filtered=True), Column("bits", True, filtered=True),
-        Column("mAP", True), *(Column(name.replace("_", " "), True) for name in NAMES),
+        Column("mAP", True), *(Column(name.replace("_", " "), True) for name in SHOWN),
         Column("tied pairs", True),
     ]  # fmt: skip
     rows = [
         [*cells((line["dataset"], examined_as(line["target"]))), Cell(line["label"], "row"),
          *cells((f"{line['bits']:,}", spread(line["mean"], line["sd"]))),
-         *cells(_health(line, name) for name in (*NAMES, "tied_pairs"))]
+         *cells(_health(line, name) for name in (*SHOWN, "tied_pairs"))]
         for line in frame.to_dict("records")
     ]  # fmt: skip
     first = {"trained on": blocks[0].dataset, "examined on": blocks[0].examined}
@@ -125,9 +127,13 @@ def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
 
 def _health(line: Line, name: str) -> str:
     value = line[name]
-    if name in ("distinct_codes", "dead_codewords") and math.isfinite(value) and value % 1 == 0:
-        return f"{value:,.0f}"
-    return number(value, DECIMALS.get(name, 3))
+    whole = name in ("distinct_codes", "dead_codewords") and value % 1 == 0
+    text = f"{value:,.0f}" if whole else number(value, DECIMALS.get(name, 3))
+    if name == "distinct_codes" and line["distinct_fraction"] >= 0:
+        return f"{text} ({number(100 * line['distinct_fraction'], 1)} %)"
+    if name == "perplexity" and value >= 0:
+        return f"{text} of {line['codewords']}"
+    return text
 
 
 def _note(line: Line) -> str:

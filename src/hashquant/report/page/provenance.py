@@ -50,8 +50,9 @@ def provenance_grid(records: SuiteRecords) -> Grid:
         Column("trained on", filtered=True), Column("examined on", filtered=True),
         Column("method", rows=True, filtered=True), Column("bits", True, filtered=True),
         Column("seed", True, filtered=True), Column("run_id"), Column("trained at commit"),
-        Column("machine", filtered=True), Column("training s", True),
-        Column("examined at commit"), Column("machine ", filtered=True), Column("scoring s", True),
+        Column("training machine", filtered=True), Column("training s", True),
+        Column("examined at commit"), Column("scoring machine", filtered=True),
+        Column("scoring s", True),
     ]  # fmt: skip
     rows = [
         _row(record, trains.get(record.run_id), machines)
@@ -73,7 +74,7 @@ def _row(record: EvalRecord, train: TrainRecord | None, machines: Sequence[str])
     scored = record.timing.get("score_seconds", float("nan"))
     texts = (
         spec.bits, spec.seed, record.run_id, _commit(made), _machine(made, machines),
-        number(seconds, 1), _commit(record.provenance), _machine(record.provenance, machines),
+        number(seconds, 2), _commit(record.provenance), _machine(record.provenance, machines),
         number(scored, 2),
     )  # fmt: skip
     place = (spec.dataset, examined_as(record.target))
@@ -82,7 +83,8 @@ def _row(record: EvalRecord, train: TrainRecord | None, machines: Sequence[str])
 
 def environments(records: SuiteRecords) -> dict[str, None]:
     """Return every machine that made a record, said in one line, in the order of the lines."""
-    made = (record.provenance for record in (*records.trains, *records.evals))
+    stored: tuple[TrainRecord | EvalRecord, ...] = (*records.trains, *records.evals)
+    made = (record.provenance for record in stored)
     return dict.fromkeys(sorted({_said(provenance) for provenance in made if provenance}))
 
 

@@ -85,7 +85,7 @@ def metrics(tables: Sequence[MapTable]) -> dict[str, Metric]:
 
 def _named(metric: Metric) -> str:
     smaller = metric.name.lower().startswith(LOWER_IS_BETTER)
-    return f"{metric} (smaller is better)" if smaller else str(metric)
+    return f"{metric} (less is better)" if smaller else str(metric)
 
 
 def metric_texts(tables: Sequence[MapTable]) -> dict[str, list[list[str]]]:

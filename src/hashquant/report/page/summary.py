@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
-from hashquant.record import EvalRecord
+from hashquant.record import EvalRecord, TrainRecord
 from hashquant.report.blocks import Block
 from hashquant.report.captions import counted
 from hashquant.report.frame import DECIMALS
@@ -42,7 +42,8 @@ def _seeds(shown: Sequence[EvalRecord]) -> list[int]:
 
 
 def _commits(records: SuiteRecords) -> list[str]:
-    made = (r.provenance for r in (*records.trains, *records.evals) if r.provenance)
+    stored: tuple[TrainRecord | EvalRecord, ...] = (*records.trains, *records.evals)
+    made = (record.provenance for record in stored if record.provenance)
     return sorted({p.commit[:10] for p in made})
 
 
@@ -90,5 +91,5 @@ def commands(suite: str) -> list[tuple[str, str]]:
 
 
 def definitions(tables: Sequence[MapTable]) -> list[tuple[str, str]]:
-    """Return the title and the caption of every table: all that its numbers depend on."""
-    return [*dict.fromkeys((table.title, table.caption) for table in tables)]
+    """Return the title and the caption of every headline table: all that its numbers depend on."""
+    return [*dict.fromkeys((t.title, t.caption) for t in tables if not t.secondary)]

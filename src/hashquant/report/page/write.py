@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hashquant import __version__
 from hashquant.files import write_atomic
 from hashquant.report.blocks import Block, row_families
-from hashquant.report.figures.style import Look, looks
+from hashquant.report.figures.style import MARKERS, Look, looks
 from hashquant.report.health import MEANING
 from hashquant.report.page import costs, curves, further, proofs, provenance, scores, summary, svg
 from hashquant.report.page.panel import Panel
@@ -129,7 +129,7 @@ def _contents(values: Values) -> list[tuple[str, str, object]]:
 
 def _rows(look: Mapping[str, Look]) -> list[Values]:
     """Return how every row looks: its name, its CSS class, its marker and dash."""
-    marks = dict(zip(svg.MARKERS, (name for name, _ in svg.markers()), strict=True))
+    marks = dict(zip(MARKERS, (name for name, _ in svg.markers()), strict=True))
     return [
         {"label": label, "css": f"m{at}", "marker": marks[row.marker], "filled": row.filled,
          "dash": " ".join(f"{part * svg.LINE:g}" for part in row.dash) or "none"}
@@ -211,5 +211,5 @@ def _environment() -> Environment:
     )  # fmt: skip
 
 
-def _template() -> Any:  # Any: jinja2's template
+def _template() -> Template:
     return _environment().get_template("page.html.j2")
