@@ -210,5 +210,6 @@ def read_suite(path: Path) -> Suite:
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        # Not `asdict`: the writer asks again for what lies inside, and copies nothing.
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     raise TypeError(f"cannot write {type(value).__name__} as JSON")

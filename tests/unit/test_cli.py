@@ -239,8 +239,12 @@ def test_report_from_records_alone(where, tmp_path, capsys):
     shutil.rmtree(tmp_path / "reports")
     assert main(["report", "--suite", "quick", *where[:4]]) == 0
     assert (tmp_path / "reports/quick/tables/map.csv").is_file()
-    assert main(["report", "--suite", "quik", *where[:4]]) == 2
-    assert "did you mean 'quick'" in capsys.readouterr().err
+    for wrong, right in (
+        (["--suite", "quik"], "'quick'"), (["--formats", "pgff"], "'pgf'"),
+        (["--preset", "slides"], "'slide'"),
+    ):  # fmt: skip
+        assert main(["report", *where[:4], *wrong]) == 2
+        assert f"did you mean {right}" in capsys.readouterr().err
 
 
 def test_data_verb_prints_terms_and_split(where, capsys):

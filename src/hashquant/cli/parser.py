@@ -92,7 +92,12 @@ def _list_parser(prog: str) -> Parser:
 
 def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables, figures and a page from stored records.")
-    parser.add_argument("--suite", default="quick", metavar="NAME", help="whose records (quick)")
+    add = parser.add_argument
+    add("--suite", default="quick", metavar="NAME", help="whose records (quick)")
+    add("--preset", default="column", metavar="column|double|slide",
+        help="the place figures are printed in (column)")  # fmt: skip
+    add("--formats", nargs="+", default=["pdf", "png", "svg"], metavar="FORMAT",
+        help="of figures: pdf png svg (default), pgf")  # fmt: skip
     _add_folders(parser, "results", "reports")
     _add_voice(parser)
     return parser

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import signal
 import sys
 import threading
@@ -110,7 +111,7 @@ def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
     records = store.read(name)
     if not records.evals:
         return
-    write_report(records, folder / name, like=like)
+    write_report(records, folder / name, workers=os.cpu_count() or 1, like=like)
     print(terminal_table(records, like=like))
     print(f"tables, figures and page: {folder / name}")
 

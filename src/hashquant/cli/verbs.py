@@ -1,6 +1,7 @@
 """The verbs beside `run`: list what can be named, report on records, prepare data."""
 
 import argparse
+import os
 import sys
 from collections import Counter
 from textwrap import shorten
@@ -51,7 +52,12 @@ def report(flags: argparse.Namespace) -> int:
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite
-    write_report(records, out)
+    paths = write_report(
+        records, out, preset=flags.preset, formats=words(flags.formats),
+        workers=os.cpu_count() or 1,
+    )  # fmt: skip
+    for note in paths.notes:
+        print(f"note: {note}", file=sys.stderr)
     print(terminal_table(records))
     print(f"tables, figures and page: {out}")
     return 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hashquant.config import RunSpec
@@ -10,10 +11,14 @@ from hashquant.files import write_atomic
 from hashquant.report import claims, intervals, latex, supplements, tables, wins
 from hashquant.report.blocks import records_digest, row_families, select_blocks
 from hashquant.report.evidence import HEADLINE, Evidence, gather
+from hashquant.report.figures.canvas import FORMATS, KNOWN_FORMATS, usable_formats
+from hashquant.report.figures.curves import write_block
+from hashquant.report.figures.drawings import Drawing, draw_all
 from hashquant.report.figures.style import PRESETS, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
 from hashquant.report.page.write import Findings, write_page
 from hashquant.report.terminal import terminal_table
+from hashquant.report.trainingtimes import training_times
 from hashquant.store import SuiteRecords, folder_name
 
 __all__ = ["EmptyReportError", "ReportPaths", "terminal_table", "write_report"]
@@ -29,6 +34,7 @@ class ReportPaths:
 
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
+    notes: tuple[str, ...] = ()  #: what was asked for and could not be written
     page: Path | None = None
 
 
@@ -39,21 +45,28 @@ def write_report(
     metric: str = "mAP",
     figures: bool = True,
     preset: str = "column",
+    formats: Sequence[str] = FORMATS,
+    workers: int = 1,
     like: RunSpec | None = None,
 ) -> ReportPaths:
     """Write a suite's tables to `out/tables`, figures to `out/figures`, claims and page to `out`.
 
     `metric` is `name` or `name@cutoff` and names the files (`map.md`, `map_vs_bits_lfw.pdf`);
-    `preset` is "column", "double" or "slide". A table joins records of equal settings only: those
-    of `like` where it is given, else the newest. The same records give the same bytes.
+    `preset` is "column", "double" or "slide"; figures are saved in `formats` ("pdf", "png", "svg",
+    "pgf" where there is a LaTeX) by up to `workers` processes at a time. A table joins records of
+    equal settings only: those of `like` where it is given, else the newest. The same records give
+    the same bytes.
 
     Raises:
         EmptyReportError: if there is no record.
-        UsageError: for an unknown metric or preset.
+        UsageError: for an unknown metric, preset or format.
         StoreError: if a file cannot be written.
     """
     if preset not in PRESETS:
         raise unknown_name("figure preset", preset, PRESETS)
+    for kind in formats:
+        if kind not in KNOWN_FORMATS:
+            raise unknown_name("figure format", kind, KNOWN_FORMATS)
     if not records.trains and not records.evals:
         damaged = f" ({len(records.damaged)} damaged files)" if records.damaged else ""
         raise EmptyReportError(
@@ -69,23 +82,25 @@ def write_report(
     digest = records_digest(records)
     written = _write_tables(records, found, digest, out / "tables", name)
     headline = found if wanted == HEADLINE else tables.block_tables(studies)
-    extras = supplements.collect(records.suite, blocks, studies)
+    extras = supplements.collect(
+        records.suite, blocks, studies, training_times(records.trains)
+    )  # fmt: skip
     shown = _findings(records, headline, studies, extras)
     written += _write_evidence(shown, studies, out)
     written += supplements.write_tables(extras, out / "tables", digest)
     opened = write_page(shown, out)
     if not figures:
-        return ReportPaths(written, (), opened)
-    # Matplotlib takes a second to import: only a report with figures pays for it.
-    from hashquant.report.figures.curves import write_block
-
+        return ReportPaths(written, (), page=opened)
     look = looks(row_families(records))
-    chosen, folder = PRESETS[preset], out / "figures"
-    drawn = [*supplements.write_figures(extras, look, folder, digest, chosen)]
-    for table in found:
-        if not table.secondary:
-            drawn += write_block(table.block, table.cells, wanted, look, folder, digest, chosen)
-    return ReportPaths(written, tuple(drawn), opened)
+    tasks: list[Drawing] = [
+        partial(write_block, table.block, table.cells, wanted, look, out / "figures", digest,
+                PRESETS[preset])
+        for table in found
+        if not table.secondary
+    ]  # fmt: skip
+    tasks += supplements.drawings(extras, look, out / "figures", digest, PRESETS[preset])
+    usable, notes = usable_formats(formats)
+    return ReportPaths(written, draw_all(tasks, usable, workers), notes, opened)
 
 
 def _findings(

@@ -2,18 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hashquant.files import write_atomic
 from hashquant.report.ablation import ablation_frame, ablation_markdown
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import budgets_frame, budgets_markdown
+from hashquant.report.budgets import budgets_frame
+from hashquant.report.budgettable import budgets_markdown
 from hashquant.report.domains import has_matrix, matrix_frame, matrix_markdown
 from hashquant.report.evidence import Evidence
 from hashquant.report.figures.style import PRESETS, Look, Preset
 from hashquant.report.health import health_cells, health_markdown
+from hashquant.report.trainingtimes import TrainingTime
+
+if TYPE_CHECKING:
+    from hashquant.report.figures.drawings import Drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +38,17 @@ class Supplements:
     health: pd.DataFrame
 
 
-def collect(suite: str, blocks: Sequence[Block], studies: Sequence[Evidence]) -> Supplements:
-    """Compute all further tables from the blocks of a suite and what their queries say."""
+def collect(
+    suite: str,
+    blocks: Sequence[Block],
+    studies: Sequence[Evidence],
+    trained: Mapping[str, TrainingTime],
+) -> Supplements:
+    """Compute all further tables from a suite's blocks, their queries and training times."""
     matrix = matrix_frame(studies if has_matrix(blocks) else [])
+    budgets = budgets_frame(blocks, trained)
     return Supplements(
-        suite, blocks, matrix, budgets_frame(blocks), ablation_frame(studies), health_cells(blocks)
+        suite, blocks, matrix, budgets, ablation_frame(studies), health_cells(blocks)
     )
 
 
@@ -64,22 +77,27 @@ def write_tables(found: Supplements, folder: Path, digest: str) -> tuple[Path, .
     return tuple(folder / name for name in texts)
 
 
-def write_figures(
+def drawings(
     found: Supplements, look: Mapping[str, Look], folder: Path, digest: str, preset: Preset
-) -> tuple[Path, ...]:
-    """Draw the further tables; what holds several panels is never narrower than a page's width.
+) -> "list[Drawing]":
+    """Return what draws the further tables, each writing its files when called.
 
-    Raises:
-        StoreError: if a file cannot be written.
+    What holds several panels is never narrower than a page's width.
     """
     # Matplotlib takes a second to import: only a report with figures pays for it.
+    from hashquant.report.figures import prgrid
     from hashquant.report.figures.ablation import write_ablations
     from hashquant.report.figures.budgets import write_budgets
     from hashquant.report.figures.heatmaps import write_matrices
 
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
-    return (
-        *write_matrices(found.matrix, folder, digest, wide),
-        *write_budgets(found.budgets, found.blocks, look, folder, digest, wide),
-        *write_ablations(found.ablation, found.blocks, folder, digest, preset),
-    )
+    pages = prgrid.pages(found.blocks, wide)
+    stems = [f"pr_grid_{place}" if len(pages) > 1 else "pr_grid" for place in range(1, 99)]
+    return [
+        *(partial(prgrid.write_page, page, look, folder / stem, digest, wide)
+          for page, stem in zip(pages, stems, strict=False)),
+        partial(write_matrices, found.matrix, folder, digest, wide),
+        *(partial(write_budgets, found.budgets, [block], look, folder, digest, wide)
+          for block in found.blocks),
+        partial(write_ablations, found.ablation, found.blocks, folder, digest, preset),
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,15 @@ import pytest
 from hashquant.record import Curve
 from hashquant.report.blocks import row_families, select_blocks
 from hashquant.report.figures.canvas import file_stem
-from hashquant.report.figures.curves import bits_figure, pr_figure, pr_frame, write_block
+from hashquant.report.figures.curves import (
+    KINDS,
+    PR,
+    bits_figure,
+    curve_figure,
+    pr_frame,
+    write_block,
+)
+from hashquant.report.figures.drawings import draw_all
 from hashquant.report.figures.style import PRESETS, drawing, looks
 from hashquant.report.frame import Metric, cells
 
@@ -33,6 +42,8 @@ def test_curves_are_averaged_over_seeds(make):
     spread = np.std([e.curves[0].precision for e in records.evals], axis=0, ddof=1)
     np.testing.assert_allclose(frame["precision_sd"], spread)
     assert set(frame["n"]) == {2}
+    # Recall does not depend on the seed in these records.
+    np.testing.assert_allclose(frame["recall_sd"], 0, atol=1e-12)
 
 
 def test_secondary_curves_are_not_drawn(make):
@@ -51,7 +62,10 @@ def test_legend_never_covers_data_and_nothing_is_cut(make, preset):
     block, found, look = one_block(make.records([*records.evals, long]))
     with drawing(PRESETS[preset]):
         for figure in (
-            pr_figure(pr_frame(block, 16), look, "lfw, 16 bits", PRESETS[preset]),
+            *(
+                curve_figure(pr_frame(block, 16), kind, look, "lfw, 16 bits", PRESETS[preset])
+                for kind in KINDS
+            ),
             bits_figure(found, look, Metric("mAP"), "lfw", PRESETS[preset]),
         ):
             figure.draw_without_rendering()
@@ -68,6 +82,43 @@ def test_legend_never_covers_data_and_nothing_is_cut(make, preset):
                 assert page.y0 - 1 <= box.y0
                 assert box.y1 <= page.y1 + 1
             assert figure.axes[0].get_window_extent(renderer).height > page.width * 0.25
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_curves_show_their_columns_on_the_right_scales(make, kind):
+    records = make.full(["opqn", "dcdh"], (16,), (0, 1), lambda m, b, s: 0.4 + 0.2 * s)
+    block, _, look = one_block(records)
+    curves = pr_frame(block, 16)
+    with drawing(PRESETS["column"]):
+        figure = curve_figure(curves, kind, look, "lfw", PRESETS["column"])
+    (axes,) = figure.axes
+    mine = curves[curves["label"] == "opqn"]
+    line = next(found for found in axes.get_lines() if found.get_label() == "opqn")
+    np.testing.assert_allclose(line.get_xdata(), mine[kind.x])
+    np.testing.assert_allclose(line.get_ydata(), mine[kind.y])
+    assert axes.get_xscale() == ("linear" if kind == PR else "log")
+    band = axes.collections[1].get_paths()[0].get_extents()
+    # The sd of a seed at 0.4 and one at 0.6 is 0.1414; at the first rank both recalls are small.
+    if kind.y == "precision":
+        assert band.y1 == pytest.approx((mine["precision"] + mine["precision_sd"]).max())
+    assert axes.get_ylim()[0] == 0
+
+
+def test_low_curves_have_a_scale_of_their_own(make):
+    records = make.full(["opqn"], (16,), (0,), lambda m, b, s: 0.12)
+    block, _, look = one_block(records)
+    with drawing(PRESETS["column"]):
+        figure = curve_figure(pr_frame(block, 16), PR, look, "lfw", PRESETS["column"])
+    assert figure.axes[0].get_ylim() == (0, 0.2)
+
+
+def test_variants_alone_are_named_by_what_they_change(make):
+    variants = [make.evaluation(0.3, overrides={"margin": m}) for m in (0.1, 0.2)]
+    _, found, look = one_block(make.records([make.evaluation(), *variants]))
+    with drawing(PRESETS["column"]):
+        figure = bits_figure(found, look, Metric("mAP"), "lfw", PRESETS["column"])
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["opqn", "margin=0.1", "margin=0.2"]
 
 
 def test_a_missing_code_length_breaks_the_line(make):
@@ -92,7 +143,12 @@ def test_the_same_records_give_the_same_bytes_without_dates(make, tmp_path):
     assert written[0] == written[1]
     assert set(written[0]) == {
         f"{stem}.{kind}"
-        for stem in ("pr_lfw_16bit", "map_vs_bits_lfw")
+        for stem in (
+            "pr_lfw_16bit",
+            "precision_at_k_lfw_16bit",
+            "recall_at_k_lfw_16bit",
+            "map_vs_bits_lfw",
+        )
         for kind in ("pdf", "png", "svg", "csv")
     }
     pdf, svg = written[0]["pr_lfw_16bit.pdf"], written[0]["pr_lfw_16bit.svg"]
@@ -111,6 +167,23 @@ def test_numbers_beside_a_figure_are_those_drawn(make, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(curve, skiprows=1), pr_frame(block, 16))
     bits = pd.read_csv(tmp_path / "map_vs_bits_lfw.csv", skiprows=1)
     np.testing.assert_array_equal(bits["mean"], found["mean"])
+
+
+def test_several_processes_write_the_same_bytes(make, tmp_path):
+    record = dataclasses.replace(make.evaluation(), curves=())
+    block, found, look = one_block(make.records([record]))
+    written = []
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        tasks = [
+            partial(write_block, block, found, Metric("mAP"), look, folder / str(place), "d1e2",
+                    PRESETS["column"])
+            for place in range(8)
+        ]  # fmt: skip
+        paths = draw_all(tasks, ("svg",), workers)
+        written.append([(path.relative_to(folder), path.read_bytes()) for path in paths])
+    assert written[0] == written[1]
+    assert len(written[0]) == 8 * 2
 
 
 def test_file_names_are_safe(make):

@@ -22,7 +22,7 @@ def test_every_file_is_written_and_names_its_records(make, tmp_path):
         "intervals.md", "wins.csv", "wins.md", "claims.csv", "claims.md",
         "budgets.csv", "budgets.md", "health.md",
     }  # fmt: skip
-    assert len(paths.figures) == 12
+    assert len(paths.figures) == 20
     for path in (*paths.tables, *paths.figures):
         assert path.is_file()
     for path in paths.tables:
@@ -42,7 +42,7 @@ def test_another_metric_has_files_of_its_own(make, tmp_path):
 def test_awkward_names_single_cells(make, tmp_path, name):
     records = make.records([make.evaluation(dataset=name, method="neu_é")])
     paths = write_report(records, tmp_path)
-    assert len(paths.figures) == 12
+    assert len(paths.figures) == 20
     assert "neu_é" in terminal_table(records)
 
 
@@ -96,4 +96,4 @@ def test_reporting_from_a_store_imports_no_torch(make, tmp_path):
         "paths = write_report(Store(root).read('demo'), root / 'out')\n"
         "print(len(paths.figures), 'torch' in sys.modules)"
     )
-    assert in_a_fresh_python(code, tmp_path) == "12 False"
+    assert in_a_fresh_python(code, tmp_path) == "20 False"

@@ -14,6 +14,7 @@ from hashquant.report import claims, intervals, supplements, tables, wins, write
 from hashquant.report.blocks import records_digest, select_blocks
 from hashquant.report.evidence import gather
 from hashquant.report.page.write import Findings, page
+from hashquant.report.trainingtimes import training_times
 
 VOID = {"meta", "link", "br", "input", "path", "use", "circle"}
 HOSTILE = '<script>alert("1")</script>&Zoë 人'
@@ -56,7 +57,8 @@ def findings(records, **more):
     blocks = select_blocks(records)
     studies = gather(records, blocks)
     found = tables.block_tables(studies)
-    extras = supplements.collect(records.suite, blocks, studies)
+    times = training_times(records.trains)
+    extras = supplements.collect(records.suite, blocks, studies, times)
     return Findings(
         records, found, extras, intervals.intervals_frame(found),
         wins.wins_frame([t for t in found if not t.secondary]),

@@ -1,12 +1,11 @@
 """The page's plots and colours: scales, places, contrast, and the curves that the script reads."""
 
-import dataclasses
-import math
 import re
 
 import pytest
 
 from hashquant.report.blocks import select_blocks
+from hashquant.report.budgets import budgets_frame
 from hashquant.report.figures.curves import pr_frame
 from hashquant.report.figures.style import KNOWN, MARKERS, looks
 from hashquant.report.page import costs, curves, svg
@@ -23,7 +22,7 @@ from hashquant.report.page.theme import (
     variables,
 )
 from hashquant.report.page.write import TEMPLATES
-from hashquant.report.supplements import collect
+from hashquant.report.trainingtimes import training_times
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 
@@ -130,23 +129,13 @@ def test_the_table_beside_a_plot_ends_with_the_last_rank(make):
     assert len(ranks) <= len(curves.SHOWN) + 1
 
 
-def test_minutes_of_training_include_the_network_fitted_on(make):
-    base = dataclasses.replace(
-        make.training(method="float", bits=16384), timing={"train_seconds": 600.0}
-    )
-    fitted = [
-        dataclasses.replace(make.training(method="pq", bits=16, seed=seed), base_run=base.run_id,
-                            timing={"train_seconds": seconds})
-        for seed, seconds in ((0, 60.0), (1, 120.0))
-    ]  # fmt: skip
-    evals = [make.evaluation(method="pq", bits=16, seed=seed) for seed in (0, 1)]
-    records = make.records(evals, [base, *fitted])
-    blocks = select_blocks(records)
-    frame = costs.with_minutes(collect("demo", blocks, []).budgets, blocks, records.trains)
-    assert frame["train_minutes"].tolist() == [11.5]
-    assert frame["front_minutes"].tolist() == [True]
-    lost = costs.with_minutes(collect("demo", blocks, []).budgets, blocks, fitted)
-    assert math.isnan(lost["train_minutes"].iloc[0])
+def test_every_budget_that_is_known_has_a_plot(make):
+    records = make.records([make.evaluation()], [make.training()])
+    (block,) = select_blocks(records)
+    plots = costs.panels(budgets_frame([block], training_times(records.trains)), "lfw")
+    assert [plot.x.short for plot in plots] == ["bits", "bytes", "min"]
+    assert plots[2].series[0].x == (0.2,)
+    assert len(costs.panels(budgets_frame([block]), "lfw")) == 2
 
 
 def test_only_columns_of_several_values_are_filters():

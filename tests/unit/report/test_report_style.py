@@ -45,13 +45,40 @@ def test_a_known_method_looks_the_same_in_any_company():
 def test_unknown_methods_and_variants_get_free_looks():
     families = {name: look.family for name, look in KNOWN.items()}
     families |= {f"new{i}": "hashing" for i in range(10)}
-    families |= {f"opqn margin={i}": "quantization" for i in range(5)}
+    families |= {f"opqn margin={i}": "quantization" for i in range(3)}
     found = looks(families)
     assert len({(look.marker, look.dash) for look in found.values()}) == len(found)
     assert found == looks(dict(reversed(families.items())))
-    variant = found["opqn margin=3"]
+    variant = found["opqn margin=2"]
     assert (variant.color, variant.filled) == (KNOWN["opqn"].color, False)
     assert found["new0"].color in HUES["hashing"]
+
+
+def variants(count, *others):
+    return dict.fromkeys(("opqn", *others), "quantization") | {
+        f"opqn margin={i:02}": "quantization" for i in range(count)
+    }
+
+
+@pytest.mark.parametrize("others", [(), ("dpq", "gpq", "pq")])
+def test_many_variants_of_a_method_take_turns_through_all_hues(others):
+    found = looks(variants(12, *others))
+    assert found["opqn"] == KNOWN["opqn"]
+    rows = [look for label, look in found.items() if label.startswith("opqn")]
+    for before, after in itertools.pairwise(rows):
+        assert before.color != after.color
+        assert before.marker != after.marker
+        assert before.dash != after.dash
+    assert all(look.color != KNOWN["opqn"].color for look in rows[1:])
+    # In shades of grey marker and dash are left: no two of the whole figure share both.
+    assert len({(look.marker, look.dash) for look in found.values()}) == len(found)
+    assert found == looks(dict(reversed(variants(12, *others).items())))
+
+
+def test_few_variants_beside_other_methods_keep_the_hue_and_alone_take_others():
+    beside, alone = looks(variants(2, "dpq")), looks(variants(2))
+    assert {look.color for label, look in beside.items() if " " in label} == {KNOWN["opqn"].color}
+    assert len({look.color for look in alone.values()}) == 3
 
 
 def test_more_rows_than_looks_still_draw():

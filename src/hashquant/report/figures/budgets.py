@@ -1,4 +1,4 @@
-"""The three budgets side by side: mAP against bits, stored bytes and search time."""
+"""The budgets side by side: mAP against bits, stored bytes, search and training time."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,13 @@ from hashquant.report.blocks import Block
 from hashquant.report.budgets import (
     Budget,
     budgets_of,
-    clock_name,
     competing,
     front_points,
     searched,
+    trained_on,
 )
 from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.shortnames import row_names
 from hashquant.report.figures.style import (
     PRESETS,
     Look,
@@ -26,6 +27,7 @@ from hashquant.report.figures.style import (
     legend_below,
     line_options,
 )
+from hashquant.report.searchtimes import CLOCKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,15 +90,17 @@ def _panel(
     axes: "Axes", mine: pd.DataFrame, budget: Budget, look: Mapping[str, Look], preset: Preset
 ) -> None:
     longest = competing(mine, budget)[budget.column].max()
+    names = row_names(mine["label"])
     for label, part in mine.groupby("label", sort=False):
+        name = drawable(names[str(label)])
         style = line_options(look[str(label)], preset)
         points = part.sort_values(budget.column, kind="stable")
         if (points["bits"] > mine.loc[mine["family"] != "reference", "bits"].max()).all():
             axes.axhline(points["mean"].iloc[0], color=style["color"], linewidth=preset.line * 0.8,
-                         linestyle=style["linestyle"], label=drawable(str(label)))  # fmt: skip
+                         linestyle=style["linestyle"], label=name)  # fmt: skip
             continue
         points = points[points[budget.column] <= longest]
-        axes.plot(points[budget.column], points["mean"], label=drawable(str(label)), **style)
+        axes.plot(points[budget.column], points["mean"], label=name, **style)
         spread = points[points["sd"].notna()]
         axes.errorbar(
             spread[budget.column], spread["mean"], yerr=spread["sd"], fmt="none",
@@ -107,15 +111,15 @@ def _panel(
         [cost for cost, _ in front], [score for _, score in front], where="post", color=FRONT,
         linewidth=preset.line * 2.4, zorder=1.2, label=FRONT_NAME, solid_joinstyle="round",
     )  # fmt: skip
-    _scale(axes, mine, budget)
+    _scale(axes, mine, budget, preset)
 
 
-def _scale(axes: "Axes", mine: pd.DataFrame, budget: Budget) -> None:
+def _scale(axes: "Axes", mine: pd.DataFrame, budget: Budget, preset: Preset) -> None:
     """Name the scale of costs and put its ticks where they can be read."""
     rivals = competing(mine, budget)
-    if budget.name == "time":
-        said = f"{clock_name(budget.column)}, {searched(rivals)}".rstrip(", ")
-        axes.set_xlabel(f"Search time (ms a query)\n{said}")
+    if budget.measured:
+        letters = int(preset.width / len(budgets_of(mine)) * 72 / preset.font * 1.4)
+        axes.set_xlabel(drawable("\n".join(_measured_name(rivals, budget, letters))))
         _time_scale(axes, rivals[budget.column])
         return
     levels = sorted(int(cost) for cost in set(rivals[budget.column]))
@@ -125,9 +129,20 @@ def _scale(axes: "Axes", mine: pd.DataFrame, budget: Budget) -> None:
         axes.set_xlim(levels[0] - 1, levels[0] + 1)
 
 
+def _measured_name(rivals: pd.DataFrame, budget: Budget, letters: int) -> list[str]:
+    """Return the lines that say what was measured, and how."""
+    if budget.name == "minutes":
+        return ["Training (minutes)", *textwrap.wrap(trained_on(rivals), letters)]
+    name = f"Search ({CLOCKS[budget.column]}, ms)"
+    return [name, *textwrap.wrap(searched(rivals), letters)]
+
+
 def _time_scale(axes: "Axes", times: "pd.Series[float]") -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+    if times.nunique() == 1:
+        axes.set_xticks([times.iloc[0]], [f"{times.iloc[0]:.3g}"])
+        return
     if times.max() < LOG_FROM * times.min():
         axes.xaxis.set_major_locator(MaxNLocator(4))
         return

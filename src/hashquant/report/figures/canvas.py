@@ -1,6 +1,9 @@
 """Where figures are drawn and saved: an empty panel, its file name, all formats from one call."""
 
 import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +11,7 @@ import pandas as pd
 
 from hashquant.files import write_atomic
 from hashquant.report.blocks import Block
+from hashquant.report.figures.pgf import missing_tex, pgf_files
 from hashquant.report.figures.style import Preset, drawable
 from hashquant.store import folder_name
 
@@ -15,7 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: What a figure is saved as unless other formats are asked for, and all that can be.
 FORMATS = ("pdf", "png", "svg")
+KNOWN_FORMATS = (*FORMATS, "pgf")
+_CHOSEN: ContextVar[tuple[str, ...]] = ContextVar("formats", default=FORMATS)
 #: Longest data set name a figure's title shows; the caption and the CSV have it whole.
 TITLE_LENGTH = 34
 
@@ -47,8 +54,25 @@ def canvas(preset: Preset) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
+@contextmanager
+def saved_as(formats: Sequence[str]) -> Iterator[None]:
+    """Let `save` write these formats of `KNOWN_FORMATS`, as matplotlib's own settings are set."""
+    token = _CHOSEN.set(tuple(formats))
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
+def usable_formats(formats: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return those of the formats that can be written here, and why others cannot."""
+    why = missing_tex() if "pgf" in formats else ""
+    kept = tuple(kind for kind in formats if kind != "pgf" or not why)
+    return kept, (why,) if why else ()
+
+
 def save(figure: "Figure", frame: pd.DataFrame, stem: Path, digest: str) -> list[Path]:
-    """Write a figure as PDF, PNG and SVG, and its numbers as CSV, without any date inside.
+    """Write a figure in the formats chosen, and its numbers as CSV, without any date inside.
 
     Raises:
         StoreError: if a file cannot be written.
@@ -62,12 +86,15 @@ def save(figure: "Figure", frame: pd.DataFrame, stem: Path, digest: str) -> list
     # One layout for all formats: laid out once, then left alone.
     figure.draw_without_rendering()
     figure.set_layout_engine(None)
-    paths = []
-    for kind in FORMATS:
+    files: dict[str, bytes] = {}
+    for kind in [kind for kind in KNOWN_FORMATS if kind in _CHOSEN.get()]:
+        if kind == "pgf":
+            files |= pgf_files(figure, stem.name)
+            continue
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata[kind])
-        paths.append(stem.with_name(f"{stem.name}.{kind}"))
-        write_atomic(paths[-1], buffer.getvalue())
-    paths.append(stem.with_name(f"{stem.name}.csv"))
-    write_atomic(paths[-1], f"# {named}\n{frame.to_csv(index=False)}".encode())
-    return paths
+        files[f"{stem.name}.{kind}"] = buffer.getvalue()
+    files[f"{stem.name}.csv"] = f"# {named}\n{frame.to_csv(index=False)}".encode()
+    for name, data in files.items():
+        write_atomic(stem.with_name(name), data)
+    return [stem.with_name(name) for name in files]

@@ -1,7 +1,8 @@
-"""Precision-recall curves and mAP against code length, each with the CSV of its plotted numbers."""
+"""Curves along a ranking and mAP against code length, each with the CSV of its plotted numbers."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pandas as pd
 from hashquant.record import Curve, EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.figures.canvas import canvas, file_stem, save, short_title
+from hashquant.report.figures.shortnames import row_names
 from hashquant.report.figures.style import (
     Look,
     Preset,
@@ -24,17 +26,49 @@ from hashquant.report.frame import SECONDARY, Metric
 from hashquant.store import folder_name
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Markers along one precision-recall curve.
+#: Markers along one curve.
 CURVE_MARKERS = 5
+#: Tenths from which on the vertical axis goes up to 1.
+LOW_TENTHS = 7
+#: Axis labels of the columns of `pr_frame`.
+NAMES = {"recall": "Recall", "precision": "Precision", "rank": "Rank k"}
+
+
+@dataclass(frozen=True)
+class CurveKind:
+    """What a curve shows: the start of its file's name, and the columns of its two axes."""
+
+    stem: str
+    x: str
+    y: str
+
+    @property
+    def along_ranks(self) -> bool:
+        """Whether x is the rank, on a logarithmic scale."""
+        return self.x == "rank"
+
+    @property
+    def y_name(self) -> str:
+        """What the vertical axis is called."""
+        return f"{NAMES[self.y]}@k" if self.along_ranks else NAMES[self.y]
+
+
+PR = CurveKind("pr", "recall", "precision")
+KINDS = (
+    PR,
+    CurveKind("precision_at_k", "rank", "precision"),
+    CurveKind("recall_at_k", "rank", "recall"),
+)
 
 
 def pr_frame(block: Block, bits: int) -> pd.DataFrame:
-    """Return the curves of one code length, averaged over seeds at each rank.
+    """Return precision and recall at each rank of one code length, averaged over seeds.
 
-    Columns: family, label, comparison, rank, recall, precision, precision_sd (missing for one
-    seed), n (seeds). A seed counts where its rank grid has the rank.
+    Columns: family, label, comparison, rank, recall, precision, precision_sd and recall_sd
+    (missing for one seed), n (seeds). A seed counts where its rank grid has the rank.
     """
     rows = [
         {"label": record.spec.label, "comparison": curve.comparison, "rank": rank,
@@ -52,12 +86,14 @@ def pr_frame(block: Block, bits: int) -> pd.DataFrame:
         recall=("recall", "mean"),
         precision=("precision", "mean"),
         precision_sd=("precision", "std"),
+        recall_sd=("recall", "std"),
         n=("precision", "size"),
     ).reset_index()
     mean.insert(0, "family", mean["label"].map(dict(block.families)))
     place = {name: row_order(name, family) for name, family in block.families.items()}
-    order = sorted(mean.index, key=lambda at: (place[mean["label"][at]], mean["rank"][at]))
-    return mean.loc[order].reset_index(drop=True)
+    order = {label: at for at, label in enumerate(sorted(place, key=place.__getitem__))}
+    keys = pd.DataFrame({"row": mean["label"].map(order), "rank": mean["rank"]})
+    return mean.loc[keys.sort_values(["row", "rank"], kind="stable").index].reset_index(drop=True)
 
 
 def _headline_curve(record: EvalRecord) -> Curve | None:
@@ -65,38 +101,72 @@ def _headline_curve(record: EvalRecord) -> Curve | None:
     return found[0] if found else None
 
 
-def pr_figure(
-    curves: pd.DataFrame, look: Mapping[str, Look], title: str, preset: Preset
+def curve_figure(
+    curves: pd.DataFrame, kind: CurveKind, look: Mapping[str, Look], title: str, preset: Preset
 ) -> "Figure":
-    """Draw recall on x and precision on y, with a band of one sd where there are seeds."""
+    """Draw the curves of a `pr_frame`, with a band of one sd where there are seeds."""
     figure, axes = canvas(preset)
-    for place, (label, part) in enumerate(curves.groupby("label", sort=False)):
-        axes.plot(
-            part["recall"], part["precision"], label=drawable(str(label)),
-            markevery=_spread(part["recall"].to_numpy(), place),
-            **line_options(look[str(label)], preset),
-        )  # fmt: skip
-        sd = part["precision_sd"].fillna(0.0)
-        if sd.any():
-            axes.fill_between(
-                part["recall"], (part["precision"] - sd).clip(0, 1),
-                (part["precision"] + sd).clip(0, 1),
-                color=look[str(label)].color, alpha=0.16, linewidth=0,
-            )  # fmt: skip
-    axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1.02), ylim=(0, 1.02), title=title)
+    draw_curves(axes, curves, kind, look, preset)
+    axes.set(xlabel=NAMES[kind.x], ylabel=kind.y_name, title=title)
     legend_below(axes, preset)
     return figure
 
 
-def _spread(recall: np.ndarray, place: int) -> list[int]:
-    """Return where a curve's markers stand: evenly in recall, shifted from curve to curve."""
-    if not len(recall):
+def draw_curves(
+    axes: "Axes", curves: pd.DataFrame, kind: CurveKind, look: Mapping[str, Look], preset: Preset
+) -> None:
+    """Draw one line a row into a panel, and set the scales of both axes."""
+    names = row_names(curves["label"])
+    for place, (label, part) in enumerate(curves.groupby("label", sort=False)):
+        x, y = (part[column].to_numpy(dtype=float) for column in (kind.x, kind.y))
+        axes.plot(
+            x, y, label=drawable(names[str(label)]),
+            markevery=_spread(np.log(x) if kind.along_ranks else x, place),
+            **line_options(look[str(label)], preset),
+        )  # fmt: skip
+        sd = part[f"{kind.y}_sd"].to_numpy(dtype=float)
+        if not np.isnan(sd).all():
+            low, high = (y - sd).clip(0, 1), (y + sd).clip(0, 1)
+            axes.fill_between(
+                x, low, high, color=look[str(label)].color, alpha=0.16, linewidth=0
+            )  # fmt: skip
+    axes.set_ylim(0, top(curves, kind))
+    if kind.along_ranks:
+        _rank_scale(axes, float(curves["rank"].max()))
+    else:
+        axes.set_xlim(0, 1.02)
+
+
+def top(curves: pd.DataFrame, kind: CurveKind) -> float:
+    """Return where the vertical axis ends: just above 1, or where low curves need no more.
+
+    >>> top(pd.DataFrame({"recall": [0.2, 0.31], "recall_sd": [0.1, 0.0]}), KINDS[2])
+    0.4
+    """
+    highest = float((curves[kind.y] + curves[f"{kind.y}_sd"].fillna(0)).max())
+    tenths = max(1, math.ceil(highest * 10 + 0.2))
+    return tenths / 10 if tenths < LOW_TENTHS else 1.02
+
+
+def _rank_scale(axes: "Axes", longest: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(0.9, max(longest, 2) * 1.12)
+    axes.xaxis.set_major_locator(LogLocator())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def _spread(x: np.ndarray, place: int) -> list[int]:
+    """Return where a curve's markers stand: evenly along x, shifted from curve to curve."""
+    if not len(x):
         return []
     # Golden-ratio shifts keep the markers of neighbouring curves apart, however many there are.
     shift = (place * (math.sqrt(5) - 1) / 2) % 1
     goals = (np.arange(CURVE_MARKERS) + shift) / CURVE_MARKERS
-    goals = recall.min() + goals * (recall.max() - recall.min())
-    return sorted({int(np.abs(recall - goal).argmin()) for goal in goals})
+    goals = x.min() + goals * (x.max() - x.min())
+    return sorted({int(np.abs(x - goal).argmin()) for goal in goals})
 
 
 def bits_figure(
@@ -107,9 +177,10 @@ def bits_figure(
     drawn = cells[cells["n"] > 0]
     # A row keeps its missing cells, so that its line breaks there instead of bridging the gap.
     rows = cells[cells["label"].isin(drawn["label"])]
+    names = row_names(rows["label"])
     for label, part in rows.groupby("label", sort=False):
         style = line_options(look[str(label)], preset)
-        axes.plot(part["bits"], part["mean"], label=drawable(str(label)), **style)
+        axes.plot(part["bits"], part["mean"], label=drawable(names[str(label)]), **style)
         spread = part[part["sd"].notna()]
         axes.errorbar(
             spread["bits"], spread["mean"], yerr=spread["sd"], fmt="none",
@@ -134,7 +205,7 @@ def write_block(
     digest: str,
     preset: Preset,
 ) -> list[Path]:
-    """Write a block's figures into `folder`: one PR panel a code length, and the metric by bits.
+    """Write a block's figures into `folder`: the curves of each code length, the metric by bits.
 
     Raises:
         StoreError: if a file cannot be written.
@@ -144,9 +215,9 @@ def write_block(
     with drawing(preset):
         for bits in block.bits:
             curves = pr_frame(block, bits)
-            if len(curves):
-                figure = pr_figure(curves, look, f"{title}, {bits} bits", preset)
-                paths += save(figure, curves, folder / f"pr_{stem}_{bits}bit", digest)
+            for kind in KINDS if len(curves) else ():
+                figure = curve_figure(curves, kind, look, f"{title}, {bits} bits", preset)
+                paths += save(figure, curves, folder / f"{kind.stem}_{stem}_{bits}bit", digest)
         if cells["n"].any():
             name = folder_name(str(metric).lower().replace("@", "-at-"))
             figure = bits_figure(cells, look, metric, title, preset)

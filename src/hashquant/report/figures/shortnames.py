@@ -1,6 +1,6 @@
-"""Names of data sets that fit beside and below a small figure."""
+"""Names of data sets and rows that fit beside and below a small figure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 #: Letters of the longest data set name a figure shows; its CSV has the whole names.
 NAME_LENGTH = 14
@@ -30,3 +30,19 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
         taken = sum(other.partition(" ")[0] == short for other in found.values())
         found[name] = f"{short} {taken + 1}" if taken else short
     return found
+
+
+def row_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return what a figure calls its rows: variants by what they change where all are one method's.
+
+    >>> row_names(["opqn", "opqn margin=0.0"])
+    {'opqn': 'opqn', 'opqn margin=0.0': 'margin=0.0'}
+    >>> row_names(["opqn margin=0.0", "dpq"])
+    {'opqn margin=0.0': 'opqn margin=0.0', 'dpq': 'dpq'}
+    """
+    shown = list(dict.fromkeys(labels))
+    methods = {label.partition(" ")[0] for label in shown}
+    # A variant alone keeps its method's name: nothing else in the figure would say it.
+    if len(methods) > 1 or not methods & set(shown):
+        return {label: label for label in shown}
+    return {label: label.partition(" ")[2] or label for label in shown}

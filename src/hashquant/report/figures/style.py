@@ -42,11 +42,16 @@ SOLID, DASHED, DOTTED, DASHDOT, DASHDOTDOT, LONG = (
     (8.0, 2.0),
 )
 DASHES: tuple[tuple[float, ...], ...] = (SOLID, DASHED, DASHDOT, DOTTED, LONG, DASHDOTDOT)
+#: What many variants of one method take in turn: all hues, and shapes that differ when small.
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, BLACK, SKY, VERMILLION, GREY)
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "d")
+#: Variants of a method that share its hue; more of them take all hues.
+ONE_HUE = 3
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one row of a table is drawn; `filled` is False for a method's own variants."""
+    """How one row of a table is drawn; `filled` is False for a method's first variants."""
 
     family: str
     color: str
@@ -96,12 +101,13 @@ class Preset:
     font: float
     line: float
     marker: float
+    page: float = 8.6  #: height of the tallest figure
 
 
 PRESETS = {
     "column": Preset(width=3.5, height=2.45, font=7.5, line=1.1, marker=3.8),
     "double": Preset(width=7.16, height=3.2, font=8.5, line=1.4, marker=5.0),
-    "slide": Preset(width=10.0, height=4.6, font=15.0, line=2.4, marker=8.5),
+    "slide": Preset(width=10.0, height=4.6, font=15.0, line=2.4, marker=8.5, page=5.6),
 }
 
 
@@ -133,14 +139,23 @@ def row_order(label: str, family: str) -> tuple[int, int, str]:
 def looks(families: Mapping[str, str]) -> dict[str, Look]:
     """Give every row (label → family) its look, no two alike, in reading order.
 
-    A known method has its fixed look; its variants (`opqn codebooks=learned`) keep the colour and
-    take another marker, hollow; any other method starts from a place that its name decides.
+    A known method has its fixed look. Its variants (`opqn codebooks=learned`) keep the colour and
+    take another marker, hollow; where they are many, or nothing else is shown, they take all hues
+    in turn. Any other method starts from a place that its name decides.
     """
     ordered = sorted(families, key=lambda label: row_order(label, families[label]))
     found = {label: KNOWN[label] for label in ordered if label in KNOWN}
     for label in ordered:
-        if label not in found:
+        if label not in found and " " not in label:
             found[label] = _free_look(label, families[label], found.values())
+    methods = {label.partition(" ")[0] for label in ordered}
+    for method in sorted(methods):
+        variants = [label for label in ordered if label.startswith(f"{method} ")]
+        if len(variants) > (ONE_HUE if len(methods) > 1 else 1):
+            found |= _cycled(variants, families[variants[0]], found)
+        for label in variants:
+            if label not in found:
+                found[label] = _free_look(label, families[label], found.values())
     return {label: found[label] for label in ordered}
 
 
@@ -155,6 +170,25 @@ def _free_look(label: str, family: str, taken: Iterable[Look]) -> Look:
             return Look(family, color, marker, dash, filled=base is None)
     marker, dash, color = choices[start]
     return replace(Look(family, color, marker, dash), filled=False)
+
+
+def _cycled(variants: list[str], family: str, taken: Mapping[str, Look]) -> dict[str, Look]:
+    """Give neighbouring variants another hue, marker and dash each, none the method's own."""
+    own = taken.get(variants[0].partition(" ")[0])
+    hues = [color for color in CYCLE if own is None or color != own.color]
+    shapes = [marker for marker in SHAPES if own is None or marker != own.marker]
+    used = {(look.marker, look.dash) for look in taken.values()}
+    found: dict[str, Look] = {}
+    dash = own.dash if own else SOLID
+    for place, label in enumerate(variants):
+        marker = shapes[place % len(shapes)]
+        after = DASHES.index(dash) + 1
+        turned = [*DASHES[after:], *DASHES[: after - 1]]
+        dash = next((dash for dash in turned if (marker, dash) not in used), turned[0])
+        used.add((marker, dash))
+        filled = place // len(shapes) % 2 == 1
+        found[label] = Look(family, hues[place % len(hues)], marker, dash, filled)
+    return found
 
 
 @contextmanager

@@ -1,79 +1,36 @@
 """What a score costs: four plots a block, and the table of their numbers."""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from hashquant.record import TrainRecord
 from hashquant.report.blocks import Block
 from hashquant.report.budgets import (
-    CLOCKS,
     Budget,
     budgets_of,
-    clock_name,
     competing,
     front_points,
-    pareto,
     searched,
-    stored_cells,
+    trained_on,
 )
 from hashquant.report.numerals import NOTHING, number, spread
 from hashquant.report.page.grid import Cell, Column, Grid, cells
 from hashquant.report.page.panel import Panel, Series, cost_axis, share_axis
+from hashquant.report.searchtimes import CLOCKS
 
 Line = Mapping[Any, Any]  # Any: one line of the frame, by column
-MINUTES = Budget("minutes", "train_minutes", "min")
 SAID = {
-    "bits": "code length (bits)", "bytes": "stored code (bytes)", "time": "search time (ms a query",
-    "minutes": "training (minutes)",
+    "bits": "code length (bits)", "bytes": "stored code (bytes)",
+    "time": "search time (ms a query)", "minutes": "training (minutes)",
 }  # fmt: skip
 SHORT = {"bits": "bits", "bytes": "bytes", "time": "ms", "minutes": "min"}
 
 
-def with_minutes(
-    frame: pd.DataFrame, blocks: Sequence[Block], trains: Sequence[TrainRecord]
-) -> pd.DataFrame:
-    """Return a budgets frame with `train_minutes` (median over seeds) and their Pareto marks.
-
-    What was fitted on another run's embedding took that run's minutes too.
-    """
-    known = {train.run_id: train for train in trains}
-    minutes = {
-        (block.dataset, block.target, label, bits): _median_minutes(
-            [record.run_id for record in records], known
-        )
-        for block in blocks
-        for (label, bits), records in stored_cells(block).items()
-    }
-    keys = zip(frame["dataset"], frame["target"], frame["label"], frame["bits"], strict=True)
-    frame = frame.assign(train_minutes=[minutes[key] for key in keys], front_minutes=False)
-    for _, part in frame.groupby(["dataset", "target"], sort=False):
-        timed = part[part["train_minutes"].notna()]
-        frame.loc[list(pareto(timed, MINUTES)), "front_minutes"] = True
-    return frame
-
-
-def _median_minutes(runs: Sequence[str], trains: Mapping[str, TrainRecord]) -> float:
-    found = [_seconds(trains[run], trains) for run in runs if run in trains]
-    known = [seconds for seconds in found if math.isfinite(seconds)]
-    return statistics.median(known) / 60 if known else math.nan
-
-
-def _seconds(train: TrainRecord, trains: Mapping[str, TrainRecord]) -> float:
-    own = train.timing.get("train_seconds", math.nan)
-    if not train.base_run:
-        return own
-    base = trains.get(train.base_run)
-    return math.nan if base is None else own + base.timing.get("train_seconds", math.nan)
-
-
 def panels(mine: pd.DataFrame, name: str) -> list[Panel]:
     """Return the plots of one block's lines: mAP against each budget that it has."""
-    budgets = [*budgets_of(mine), MINUTES]
-    found = (_panel(mine, budget, name) for budget in budgets)
+    found = (_panel(mine, budget, name) for budget in budgets_of(mine))
     return [panel for panel in found if panel is not None]
 
 
@@ -82,9 +39,7 @@ def _panel(mine: pd.DataFrame, budget: Budget, name: str) -> Panel | None:
     costs = [float(x) for x in rivals[budget.column] if math.isfinite(x)]
     if not costs:
         return None
-    label = SAID[budget.name]
-    if budget.name == "time":
-        label = ", ".join(filter(None, [label, clock_name(budget.column), searched(rivals)])) + ")"
+    label = ", ".join(filter(None, [SAID[budget.name], *_conditions(rivals, budget)]))
     lines: dict[str, list[Line]] = {}
     for line in mine.sort_values(budget.column, kind="stable").to_dict("records"):
         lines.setdefault(line["label"], []).append(line)
@@ -96,6 +51,13 @@ def _panel(mine: pd.DataFrame, budget: Budget, name: str) -> Panel | None:
         f"{name}: mAP against {label}", cost_axis(label, costs, SHORT[budget.name]),
         share_axis("mAP", highest, "mAP"), [line for line in series if line.y], front,
     )  # fmt: skip
+
+
+def _conditions(rivals: pd.DataFrame, budget: Budget) -> list[str]:
+    """Say what a measured cost depends on."""
+    if budget.name == "time":
+        return [CLOCKS[budget.column], searched(rivals)]
+    return [trained_on(rivals)] if budget.name == "minutes" else []
 
 
 def _series(label: str, lines: Sequence[Line], budget: Budget, longest: float) -> Series:

@@ -161,7 +161,7 @@ def _costs(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
     data["costs"] = []
     if found.extras.budgets.empty:
         return {"costs": None}
-    frame = costs.with_minutes(found.extras.budgets, blocks, found.records.trains)
+    frame = found.extras.budgets
     panels: dict[str, list[Panel]] = {}
     for block in blocks:
         mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
