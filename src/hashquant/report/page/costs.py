@@ -39,7 +39,8 @@ def _panel(mine: pd.DataFrame, budget: Budget, name: str) -> Panel | None:
     costs = [float(x) for x in rivals[budget.column] if math.isfinite(x)]
     if not costs:
         return None
-    label = ", ".join(filter(None, [SAID[budget.name], *_conditions(rivals, budget)]))
+    label = SAID[budget.name]
+    note = ", ".join(filter(None, _conditions(rivals, budget)))
     lines: dict[str, list[Line]] = {}
     for line in mine.sort_values(budget.column, kind="stable").to_dict("records"):
         lines.setdefault(line["label"], []).append(line)
@@ -49,7 +50,7 @@ def _panel(mine: pd.DataFrame, budget: Budget, name: str) -> Panel | None:
     front = tuple((float(x), float(y)) for x, y in front_points(mine, budget))
     return Panel(
         f"{name}: mAP against {label}", cost_axis(label, costs, SHORT[budget.name]),
-        share_axis("mAP", highest, "mAP"), [line for line in series if line.y], front,
+        share_axis("mAP", highest, "mAP"), [line for line in series if line.y], front, note=note,
     )  # fmt: skip
 
 

@@ -39,7 +39,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot; `front` is drawn behind as steps, `every` point has a marker or a few."""
+    """One plot; `front` is drawn behind as steps, `every` point has a marker or a few.
+
+    `note` says below it what its numbers depend on.
+    """
 
     title: str
     x: Axis
@@ -47,6 +50,7 @@ class Panel:
     series: Sequence[Series]
     front: tuple[tuple[float, float], ...] = ()
     every: bool = True
+    note: str = ""
 
 
 def share_axis(label: str, values: Iterable[float], short: str = "") -> Axis:

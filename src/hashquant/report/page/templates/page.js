@@ -206,6 +206,7 @@
       this.canvas = figure.querySelector(".canvas");
       this.svg = figure.querySelector("svg");
       this.said = figure.querySelector(".reading");
+      this.note = figure.querySelector("figcaption");
       this.ratio = ratio;
       this.hidden = new Set();
       this.at = null;
@@ -245,6 +246,7 @@
       this.svg.replaceChildren(...parts, this.cursor);
       this.svg.setAttribute("aria-label", `${panel.title}: ${panel.y.label} against ${panel.x.label}. The numbers stand in the table below.`);
       this.canvas.setAttribute("aria-label", `Plot: ${panel.title}`);
+      this.note.textContent = panel.note || "";
       this.read(null);
     }
 
