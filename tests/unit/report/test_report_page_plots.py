@@ -1,5 +1,6 @@
 """The page's plots and colours: scales, places, contrast, and the curves that the script reads."""
 
+import dataclasses
 import re
 
 import pytest
@@ -136,6 +137,20 @@ def test_every_budget_that_is_known_has_a_plot(make):
     assert [plot.x.short for plot in plots] == ["bits", "bytes", "min"]
     assert plots[2].series[0].x == (0.2,)
     assert len(costs.panels(budgets_frame([block]), "lfw")) == 2
+
+
+def test_a_reference_that_took_less_than_every_rival_stands_inside_the_scale(make):
+    quick = dataclasses.replace(make.training(method="random"), timing={"train_seconds": 0.6})
+    evals = [make.evaluation(method=method) for method in ("opqn", "random")]
+    records = make.records(evals, [make.training(), quick])
+    (block,) = select_blocks(records)
+    assert block.families["random"] == "reference"
+    plots = costs.panels(budgets_frame([block], training_times(records.trains)), "lfw")
+    for plot in plots:
+        places = [x for series in plot.series if not series.level for x in series.x]
+        assert len(places) == 2
+        assert plot.x.low <= min(places)
+        assert max(places) <= plot.x.high
 
 
 def test_only_columns_of_several_values_are_filters():

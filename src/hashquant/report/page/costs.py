@@ -36,16 +36,18 @@ def panels(mine: pd.DataFrame, name: str) -> list[Panel]:
 
 def _panel(mine: pd.DataFrame, budget: Budget, name: str) -> Panel | None:
     rivals = competing(mine, budget)
-    costs = [float(x) for x in rivals[budget.column] if math.isfinite(x)]
-    if not costs:
+    if rivals.empty:
         return None
+    longest = float(rivals[budget.column].max())
+    # A reference that is cheaper than every rival widens the scale, a dearer one is a level line.
+    costs = [float(x) for x in mine[budget.column] if x <= longest]
     label = SAID[budget.name]
     note = ", ".join(filter(None, _conditions(rivals, budget)))
     lines: dict[str, list[Line]] = {}
     for line in mine.sort_values(budget.column, kind="stable").to_dict("records"):
         lines.setdefault(line["label"], []).append(line)
     order = dict.fromkeys(mine["label"])
-    series = [_series(row, lines[row], budget, max(costs)) for row in order]
+    series = [_series(row, lines[row], budget, longest) for row in order]
     highest = mine["mean"] + mine["sd"].fillna(0)
     front = tuple((float(x), float(y)) for x, y in front_points(mine, budget))
     return Panel(
