@@ -91,7 +91,7 @@ def _list_parser(prog: str) -> Parser:
 
 
 def _report_parser(prog: str) -> Parser:
-    parser = Parser(prog=prog, description="Write tables and figures from stored records.")
+    parser = Parser(prog=prog, description="Write tables, figures and a page from stored records.")
     add = parser.add_argument
     add("--suite", default="quick", metavar="NAME", help="whose records (quick)")
     add("--spread", default="sd", metavar="sd|interval", help="what stands beside a mean: its "

@@ -41,9 +41,9 @@ def report(flags: argparse.Namespace) -> int:
     for note in written.notes:
         print(f"note: {note}", file=sys.stderr)
     print(terminal_table(records, written.headline))
-    print(f"tables and figures: {out}")
+    print(f"tables, figures and page: {out}")
     if flags.bundle:
-        print(f"bundle: {_bundle(records, (*written.tables, *written.figures), flags)}")
+        print(f"bundle: {_bundle(records, (*written.tables, *written.figures, written.page), flags)}")
     return 0
 
 

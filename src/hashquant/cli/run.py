@@ -116,7 +116,7 @@ def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
     )
     written = write_report(records, folder / name, options)
     print(terminal_table(records, written.headline))
-    print(f"tables and figures: {folder / name}")
+    print(f"tables, figures and page: {folder / name}")
 
 
 def _dry_run(cells: list[Cell], here: Surroundings, tally: Tally) -> int:

@@ -1,4 +1,4 @@
-"""From stored records to tables and figures: no torch, the same bytes for the same records."""
+"""From stored records to tables, figures and a page: no torch, the same bytes every time."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from hashquant.files import write_atomic
 from hashquant.report.cited import cited
 from hashquant.report.findings import find
 from hashquant.report.options import Options
+from hashquant.report.page.write import write_page
 from hashquant.report.tables import MapTable
 from hashquant.report.terminal import terminal_table
 from hashquant.report.texts import report_texts
@@ -27,11 +28,12 @@ class Report:
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
     headline: tuple[MapTable, ...]
+    page: Path
     notes: tuple[str, ...] = ()  #: what was asked for and could not be written
 
 
 def write_report(records: SuiteRecords, out: Path, options: Options | None = None) -> Report:
-    """Write a suite's tables to `out/tables`, its claims to `out`, figures to `out/figures`.
+    """Write a suite's tables to `out/tables`, figures to `out/figures`, claims and page to `out`.
 
     With sources, reproduction cards and a bibliography too. The same records give the same bytes.
 
@@ -52,11 +54,11 @@ def write_report(records: SuiteRecords, out: Path, options: Options | None = Non
     for name, text in report_texts(found, options.sources).items():
         written.append(out / name)
         write_atomic(written[-1], text.encode())
-    headline = tuple(found.headline)
+    headline, opened = tuple(found.headline), write_page(found, out)
     if not options.figures:
-        return Report(tuple(written), (), headline)
+        return Report(tuple(written), (), headline, opened)
     # Matplotlib takes a second to import: only a report with figures pays for it.
     from hashquant.report.figures.drawings import drawn_figures
 
     figures, notes = drawn_figures(found, out / "figures", options)
-    return Report(tuple(written), figures, headline, notes)
+    return Report(tuple(written), figures, headline, opened, notes)

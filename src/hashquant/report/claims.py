@@ -174,7 +174,8 @@ def claims_sheet(frame: pd.DataFrame, studies: Sequence[Evidence], suite: str) -
     return Sheet("claims", suite, f"Claims of the OPQN paper on suite {suite}", intro, displays)
 
 
-def _at_a_glance(frame: pd.DataFrame) -> Display:
+def at_a_glance(frame: pd.DataFrame) -> list[list[str]]:
+    """Return a row per claim: letter, hypothesis, verdict, supported in how many, seeds."""
     rows = []
     for claim in CLAIMS:
         lines = frame[frame["claim"] == claim.letter]
@@ -183,7 +184,12 @@ def _at_a_glance(frame: pd.DataFrame) -> Display:
         each = f"{(alone == 'supported').sum()} of {len(alone)}" if len(alone) else ""
         seeds = "" if overall == NO_RECORDS else str(lines["seeds"].iloc[-1])
         rows.append([f"({claim.letter})", claim.hypothesis, overall, each, seeds])
-    return Display.of("", rows, ["", "claim", "verdict", "supported in", "seeds"], "lllll", keys=2)
+    return rows
+
+
+def _at_a_glance(frame: pd.DataFrame) -> Display:
+    heads = ["", "claim", "verdict", "supported in", "seeds"]
+    return Display.of("", at_a_glance(frame), heads, "lllll", keys=2)
 
 
 def _behind(claim: Claim, frame: pd.DataFrame) -> Display:

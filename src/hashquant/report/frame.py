@@ -1,8 +1,10 @@
 """From records to pandas frames: every score in long form, and the cells of a table."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from hashquant.errors import UsageError, unknown_name
@@ -79,7 +81,7 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
     comparison, rank (1 best, 2 second, 0 neither) and note (why scores are missing, or ""); low
     and high (95 % interval) and tied_with_best (bool), empty until `evidence.judged` fills them.
     """
-    stats = _statistics(block, metric, secondary)
+    stats = means(block, metric, secondary=secondary)
     labels: Iterable[str] = {label for label, _ in stats} if secondary else block.families
     ordered = sorted(labels, key=lambda label: row_order(label, block.families[label]))
     notes = _notes(block, metric)
@@ -99,23 +101,24 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
     return frame.assign(low=float("nan"), high=float("nan"), tied_with_best=False)
 
 
-def _statistics(
-    block: Block, metric: Metric, secondary: bool
+def means(
+    block: Block, metric: Metric, *, secondary: bool = False
 ) -> dict[tuple[str, int], dict[str, float | int | str]]:
-    found = [
-        (record.spec.label, record.spec.bits, score.value, score.comparison)
-        for record in block.evals
-        if (score := metric.find(record, secondary=secondary)) is not None
-    ]
-    frame = pd.DataFrame(found, columns=["label", "bits", "value", "comparison"])
+    """Return mean, sd (missing for one seed), n and comparison of every scored (label, bits)."""
+    found: dict[tuple[str, int], list[Score]] = defaultdict(list)
+    for record in block.evals:
+        if (score := metric.find(record, secondary=secondary)) is not None:
+            found[record.spec.label, record.spec.bits].append(score)
+    return {cell: _mean_sd(scores) for cell, scores in found.items()}
+
+
+def _mean_sd(scores: Sequence[Score]) -> dict[str, float | int | str]:
+    values = [score.value for score in scores]
     return {
-        (str(part["label"].iloc[0]), int(part["bits"].iloc[0])): {
-            "mean": float(part["value"].mean()),
-            "sd": float(part["value"].std(ddof=1)) if len(part) > 1 else float("nan"),
-            "n": len(part),
-            "comparison": str(part["comparison"].iloc[0]),
-        }
-        for _, part in frame.groupby(["label", "bits"])
+        "mean": float(np.mean(values)),
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
+        "n": len(values),
+        "comparison": scores[0].comparison,
     }
 
 

@@ -1,0 +1,181 @@
+"""The page of a suite as one file: findings to plain values, plain values to HTML."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from hashquant import __version__
+from hashquant.files import write_atomic
+from hashquant.report.blocks import row_families
+from hashquant.report.figures.style import MARKERS, Look, looks
+from hashquant.report.findings import Findings
+from hashquant.report.health import MEANING
+from hashquant.report.page import costs, curves, further, proofs, provenance, scores, summary, svg
+from hashquant.report.page.panel import Panel
+from hashquant.report.page.theme import DARK, LIGHT, variables
+
+NAME = "index.html"
+TEMPLATES = Path(__file__).with_name("templates")
+#: Sizes of plots that no script has fitted to the window, in CSS pixels.
+CURVE_SIZE, COST_SIZE = (820, 460), (520, 322)
+#: What ends a script, or a line of one, is written as its number.
+_IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+
+Values = dict[str, Any]  # Any: what the template and the script are given
+
+
+def write_page(found: Findings, folder: Path) -> Path:
+    """Write `index.html` into `folder`: one file that loads nothing else.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    path = folder / NAME
+    write_atomic(path, page(found).encode())
+    return path
+
+
+def page(found: Findings) -> str:
+    """Return the page as HTML; its first line names the digest of the records."""
+    look = looks(row_families(found.records))
+    values, data = _said(found), Values()
+    values |= {"rows": _rows(look), "markers": svg.markers()}
+    values |= {"light": variables(LIGHT, look), "dark": variables(DARK, look)}
+    values |= _curves(found, look, data) | _costs(found, look, data)
+    values["contents"] = [(name, title) for name, title, shown in _contents(values) if shown]
+    data |= {
+        "rows": [{k: row[k] for k in ("label", "marker", "filled")} for row in values["rows"]],
+        "metrics": scores.metric_texts(found.headline), "margins": svg.MARGINS,
+        "markers": svg.CURVE_MARKERS, "parts": curves.PARTS, "shown": curves.SHOWN,
+        "blocks": [block.name for block in found.blocks],
+    }  # fmt: skip
+    return _template().render(values, data=embedded(data))
+
+
+def _said(found: Findings) -> Values:
+    """Return the texts and the tables."""
+    records, blocks, extras = found.records, found.blocks, found.extras
+    return {
+        "suite": records.suite, "digest": found.digest, "version": __version__,
+        "style": _text("style.css"), "script": _text("page.js"),
+        "facts": summary.facts(records, blocks), "leaders": summary.leader_grid(found.headline),
+        "commands": summary.commands(records.suite),
+        "definitions": summary.definitions(found.headline),
+        "verdicts": proofs.verdict_grid(found.claims), "claims": proofs.claim_grid(found.claims),
+        "unmet": proofs.unmet(found.claims), "scores": scores.score_grid(found.headline),
+        "intervals": proofs.interval_grid(found.intervals), "wins": proofs.win_grid(found.wins),
+        "matrix": further.matrix_grids(extras.matrix),
+        "ablation": further.ablation_grid(extras.ablation),
+        "health": further.health_grid(extras.health, blocks), "health_meaning": MEANING,
+        "cards": further.card_grid(found.cards),
+        "failures": provenance.failure_grid(records, blocks),
+        "left_out": provenance.left_out(blocks),
+        "provenance": provenance.provenance_grid(records),
+        "machines": list(provenance.environments(records)),
+    }  # fmt: skip
+
+
+def _contents(values: Values) -> list[tuple[str, str, object]]:
+    return [
+        ("summary", "Summary", True), ("scores-section", "Scores", True),
+        ("curves-section", "Curves", values["curves"]), ("costs-section", "Costs", values["costs"]),
+        ("matrix-section", "Domain matrix", values["matrix"]),
+        ("ablation-section", "Ablations", values["ablation"]),
+        ("health-section", "Code health", values["health"]), ("statistics", "Statistics", True),
+        ("cards-section", "Published numbers", values["cards"]),
+        ("failures-section", "Failures and gaps", True),
+        ("provenance-section", "Provenance", True), ("again", "Make it again", True),
+    ]  # fmt: skip
+
+
+def _rows(look: Mapping[str, Look]) -> list[Values]:
+    """Return how every row looks: its name, its CSS class, its marker and dash."""
+    marks = dict(zip(MARKERS, (name for name, _ in svg.markers()), strict=True))
+    return [
+        {"label": label, "css": f"m{at}", "marker": marks[row.marker], "filled": row.filled,
+         "dash": " ".join(f"{part * svg.LINE:g}" for part in row.dash) or "none"}
+        for at, (label, row) in enumerate(look.items())
+    ]  # fmt: skip
+
+
+def _curves(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
+    groups = curves.curve_groups(found.blocks)
+    data["curves"] = curves.embedded(groups, look)
+    if not groups:
+        return {"curves": None}
+    first, blocks = groups[0], found.blocks
+    panel = curves.panel(first, blocks[first.block])
+    places = dict.fromkeys(group.block for group in groups)
+    shown = {
+        "panel": panel, "svg": svg.drawn(panel, look, *CURVE_SIZE), "width": CURVE_SIZE[0],
+        "height": CURVE_SIZE[1], "grid": curves.curve_grid(first, blocks[first.block]),
+    }  # fmt: skip
+    return {
+        "curves": shown, "kinds": list(curves.KINDS.items()),
+        "curve_blocks": [(at, blocks[at].name) for at in places],
+        "curve_bits": sorted({group.bits for group in groups}),
+    }  # fmt: skip
+
+
+def _costs(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
+    blocks = found.blocks
+    data["costs"] = []
+    if found.extras.budgets.empty:
+        return {"costs": None}
+    frame = found.extras.budgets
+    panels: dict[str, list[Panel]] = {}
+    for block in blocks:
+        mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
+        if drawn := costs.panels(mine, block.name):
+            panels[block.name] = drawn
+    places = {label: at for at, label in enumerate(look)}
+    data["costs"] = [
+        {"name": name, "panels": [_plain(panel, places) for panel in drawn]}
+        for name, drawn in panels.items()
+    ]
+    first = next(iter(panels.values()), [])
+    shown = {
+        "plots": [(panel, svg.drawn(panel, look, *COST_SIZE)) for panel in first],
+        "width": COST_SIZE[0], "height": COST_SIZE[1],
+        "grid": costs.cost_grid(frame, blocks),
+    }  # fmt: skip
+    return {"costs": shown, "cost_blocks": list(panels)}
+
+
+def _plain(panel: Panel, places: Mapping[str, int]) -> Values:
+    """Return a plot as the script reads it: rows by their number."""
+    plain = dataclasses.asdict(panel)
+    for series in plain["series"]:
+        series["m"] = places[series.pop("label")]
+    return plain
+
+
+def embedded(data: object) -> str:
+    r"""Return plain values as JSON that can stand inside a `<script>`.
+
+    >>> print(embedded("</script>"))
+    "\u003c/script\u003e"
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.translate(_IN_SCRIPT)
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8").rstrip()
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def _template() -> Template:
+    return _environment().get_template("page.html.j2")
