@@ -43,7 +43,8 @@ def report(flags: argparse.Namespace) -> int:
     print(terminal_table(records, written.headline))
     print(f"tables, figures and page: {out}")
     if flags.bundle:
-        print(f"bundle: {_bundle(records, (*written.tables, *written.figures, written.page), flags)}")
+        files = (*written.tables, *written.figures, written.page)
+        print(f"bundle: {_bundle(records, files, flags)}")
     return 0
 
 
