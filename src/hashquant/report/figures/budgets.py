@@ -1,5 +1,6 @@
 """The budgets side by side: mAP against bits, stored bytes, search and training time."""
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -132,9 +133,12 @@ def _scale(axes: "Axes", mine: pd.DataFrame, budget: Budget, preset: Preset) -> 
 def _measured_name(rivals: pd.DataFrame, budget: Budget, letters: int) -> list[str]:
     """Return the lines that say what was measured, and how."""
     if budget.name == "minutes":
-        return ["Training (minutes)", *textwrap.wrap(trained_on(rivals), letters)]
-    name = f"Search ({CLOCKS[budget.column]}, ms)"
-    return [name, *textwrap.wrap(searched(rivals), letters)]
+        name, how = "Training (minutes)", trained_on(rivals)
+    else:
+        name, how = f"Search ({CLOCKS[budget.column]}, ms)", searched(rivals)
+    # A number stays beside its noun.
+    whole = re.sub(r"(\d) (items?|threads?)\b", "\\1\xa0\\2", how)
+    return [name, *(line.replace("\xa0", " ") for line in textwrap.wrap(whole, letters))]
 
 
 def _time_scale(axes: "Axes", times: "pd.Series[float]") -> None:
