@@ -14,6 +14,7 @@ from hashquant.report.evidence import HEADLINE, Evidence, gather
 from hashquant.report.figures.style import PRESETS, looks
 from hashquant.report.frame import Metric, check_metric, health_frame, scores_frame
 from hashquant.report.latex import proof
+from hashquant.report.tables import MapTable
 from hashquant.report.terminal import terminal_table
 from hashquant.report.typeset import typeset
 from hashquant.store import SuiteRecords, folder_name
@@ -31,7 +32,7 @@ class Report:
 
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
-    headline: tuple[tables.MapTable, ...]
+    headline: tuple[MapTable, ...]
 
 
 def write_report(
@@ -98,7 +99,7 @@ def _check(records: SuiteRecords, out: Path, preset: str, spread: str) -> None:
 
 
 def _map_texts(
-    records: SuiteRecords, found: list[tables.MapTable], digest: str, name: str
+    records: SuiteRecords, found: list[MapTable], digest: str, name: str
 ) -> dict[str, str]:
     head = f"# records: {digest}\n"
     return typeset(tables.map_sheet(found, records, name), digest) | {
@@ -109,14 +110,14 @@ def _map_texts(
 
 
 def _evidence_texts(
-    found: Sequence[tables.MapTable], studies: Sequence[Evidence], digest: str, suite: str
+    found: Sequence[MapTable], studies: Sequence[Evidence], digest: str, suite: str
 ) -> dict[str, str]:
     """Return what the single queries say: intervals, wins and claims, always of mAP."""
     within = intervals.intervals_frame(found)
     won = wins.wins_frame([table for table in found if not table.secondary])
     judged = claims.claims_frame(studies)
     blocks = [study.block for study in studies]
-    texts = {}
+    texts: dict[str, str] = {}
     for frame, sheet in (
         (within, intervals.intervals_sheet(within, blocks, suite)),
         (won, wins.wins_sheet(won, suite)),
