@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hashquant.files import write_atomic
 from hashquant.report.ablation import ablation_frame, ablation_sheet
 from hashquant.report.blocks import Block
 from hashquant.report.budgets import budgets_frame, budgets_sheet
@@ -55,10 +56,13 @@ def collect(
     )
 
 
-def table_texts(found: Supplements, digest: str) -> dict[str, str]:
-    """Return the files (name → text) of the ranks, and of the further tables that have a line.
+def write_tables(found: Supplements, folder: Path, digest: str) -> tuple[Path, ...]:
+    """Write the ranks, and the further tables that have a line, as CSV, Markdown and LaTeX.
 
     The numbers of code health are not among them: `health.csv` has those of every record.
+
+    Raises:
+        StoreError: if a file cannot be written.
     """
     suite, blocks, ranks = found.suite, found.blocks, ranks_frame(found.ranks)
     shown = [
@@ -74,7 +78,9 @@ def table_texts(found: Supplements, digest: str) -> dict[str, str]:
         texts |= typeset(sheet, digest)
         if frame is not found.health:
             texts[f"{sheet.name}.csv"] = f"# records: {digest}\n{frame.to_csv(index=False)}"
-    return texts
+    for name, text in texts.items():
+        write_atomic(folder / name, text.encode())
+    return tuple(folder / name for name in texts)
 
 
 def write_figures(
