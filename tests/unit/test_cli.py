@@ -241,13 +241,15 @@ def test_list_names_everything(capsys):
 def test_report_from_records_alone(where, tmp_path, capsys):
     assert main([*TINY, *where, "--methods", "dcdh", "--bits", "16"]) == 0
     shutil.rmtree(tmp_path / "reports")
-    assert main(["report", "--suite", "quick", *where[:4]]) == 0
+    assert main(["report", "--suite", "quick", "--spread", "interval", *where[:4]]) == 0
     assert (tmp_path / "reports/quick/tables/map.csv").is_file()
+    assert "in brackets its 95 % interval" in (tmp_path / "reports/quick/tables/map.md").read_text()
+    assert "in brackets its 95 % interval" in " ".join(capsys.readouterr().out.split())
     for wrong, right in (
-        (["--suite", "quik"], "'quick'"), (["--formats", "pgff"], "'pgf'"),
-        (["--preset", "slides"], "'slide'"),
+        ("--suite quik", "'quick'"), ("--formats pgff", "'pgf'"), ("--preset slides", "'slide'"),
+        ("--spread intervall", "'interval'"),
     ):  # fmt: skip
-        assert main(["report", *where[:4], *wrong]) == 2
+        assert main(["report", *where[:4], *wrong.split()]) == 2
         assert f"did you mean {right}" in capsys.readouterr().err
 
 

@@ -109,7 +109,9 @@ def _scores(tables: Sequence[MapTable]) -> pd.DataFrame:
         parts.append(wide)
     families = {k: v for table in tables for k, v in table.block.families.items()}
     joined = pd.concat(parts) if parts else pd.DataFrame()
-    return joined[sorted(joined.columns, key=lambda label: row_order(label, families[label]))]
+    labels = [str(label) for label in joined.columns]
+    ordered = sorted(labels, key=lambda label: row_order(label, families[label]))
+    return joined[ordered]
 
 
 def complete(scores: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -18,11 +18,11 @@ from hashquant.store import folder_name
 #: page, and of a whole page as far as a table is shrunk to fit it rather than cut in two.
 LETTER_WIDTH, GAP, COLUMN, PAGE = 4.4, 8.0, 250.0, 590.0
 #: Letters of the longest text that is not broken into lines, and of those lines.
-LONG, LINE = 44, 34
+LONG, LINE = 56, 46
 #: Lines of the longest table that stands on one page.
 LINES = 52
-#: What stands between a mean and the rest of a cell.
-_SPREAD = re.compile(r" ± ([\d.]+)")
+#: What stands beside a mean: its standard deviation, or its interval.
+_SPREAD = re.compile(r" (± [\d.]+|\[[\d., ]+\])")
 #: Shrinks a table that is too wide for where it stands, and leaves any other as it is.
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
@@ -72,7 +72,7 @@ def _caption(sheet: Sheet, display: Display, first: str) -> str:
     if display.caption:
         return tex_escape(display.caption)
     name = ": ".join(filter(None, (sheet.title, display.title)))
-    parts = [tex_escape(f"{name}.")]
+    parts = [tex_escape(f"{name.rstrip('.')}.")]
     if sheet.intro:
         parts.append(rf"Read as Table~\ref{{{first}}}." if first else tex_prose(sheet.intro))
     return " ".join([*parts, *map(tex_prose, display.before)])
@@ -132,7 +132,8 @@ def _tabular(display: Display) -> list[str]:
         for letter, (column, texts) in zip(display.align, _texts(display), strict=True)
     ]
     grouped = isinstance(display.frame.columns, pd.MultiIndex)
-    frame.columns = pd.MultiIndex.from_tuples(heads) if grouped else pd.Index(heads)
+    index = pd.MultiIndex.from_tuples(heads)
+    frame.columns = index if grouped else index.get_level_values(1)
     spec = "".join(
         rf">{{\raggedright\arraybackslash}}p{{{LINE * LETTER_WIDTH:.0f}pt}}"
         if letter == "l" and max(map(len, map(_plain, texts))) > LONG else letter
@@ -176,12 +177,12 @@ def _grouped(lines: list[str], families: Sequence[str], columns: int) -> list[st
     return found
 
 
-def _head(column: object, texts: Sequence[Text], align: str) -> str | tuple[str, str]:
-    """Return a head as source, in several lines where it is wider than its column."""
+def _head(column: object, texts: Sequence[Text], align: str) -> tuple[str, str]:
+    """Return what stands above a head, and the head in as many lines as its column asks for."""
     lines = [tex_escape(line) for line in _wrapped(column, texts)]
     stacked = r"\\".join(lines)
     head = rf"\shortstack[{align}]{{{stacked}}}" if len(lines) > 1 else stacked
-    return (tex_escape(column[0]), head) if isinstance(column, tuple) else head
+    return (tex_escape(column[0]) if isinstance(column, tuple) else ""), head
 
 
 def _wrapped(column: object, texts: Sequence[Text]) -> list[str]:
@@ -197,9 +198,10 @@ def _plain(text: Text) -> str:
 def _cell(text: Text) -> str:
     """Return a cell as source; its marks take no room, so that the digits stand in line."""
     mean, *more = _SPREAD.split(_plain(text), maxsplit=1)
-    sd, rest = more or ("", "")
+    spread, rest = more or ("", "")
     # The spread is set smaller: the eye compares the means.
-    beside = (rf"\,{{\scriptsize$\pm$\,{sd}}}" if sd else "") + tex_escape(rest)
+    small = tex_escape(spread).replace("$ ", r"$\,")
+    beside = (rf"\,{{\scriptsize{{}}{small}}}" if small else "") + tex_escape(rest)
     if not isinstance(text, Mark):
         return tex_escape(mean) + beside
     mean = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(text.rank, "%s") % tex_escape(mean)

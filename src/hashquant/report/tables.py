@@ -65,10 +65,10 @@ class MapTable:
         """Seeds of the cell that has most."""
         return int(self.joint["n"].max()) if len(self.joint) else 0
 
-    def grid(self, write: Callable[["MapTable", Cell], object]) -> pd.DataFrame:
+    def grid(self, write: Callable[["MapTable", Cell], Any]) -> pd.DataFrame:
         """Return the table as a reader sees it: one line per row, one column per code length.
 
-        The index holds family and label; `write` turns one cell (a mapping) into what is shown.
+        The index holds family and label; `write` turns a cell into a text, or a text with marks.
         """
         frame = self.cells.assign(
             text=[write(self, cell) for cell in self.cells.to_dict("records")]
@@ -176,7 +176,7 @@ def map_sheet(tables: Sequence[MapTable], records: SuiteRecords, name: str = "ma
 
 def _alone(table: MapTable) -> Display:
     grid = table.grid(_mark)
-    frame = _labelled(grid, [f"{bits} bits" for bits in grid.columns], "method")
+    frame = _labelled(grid, pd.Index([f"{bits} bits" for bits in grid.columns]), "method")
     said = f"{table.caption} {marks(table.cells, RANKS)}".strip()
     return _display(table, table.title, frame, said)
 
@@ -191,9 +191,7 @@ def _joined(group: Sequence[MapTable]) -> Display:
     return _display(group[0], beside_title(group), frame, said, lines)
 
 
-def _labelled(
-    grid: pd.DataFrame, heads: Sequence[str] | pd.MultiIndex, first: Hashable
-) -> pd.DataFrame:
+def _labelled(grid: pd.DataFrame, heads: "pd.Index[Any]", first: Hashable) -> pd.DataFrame:
     """Return a grid with its labels as the first column, indexed by family."""
     frame = grid.set_axis(heads, axis=1)
     frame.insert(0, first, list(grid.index.get_level_values("label")))

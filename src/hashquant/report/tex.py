@@ -55,7 +55,7 @@ def _letter(letter: str) -> str:
         return known
     if letter.isspace() or not letter.isprintable():
         return " "
-    base, *accents = unicodedata.normalize("NFD", letter)
+    base, *accents = list(unicodedata.normalize("NFD", letter))
     if base.isascii() and accents and all(accent in _ACCENTS for accent in accents):
         for accent in accents:
             base = rf"\{_ACCENTS[accent]}{{{base}}}"

@@ -91,9 +91,8 @@ def wins_sheet(frame: pd.DataFrame, suite: str) -> Sheet:
     if frame.empty:
         return Sheet("wins", suite, title, "No two rows can be compared.", [])
     texts = {
-        (line["row"], line["rival"]): "{better} ({significantly_better}) of {compared}".format(
-            **line
-        )
+        (line["row"], line["rival"]):
+            f"{line['better']} ({line['significantly_better']}) of {line['compared']}"
         for line in frame.to_dict("records")
     }  # fmt: skip
     labels = list(dict.fromkeys([*frame["row"], *frame["rival"]]))

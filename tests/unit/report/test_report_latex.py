@@ -100,7 +100,7 @@ def test_targets_stand_beside_each_other_under_rules():
     assert source.startswith("% records: d1\n% needs \\usepackage{array} \\usepackage{booktabs}")
     assert r" & \multicolumn{2}{c}{seen: a\_b} & \multicolumn{2}{c}{cross: 50\%} \\" in source
     assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}" in source
-    assert r"\textbf{0.5000}\,{\scriptsize$\pm$\,0.0100} &" in source
+    assert r"\textbf{0.5000}\,{\scriptsize{}$\pm$\,0.0100} &" in source
     assert r"\underline{0.1000}\rlap{\textsuperscript{$\dagger$}} &" in source
     assert r"--\rlap{\textsuperscript{1}} & 0.2000 \\" in source
     assert r"0.0200} (n=1)\rlap{\textsuperscript{$\dagger$,2}}" in source
@@ -111,10 +111,11 @@ def test_targets_stand_beside_each_other_under_rules():
 
 
 def test_only_the_spread_is_small():
-    texts = ["0.5 ± 0.01; 0.41 (0.2 … 0.6)", "a\n± b", ""]
+    texts = ["0.5 ± 0.01; 0.41 (0.2 … 0.6)", "a\n± b", "", Mark("0.5 [0.1, 0.2] (n=1)", rank=1)]
     source = latex(sheet(Display.of("t", [[text] for text in texts], ["mAP"], "r")), "d")
-    assert r"0.5\,{\scriptsize$\pm$\,0.01}; 0.41 (0.2 $\ldots$ 0.6) \\" in source
+    assert r"0.5\,{\scriptsize{}$\pm$\,0.01}; 0.41 (0.2 $\ldots$ 0.6) \\" in source
     assert r"a $\pm$ b \\" in source
+    assert r"\textbf{0.5}\,{\scriptsize{}[0.1, 0.2]} (n=1) \\" in source
 
 
 def test_a_wide_table_is_cut_between_its_targets_and_names_its_rows_again():
