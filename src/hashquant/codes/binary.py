@@ -5,12 +5,15 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
+from hashquant.codes.compiled import Kernel
 from hashquant.types import Embedding, PackedCodes
 
 #: Items, and queries, whose distances are held at a time.
 BLOCK, TOGETHER = 1 << 18, 16
 #: Items whose distances are computed in one go: their 8-byte words stay in the cache.
 STRIP = 1 << 15
+#: The longest code that is one machine word.
+WORD_BITS = 64
 #: Below this many distances a histogram of single bytes is faster than one of byte pairs.
 PAIRS_FROM = 1 << 16
 
@@ -89,12 +92,16 @@ def distance_counts(
     gallery: UInt8[np.ndarray, "n bytes"],
     slices: Slices,
     code_bits: int,
+    kernel: Kernel[...] | None = None,
 ) -> tuple[Histogram, Histogram]:
     """Count gallery items, and relevant ones, at every Hamming distance 0 … L (on the CPU).
 
-    Row i of `slices` bounds the gallery rows that are relevant to query i. Counts add up over
-    blocks of the gallery, so any gallery fits.
+    Row i of `slices` bounds the gallery rows that are relevant to query i, and may reach beyond
+    them. Counts add up over blocks of the gallery, so any gallery fits. `kernel` is a compiled
+    `count_pairs`, for codes of up to 64 bits.
     """
+    if kernel is not None:
+        return _counts_of_pairs(query, gallery, slices, code_bits, kernel)
     total = np.zeros((len(query), code_bits + 1), dtype=np.int64)
     relevant = np.zeros_like(total)
     query_words = code_words(query)
@@ -111,6 +118,34 @@ def distance_counts(
                 total[i] += _histogram(row, code_bits)
                 if high[i] > low[i]:
                     relevant[i] += _histogram(row[low[i] : high[i]], code_bits)
+    return total, relevant
+
+
+def _counts_of_pairs(
+    query: UInt8[np.ndarray, "q bytes"],
+    gallery: UInt8[np.ndarray, "n bytes"],
+    slices: Slices,
+    code_bits: int,
+    kernel: Kernel[...],
+) -> tuple[Histogram, Histogram]:
+    """Count as `distance_counts`, with joint histograms of two queries each."""
+    bins, count = code_bits + 1, len(query)
+    total, relevant = np.zeros((2, count, bins), dtype=np.int64)
+    asked = code_words(query)[0].astype(np.uint64)
+    alone = np.repeat(asked, 2).reshape(-1, 2)  # a class is a query's own
+    together = np.resize(asked, count + count % 2).reshape(-1, 2)
+    for start in range(0, len(gallery), BLOCK):
+        words = code_words(gallery[start : start + BLOCK])[0].astype(np.uint64)
+        joint = np.zeros((len(together), bins * bins), dtype=np.uint32)
+        ends = np.full(len(together), len(words))
+        kernel(words, together, np.zeros_like(ends), ends, bins, joint)
+        squares = joint.reshape(-1, bins, bins)
+        margins = np.stack([squares.sum(axis=2), squares.sum(axis=1)], axis=1)
+        total += margins.reshape(-1, bins)[:count].astype(np.int64)
+        low, high = np.clip(slices - start, 0, len(words)).T.copy()
+        own = np.zeros((count, bins * bins), dtype=np.uint32)
+        kernel(words, alone, low, high, bins, own)
+        relevant += own[:, :: bins + 1]
     return total, relevant
 
 
