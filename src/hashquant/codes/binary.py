@@ -156,24 +156,31 @@ def distance_counts_by_product(
     code_bits: int,
     memory_bytes: int,
 ) -> tuple[Int64[Tensor, "q g"], Int64[Tensor, "q g"]]:
-    """Count as `distance_counts` on any device, by matrix products of ±1: d = (L - ⟨a,b⟩)/2.
+    """Count as `distance_counts` on any device, by matrix products of ±1: d = L/2 - ⟨a,b⟩/2.
 
-    Half precision on a CUDA device is exact: every sum is a whole number ≤ 1024.
+    Half precision on a CUDA device is exact: every sum is a multiple of ½ up to 1024.
     """
     kind = torch.float16 if query.is_cuda else torch.float32
-    bins = code_bits + 1
-    left = signs(query, code_bits).to(kind)
-    total = torch.zeros(len(query), bins, dtype=torch.int64, device=query.device)
+    bins, device = code_bits + 1, query.device
+    left = signs(query, code_bits).mul_(-0.5).to(kind)
+    middle = torch.full((1, 1), code_bits / 2, dtype=kind, device=device)
+    total = torch.zeros(len(query), bins, dtype=torch.int64, device=device)
     relevant = torch.zeros_like(total)
-    offsets = torch.arange(len(query), device=query.device).unsqueeze(1) * bins
-    block = max(1, memory_bytes // (32 * len(query) + 8 * code_bits))
+    offsets = torch.arange(len(query), dtype=torch.int32, device=device).unsqueeze(1) * bins
+    low, high = slices[:, :1], slices[:, 1:]
+    longest = int((high - low).max()) if len(query) else 0
+    block = max(1, memory_bytes // (48 * len(query) + 8 * code_bits))
     for start in range(0, len(gallery), block):
         right = signs(gallery[start : start + block], code_bits).to(kind)
-        at = (code_bits - left @ right.T).long().div_(2, rounding_mode="floor").add_(offsets)
+        at = torch.addmm(middle, left, right.T).int().add_(offsets)
         total += torch.bincount(at.flatten(), minlength=total.numel()).view_as(total)
-        rank = torch.arange(start, start + len(right), device=query.device)
-        mask = (rank >= slices[:, :1]) & (rank < slices[:, 1:])
-        relevant += torch.bincount(at[mask], minlength=total.numel()).view_as(total)
+        # Relevant items stand side by side; a column too many goes to a bin of its own.
+        steps = torch.arange(min(longest, len(right)), device=device)
+        columns = (low - start).clamp(min=0) + steps
+        outside = columns >= (high - start).clamp(max=len(right))
+        own = at.gather(1, columns.clamp_(max=len(right) - 1))
+        own = own.masked_fill_(outside, total.numel()).flatten()
+        relevant += torch.bincount(own, minlength=total.numel() + 1)[:-1].view_as(total)
     return total, relevant
 
 
