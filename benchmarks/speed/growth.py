@@ -130,9 +130,9 @@ def figure(points: list[Point], stem: Path, digest: str) -> None:
 def main() -> None:
     """Measure every point, print a table, and write it down if that is asked for."""
     if sys.argv[1:2] == ["--measure"]:
-        *numbers, threads = (int(x) for x in sys.argv[2:6])
+        items, queries, classes, threads = (int(x) for x in sys.argv[2:6])
         torch.set_num_threads(threads)
-        print(json.dumps(asdict(measured(*numbers, Path(sys.argv[6])))))
+        print(json.dumps(asdict(measured(items, queries, classes, Path(sys.argv[6])))))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, nargs="+", default=SIZES)

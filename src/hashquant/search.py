@@ -58,11 +58,11 @@ def hamming_groups(
     """
     check_width("query", query_codes, gallery.budget)
     check_queries(len(query_codes), query_labels)
-    if query_codes.is_cuda and isinstance(gallery, StoredGallery):
+    if not query_codes.is_cuda:
+        return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
+    if isinstance(gallery, StoredGallery):
         raise HashQuantError("queries of a stored gallery must be on the CPU, got a CUDA device")
-    if query_codes.is_cuda:
-        return _multiplied_chunks(query_codes, query_labels, gallery, memory_bytes)
-    return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
+    return _multiplied_chunks(query_codes, query_labels, gallery, memory_bytes)
 
 
 def table_groups(

@@ -1,6 +1,8 @@
 """Compiled kernels and the pure path: the same bits, whichever counts."""
 
+import math
 import sys
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -53,6 +55,45 @@ def test_hamming_counts_are_the_same(both_ways, shape, length):
     gallery = Gallery(codes[shape[0] :], labels, CodeBudget(length))
     pure, fast = both_ways(lambda: bits_of(hamming_groups(codes[: shape[0]], wanted, gallery)))
     assert fast == pure
+
+
+@pytest.mark.parametrize("from_pairs", [0, float("inf")])
+def test_ties_are_worth_the_mean_of_all_their_orders(monkeypatch, from_pairs):
+    monkeypatch.setattr(compiled, "FROM_PAIRS", from_pairs)
+    values = torch.tensor([0, 1, 1, 2, 3, 255, 255], dtype=torch.uint8).unsqueeze(1)
+    relevant = [1, 0, 1, 0, 1, 1, 0]
+    gallery = Gallery(values, torch.tensor(relevant), CodeBudget(8))
+    query, wanted = torch.zeros(1, 1, dtype=torch.uint8), torch.tensor([1])
+    found = evaluate(hamming_groups(query, wanted, gallery), "any").per_query["ap"]
+    distance = [int(v).bit_count() for v in values]  # 0 and 8: both ends
+    totals = []
+    for order in permutations(range(7)):
+        hits, total = 0, 0.0
+        for rank, i in enumerate(sorted(order, key=distance.__getitem__), start=1):
+            hits += relevant[i]
+            total += relevant[i] * hits / rank
+        totals.append(total / sum(relevant))
+    assert found.tolist() == pytest.approx([math.fsum(totals) / len(totals)], abs=1e-14)
+
+
+@pytest.mark.parametrize("from_pairs", [0, float("inf")])
+def test_the_order_of_the_gallery_changes_no_bit(monkeypatch, from_pairs):
+    monkeypatch.setattr(compiled, "FROM_PAIRS", from_pairs)
+    g, wanted, labels = drawn((9, 700, 5), 3)
+    order = torch.randperm(700, generator=g)
+    codes = torch.randint(256, (709, 2), generator=g).to(torch.uint8)
+    tables = torch.randn(9, 2, 256, generator=g)
+    for budget in (CodeBudget(16), CodeBudget(16, 2, 256)):
+        found = []
+        for place in (torch.arange(700), order):
+            gallery = Gallery(codes[9:][place], labels[place], budget)
+            groups = (
+                table_groups(tables, wanted, gallery, larger_is_closer=True)
+                if budget.subspaces
+                else hamming_groups(codes[:9], wanted, gallery)
+            )
+            found.append(bits_of(groups))
+        assert found[0] == found[1]
 
 
 def table_case(shape, books, words, seed, used):
