@@ -134,12 +134,11 @@ def figure(run: Run, stem: Path, digest: str) -> None:
         panel.set_size_inches(preset.width, 0.6 + 0.24 * len(frame))
         places = list(range(len(frame)))[::-1]
         spread = [frame["ratio"] - frame["low"], frame["high"] - frame["ratio"]]
-        axes.barh(places, frame["ratio"], color="#4C78A8", height=0.62)
-        axes.errorbar(frame["ratio"], places, xerr=spread, fmt="none", ecolor="black", capsize=2)
+        axes.errorbar(frame["ratio"], places, xerr=spread, fmt="o", color="#4C78A8", capsize=2)
         axes.scatter(frame["goal"], places, marker="|", color="#E45756", s=90, label="goal")
         axes.scatter(frame["stretch"], places, marker="|", color="#F2A93B", s=90, label="stretch")
         axes.set_yticks(places, frame["job"])
         axes.set_xscale("log")
         axes.set_xlabel("times faster than the plain loop (median, min – max)")
-        axes.legend(loc="upper right")
+        panel.legend(loc="outside lower center", ncols=2, frameon=False)
         save(panel, frame, stem, digest)
