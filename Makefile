@@ -62,7 +62,7 @@ check: setup
 	$(PY) -m pytest -q tests/test_architecture.py
 
 bench: setup
-	$(PY) benchmarks/speed/scoring.py
+	$(PY) benchmarks/speed/scoring.py --write
 	$(PY) benchmarks/speed/reports.py
 
 lock: setup

@@ -14,6 +14,7 @@ from types import TracebackType
 import torch
 
 from hashquant import __version__
+from hashquant.codes import compiled
 from hashquant.errors import UsageError, unknown_name
 from hashquant.record import Provenance
 
@@ -99,9 +100,12 @@ def provenance(device: torch.device, *, deterministic: bool = True) -> Provenanc
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, HashQuant and the installed packages that compute."""
+    """Return the versions of Python, HashQuant and the installed packages that compute.
+
+    numba is among them where this process has counted with its kernels.
+    """
     found = {"python": platform.python_version(), "hashquant": __version__}
-    for package in PACKAGES:
+    for package in (*PACKAGES, "numba") if compiled.used() else PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

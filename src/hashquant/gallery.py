@@ -1,10 +1,13 @@
-"""The items that are searched: packed codes and labels in order of class."""
+"""The items that are searched: packed codes in order of class, in memory or in a file."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import torch
-from jaxtyping import Int64, Integer
+from jaxtyping import Int64, Integer, UInt8
 from torch import Tensor
 
 from hashquant.codes.family import CodeBudget
@@ -13,6 +16,11 @@ from hashquant.errors import HashQuantError
 from hashquant.types import Labels, PackedCodes
 
 AnyLabels: TypeAlias = Int64[Tensor, " labels"]  # as many as items, which is checked
+#: Where some items begin, and their packed codes.
+Block: TypeAlias = tuple[int, UInt8[np.ndarray, "n bytes"]]
+
+#: Items of a file that are mapped into memory at a time.
+MAPPED = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +61,14 @@ class Gallery:
             return self.budget.subspaces, self.budget.codewords
         return self.budget.code_bytes, 256
 
+    def slices(self, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:
+        """Return the bounds of each query's relevant items."""
+        return class_slices(self.labels, query_labels)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the codes, all at once: they are in memory."""
+        yield 0, self.codes.numpy()
+
     def indices(self) -> Integer[Tensor, "n m"]:
         """Return the codeword indices, a byte each where K ≤ 256."""
         if not self.budget.subspaces or self.budget.bits_per_subspace == 8:
@@ -60,6 +76,51 @@ class Gallery:
         kind = torch.uint8 if self.budget.codewords <= 256 else torch.int32
         parts = torch.split(self.codes, 1 << 20)
         return torch.cat([unpack_indices(part, self.budget).to(kind) for part in parts])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredGallery:
+    """Items in a file, for galleries beyond memory: packed codes, one after the other, no header.
+
+    They stand in order of class: first the `sizes[0]` items of class `classes[0]`, and so on.
+    Blocks of the file are mapped into memory one at a time.
+
+    Raises:
+        HashQuantError: if classes are not in order, or the file does not hold their items.
+    """
+
+    path: Path
+    classes: Int64[Tensor, " c"]
+    sizes: Int64[Tensor, " c"]
+    budget: CodeBudget
+
+    def __post_init__(self) -> None:
+        if bool((self.classes[1:] <= self.classes[:-1]).any()) or bool((self.sizes < 0).any()):
+            raise HashQuantError("classes of a stored gallery must rise, with no size below 0")
+        wanted, found = len(self) * self.budget.code_bytes, self.path.stat().st_size
+        if len(self) == 0 or wanted != found:
+            raise HashQuantError(
+                f"{self.path} must hold {len(self)} codes of {self.budget.code_bytes} bytes, "
+                f"and at least one, got {found} bytes"
+            )
+
+    def __len__(self) -> int:
+        return int(self.sizes.sum())
+
+    def slices(self, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:
+        """Return the bounds of each query's relevant items."""
+        ends = torch.cat([self.sizes.new_zeros(1), self.sizes.cumsum(0)])
+        return ends[class_slices(self.classes, query_labels)]
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the codes block after block; each is unmapped when it is no longer held."""
+        width = self.budget.code_bytes
+        for start in range(0, len(self), MAPPED):
+            shape = (min(MAPPED, len(self) - start), width)
+            yield start, np.memmap(self.path, np.uint8, "c", start * width, shape)
+
+
+AnyGallery: TypeAlias = Gallery | StoredGallery
 
 
 def class_slices(gallery_labels: Labels, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:

@@ -12,17 +12,27 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from hashquant.codes.adc import BLOCK, Blocks, bin_count, merged_entries, rank_relevant
-from hashquant.codes.binary import distance_counts, distance_counts_by_product
+from hashquant.codes.binary import WORD_BITS, distance_counts, distance_counts_by_product
+from hashquant.codes.compiled import compiled, count_pairs, count_places
+from hashquant.codes.placing import rank_by_placing
 from hashquant.codes.product import table_scores
 from hashquant.codes.real import cosine_scores, unpack_real
 from hashquant.errors import HashQuantError
-from hashquant.gallery import AnyLabels, Gallery, check_queries, check_width, class_slices
+from hashquant.gallery import (
+    AnyGallery,
+    AnyLabels,
+    Gallery,
+    StoredGallery,
+    check_queries,
+    check_width,
+    class_slices,
+)
 from hashquant.metrics.ranking import RADIUS
 from hashquant.metrics.ties import TieGroups, groups_of_scores
 from hashquant.threads import workers
 from hashquant.types import Counts, PackedCodes, QueryTable
 
-__all__ = ["Gallery", "cosine_groups", "hamming_groups", "table_groups"]
+__all__ = ["Gallery", "StoredGallery", "cosine_groups", "hamming_groups", "table_groups"]
 
 Rows = Int64[np.ndarray, " n"]
 
@@ -34,23 +44,25 @@ _CHUNK = 32
 def hamming_groups(
     query_codes: PackedCodes,
     query_labels: AnyLabels,
-    gallery: Gallery,
+    gallery: AnyGallery,
     *,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Iterator[TieGroups]:
     """Yield the groups of equal Hamming distance 0 … L, for chunks of queries in their order.
 
     On the CPU distances are population counts of packed words; on other devices, products of
-    ±1. Both count the same whole numbers.
+    ±1. Both count the same whole numbers. A stored gallery is read on the CPU.
 
     Raises:
         HashQuantError: if queries and gallery do not fit each other.
     """
     check_width("query", query_codes, gallery.budget)
     check_queries(len(query_codes), query_labels)
-    if query_codes.is_cuda:
-        return _multiplied_chunks(query_codes, query_labels, gallery, memory_bytes)
-    return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
+    if not query_codes.is_cuda:
+        return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
+    if isinstance(gallery, StoredGallery):
+        raise HashQuantError("queries of a stored gallery must be on the CPU, got a CUDA device")
+    return _multiplied_chunks(query_codes, query_labels, gallery, memory_bytes)
 
 
 def table_groups(
@@ -104,17 +116,21 @@ def cosine_groups(
 
 
 def _popcounted_chunks(
-    codes: PackedCodes, labels: AnyLabels, gallery: Gallery, memory_bytes: int
+    codes: PackedCodes, labels: AnyLabels, gallery: AnyGallery, memory_bytes: int
 ) -> Iterator[TieGroups]:
     """Count distances on the CPU, each thread for its share of a chunk's queries."""
     bits, threads = gallery.budget.bits, torch.get_num_threads()
-    items, rows = gallery.codes.numpy(), codes.numpy()
-    slices = class_slices(gallery.labels, labels)
+    rows, slices = codes.numpy(), gallery.slices(labels)
     bounds = slices.numpy()
+    kernel = compiled(count_pairs, len(codes) * len(gallery)) if bits <= WORD_BITS else None
 
     def count(part: Rows) -> tuple[Tensor, Tensor]:
-        total, relevant = distance_counts(rows[part], items, bounds[part], bits)
-        return torch.from_numpy(total), torch.from_numpy(relevant)
+        counts = torch.zeros(2, len(part), bits + 1, dtype=torch.int64)
+        for start, items in gallery.blocks():
+            found = distance_counts(rows[part], items, bounds[part] - start, bits, kernel)
+            counts += torch.from_numpy(np.stack(found))
+        total, relevant = counts
+        return total, relevant
 
     # Counts of up to 2^15 a chunk are scored by one thread: handing less out costs more.
     chunk = max(1, min(1 << 15, memory_bytes // 256) // max(bits + 1, 128))
@@ -132,7 +148,7 @@ def _multiplied_chunks(
 ) -> Iterator[TieGroups]:
     """Count distances on any device by products of ±1: the CUDA way."""
     bits = gallery.budget.bits
-    slices = class_slices(gallery.labels, labels)
+    slices = gallery.slices(labels)
     for part in (slice(start, start + 256) for start in range(0, len(codes), 256)):
         size, relevant = distance_counts_by_product(
             codes[part], gallery.codes, slices[part], bits, memory_bytes
@@ -174,13 +190,18 @@ def _counted_chunks(
     one_query = 4 * bins + 8 * BLOCK + 256 * most
     chunk = min(_CHUNK, max(1, memory_bytes // (threads * one_query)))
     sign = -1.0 if larger_is_closer else 1.0
+    kernel = None
+    if entries.indices.dtype == np.uint8:
+        kernel = compiled(count_places, len(tables) * len(classes))
 
     def rank(start: int) -> TieGroups:
         part = slice(start, start + chunk)
-        signed = tables[part].double().mul(sign).numpy()
-        return _stack(
-            rank_relevant(signed, entries, slices[part].numpy()), totals[part], len(gallery)
-        )
+        signed, bounds = tables[part].double().mul(sign).numpy(), slices[part].numpy()
+        if kernel is None:
+            blocks = rank_relevant(signed, entries, bounds)
+        else:
+            blocks = rank_by_placing(signed, entries, bounds, kernel)
+        return _stack(blocks, totals[part], len(gallery))
 
     starts = range(0, len(tables), chunk)
     with workers(threads) as pool:

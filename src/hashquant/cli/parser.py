@@ -78,6 +78,7 @@ def _run_parser(prog: str) -> Parser:
         help="what an unreadable image does (stop)")  # fmt: skip
     add("--dry-run", action="store_true", help="show the cells and an estimate, run nothing")
     add("--force", action="store_true", help="run cells anew that are already stored")
+    _add_no_figures(parser)
     _add_folders(parser, "results", "reports", "data")
     _add_voice(parser)
     return parser
@@ -100,6 +101,7 @@ def _report_parser(prog: str) -> Parser:
         help="the place figures are printed in (column)")  # fmt: skip
     add("--formats", nargs="+", default=["pdf", "png", "svg"], metavar="FORMAT",
         help="of figures: pdf png svg (default), pgf")  # fmt: skip
+    _add_no_figures(parser)
     add("--bundle", action="store_true", help="also make one archive of it all, with records, "
         "splits and citations, for a paper's artefact")  # fmt: skip
     add("--sheet", nargs="+", default=[], metavar="METHOD",
@@ -155,6 +157,11 @@ def _add_folders(parser: Parser, *names: str) -> None:
         parser.add_argument(
             f"--{name}-dir", type=Path, default=Path(name), metavar="DIR", help=f"({name})"
         )
+
+
+def _add_no_figures(parser: Parser) -> None:
+    parser.add_argument("--no-figures", action="store_false", dest="figures",
+                        help="write tables and page only")  # fmt: skip
 
 
 def _add_voice(parser: Parser) -> None:

@@ -22,8 +22,8 @@ def report(flags: argparse.Namespace) -> int:
     from hashquant.store import Store
 
     options = Options(
-        preset=flags.preset, formats=words(flags.formats), spread=flags.spread,
-        workers=os.cpu_count() or 1,
+        figures=flags.figures, preset=flags.preset, formats=words(flags.formats),
+        spread=flags.spread, workers=os.cpu_count() or 1,
     )  # fmt: skip
     store = Store(flags.results_dir)
     records = store.read(flags.suite)

@@ -66,7 +66,7 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     with store.lock(name):
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally)
-        _report(store, name, cells[0].spec, flags.reports_dir)
+        _report(store, name, cells[0].spec, flags)
     return tally.exit_code
 
 
@@ -105,18 +105,20 @@ def _suite_file(asked: str) -> tuple[str, Path]:
     return asked.lower(), known[asked.lower()]
 
 
-def _report(store: Store, name: str, like: RunSpec, folder: Path) -> None:
+def _report(store: Store, name: str, like: RunSpec, flags: argparse.Namespace) -> None:
     from hashquant.report import Options, cited, terminal_table, write_report
 
     records = store.read(name)
     if not records.evals:
         return
     options = Options(
-        workers=os.cpu_count() or 1, like=like, sources=registry.sources(*cited(records))
-    )
-    written = write_report(records, folder / name, options)
+        figures=flags.figures, workers=os.cpu_count() or 1, like=like,
+        sources=registry.sources(*cited(records)),
+    )  # fmt: skip
+    out = flags.reports_dir / name
+    written = write_report(records, out, options)
     print(terminal_table(records, written.headline))
-    print(f"tables, figures and page: {folder / name}")
+    print(f"tables, figures and page: {out}")
 
 
 def _dry_run(cells: list[Cell], here: Surroundings, tally: Tally) -> int:

@@ -5,12 +5,15 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
+from hashquant.codes.compiled import Kernel
 from hashquant.types import Embedding, PackedCodes
 
 #: Items, and queries, whose distances are held at a time.
 BLOCK, TOGETHER = 1 << 18, 16
 #: Items whose distances are computed in one go: their 8-byte words stay in the cache.
 STRIP = 1 << 15
+#: The longest code that is one machine word.
+WORD_BITS = 64
 #: Below this many distances a histogram of single bytes is faster than one of byte pairs.
 PAIRS_FROM = 1 << 16
 
@@ -89,12 +92,16 @@ def distance_counts(
     gallery: UInt8[np.ndarray, "n bytes"],
     slices: Slices,
     code_bits: int,
+    kernel: Kernel[...] | None = None,
 ) -> tuple[Histogram, Histogram]:
     """Count gallery items, and relevant ones, at every Hamming distance 0 … L (on the CPU).
 
-    Row i of `slices` bounds the gallery rows that are relevant to query i. Counts add up over
-    blocks of the gallery, so any gallery fits.
+    Row i of `slices` bounds the gallery rows that are relevant to query i, and may reach beyond
+    them. Counts add up over blocks of the gallery, so any gallery fits. `kernel` is a compiled
+    `count_pairs`, for codes of up to 64 bits.
     """
+    if kernel is not None:
+        return _counts_of_pairs(query, gallery, slices, code_bits, kernel)
     total = np.zeros((len(query), code_bits + 1), dtype=np.int64)
     relevant = np.zeros_like(total)
     query_words = code_words(query)
@@ -114,6 +121,34 @@ def distance_counts(
     return total, relevant
 
 
+def _counts_of_pairs(
+    query: UInt8[np.ndarray, "q bytes"],
+    gallery: UInt8[np.ndarray, "n bytes"],
+    slices: Slices,
+    code_bits: int,
+    kernel: Kernel[...],
+) -> tuple[Histogram, Histogram]:
+    """Count as `distance_counts`, with joint histograms of two queries each."""
+    bins, count = code_bits + 1, len(query)
+    total, relevant = np.zeros((2, count, bins), dtype=np.int64)
+    asked = code_words(query)[0].astype(np.uint64)
+    alone = np.repeat(asked, 2).reshape(-1, 2)  # a class is a query's own
+    together = np.resize(asked, count + count % 2).reshape(-1, 2)
+    for start in range(0, len(gallery), BLOCK):
+        words = code_words(gallery[start : start + BLOCK])[0].astype(np.uint64)
+        joint = np.zeros((len(together), bins * bins), dtype=np.uint32)
+        ends = np.full(len(together), len(words))
+        kernel(words, together, np.zeros_like(ends), ends, bins, joint)
+        squares = joint.reshape(-1, bins, bins)
+        margins = np.stack([squares.sum(axis=2), squares.sum(axis=1)], axis=1)
+        total += margins.reshape(-1, bins)[:count].astype(np.int64)
+        low, high = np.clip(slices - start, 0, len(words)).T.copy()
+        own = np.zeros((count, bins * bins), dtype=np.uint32)
+        kernel(words, alone, low, high, bins, own)
+        relevant += own[:, :: bins + 1]
+    return total, relevant
+
+
 def distance_counts_by_product(
     query: UInt8[Tensor, "q bytes"],
     gallery: UInt8[Tensor, "n bytes"],
@@ -121,24 +156,31 @@ def distance_counts_by_product(
     code_bits: int,
     memory_bytes: int,
 ) -> tuple[Int64[Tensor, "q g"], Int64[Tensor, "q g"]]:
-    """Count as `distance_counts` on any device, by matrix products of ±1: d = (L - ⟨a,b⟩)/2.
+    """Count as `distance_counts` on any device, by matrix products of ±1: d = L/2 - ⟨a,b⟩/2.
 
-    Half precision on a CUDA device is exact: every sum is a whole number ≤ 1024.
+    Half precision on a CUDA device is exact: every sum is a multiple of ½ up to 1024.
     """
     kind = torch.float16 if query.is_cuda else torch.float32
-    bins = code_bits + 1
-    left = signs(query, code_bits).to(kind)
-    total = torch.zeros(len(query), bins, dtype=torch.int64, device=query.device)
+    bins, device = code_bits + 1, query.device
+    left = signs(query, code_bits).mul_(-0.5).to(kind)
+    middle = torch.full((1, 1), code_bits / 2, dtype=kind, device=device)
+    total = torch.zeros(len(query), bins, dtype=torch.int64, device=device)
     relevant = torch.zeros_like(total)
-    offsets = torch.arange(len(query), device=query.device).unsqueeze(1) * bins
-    block = max(1, memory_bytes // (32 * len(query) + 8 * code_bits))
+    offsets = torch.arange(len(query), dtype=torch.int32, device=device).unsqueeze(1) * bins
+    low, high = slices[:, :1], slices[:, 1:]
+    longest = int((high - low).max()) if len(query) else 0
+    block = max(1, memory_bytes // (48 * len(query) + 8 * code_bits))
     for start in range(0, len(gallery), block):
         right = signs(gallery[start : start + block], code_bits).to(kind)
-        at = (code_bits - left @ right.T).long().div_(2, rounding_mode="floor").add_(offsets)
+        at = torch.addmm(middle, left, right.T).int().add_(offsets)
         total += torch.bincount(at.flatten(), minlength=total.numel()).view_as(total)
-        rank = torch.arange(start, start + len(right), device=query.device)
-        mask = (rank >= slices[:, :1]) & (rank < slices[:, 1:])
-        relevant += torch.bincount(at[mask], minlength=total.numel()).view_as(total)
+        # Relevant items stand side by side; a column too many goes to a bin of its own.
+        steps = torch.arange(min(longest, len(right)), device=device)
+        columns = (low - start).clamp(min=0) + steps
+        outside = columns >= (high - start).clamp(max=len(right))
+        own = at.gather(1, columns.clamp_(max=len(right) - 1))
+        own = own.masked_fill_(outside, total.numel()).flatten()
+        relevant += torch.bincount(own, minlength=total.numel() + 1)[:-1].view_as(total)
     return total, relevant
 
 

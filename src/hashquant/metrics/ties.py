@@ -45,16 +45,15 @@ class TieGroups:
 def groups_of_scores(scores: Float64[Tensor, "q n"], slices: Int64[Tensor, "q 2"]) -> TieGroups:
     """Return the groups that hold relevant items, from all scores; smaller is nearer.
 
-    Row i of `slices` bounds the items relevant to query i.
+    Row i of `slices` bounds the items relevant to query i. Only their scores are sorted: all
+    others are looked up among them and counted.
     """
     low, total = slices[:, :1], slices.diff(dim=1)  # (q, 1)
-    width = int(total.max())
+    width = max(1, int(total.max()))
     place = torch.arange(width, device=scores.device)
     columns = (low + place).clamp(max=scores.shape[1] - 1)
     held = scores.gather(1, columns).masked_fill_(place >= total, torch.inf).sort(dim=1).values
-    ordered = scores.sort(dim=1).values
-    ahead = torch.searchsorted(ordered, held)
-    size = torch.searchsorted(ordered, held, right=True) - ahead
+    size, ahead = _placed(scores, held)
     hits = torch.searchsorted(held, held)
     relevant = torch.searchsorted(held, held, right=True) - hits
     # One column a group: its first, in order; what pads the end has nothing relevant.
@@ -71,6 +70,21 @@ def groups_of_scores(scores: Float64[Tensor, "q n"], slices: Int64[Tensor, "q 2"
         total_relevant=total.flatten(),
         gallery_size=scores.shape[1],
     )
+
+
+def _placed(scores: Float64[Tensor, "q n"], held: Float64[Tensor, "q w"]) -> tuple[Counts, Counts]:
+    """Count the scores equal to each of `held`, which is in order, and those before.
+
+    Of equal ones in `held` the first is counted for.
+    """
+    rows, width = held.shape
+    at = torch.searchsorted(held, scores)  # how many are smaller
+    equal = held.gather(1, at.clamp(max=width - 1)) == scores
+    first = torch.arange(rows, device=scores.device).unsqueeze(1) * (2 * width + 2)
+    keys = at.mul_(2).add_(equal).add_(first).flatten()
+    counts = torch.bincount(keys, minlength=rows * (2 * width + 2)).view(rows, -1, 2)
+    between, size = counts[:, :width].unbind(dim=2)
+    return size, between.cumsum(1) + size.cumsum(1) - size
 
 
 def average_precision(groups: TieGroups, cutoff: int = 0, ties: str = "expected") -> PerQuery:

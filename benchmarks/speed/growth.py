@@ -1,0 +1,165 @@
+"""Time exact Hamming scoring over 10^4 to 10^8 codes: linear in pairs, flat in classes.
+
+Usage: python benchmarks/speed/growth.py [--items N ...] [--queries Q] [--classes C ...] [--write]
+
+Galleries of 10^7 codes and more are files that are mapped block by block; each point is a process
+of its own, whose peak memory is measured; loading the compiled kernel is not timed. The run of
+10^8 codes by 1,000 queries: python benchmarks/speed/growth.py --items 100000000 --queries 1000
+--classes 1000 --name streamed --write
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import torch  # noqa: E402
+from machine import described, resident_bytes, restart_peak  # noqa: E402
+from tabulate import tabulate  # noqa: E402
+
+from hashquant.codes.compiled import compiled, count_pairs  # noqa: E402
+from hashquant.codes.family import CodeBudget  # noqa: E402
+from hashquant.evaluation import evaluate  # noqa: E402
+from hashquant.report.figures.canvas import canvas, save  # noqa: E402
+from hashquant.report.figures.style import PRESETS, drawing  # noqa: E402
+from hashquant.search import Gallery, StoredGallery, hamming_groups  # noqa: E402
+
+SIZES = [10**4, 10**5, 10**6, 10**7, 10**8]
+#: Pairs that a point without `--queries` is given, within these numbers of queries.
+PAIRS, QUERIES = 2 * 10**9, (16, 2000)
+STORED_FROM, BLOCK, BUDGET = 10**7, 1 << 20, CodeBudget(64)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One search: how large, how long, and how far memory rose above what held the inputs."""
+
+    items: int
+    queries: int
+    classes: int
+    seconds: float
+    extra_mib: float
+    peak_mib: float
+    mean_ap: float
+
+    @property
+    def picoseconds(self) -> float:
+        """Time for one pair of query and item, in 10^-12 s."""
+        return self.seconds / (self.items * self.queries) * 1e12
+
+
+def drawn(classes: np.ndarray, seed: int) -> np.ndarray:
+    """Return 64-bit codes as bytes: the class's own word, a quarter of its bits flipped."""
+    own = np.random.default_rng(7).integers(0, 1 << 63, int(classes.max()) + 1, dtype=np.uint64)
+    g = np.random.default_rng(seed)
+    flips = g.integers(0, 1 << 63, (2, len(classes)), dtype=np.uint64)
+    words: np.ndarray = own[classes] ^ (flips[0] & flips[1])
+    return words.view(np.uint8).reshape(-1, 8)
+
+
+def write_codes(path: Path, sizes: np.ndarray) -> None:
+    """Write a gallery in order of class, a block at a time."""
+    ends = np.cumsum(sizes)
+    with path.open("wb") as file:
+        for block, start in enumerate(range(0, int(ends[-1]), BLOCK)):
+            places = np.arange(start, min(start + BLOCK, int(ends[-1])))
+            file.write(drawn(np.searchsorted(ends, places, side="right"), 100 + block).tobytes())
+
+
+def measured(items: int, queries: int, classes: int, folder: Path) -> Point:
+    """Search once, in this process."""
+    sizes = np.full(classes, items // classes)
+    sizes[: items % classes] += 1
+    path = folder / "codes.bin"
+    write_codes(path, sizes)
+    wanted = np.arange(queries) % classes
+    query, labels = torch.from_numpy(drawn(wanted, 1)), torch.from_numpy(wanted)
+    gallery: Gallery | StoredGallery
+    if items >= STORED_FROM:
+        known = torch.arange(classes)
+        gallery = StoredGallery(path, known, torch.from_numpy(sizes), BUDGET)
+    else:
+        codes = torch.from_numpy(np.fromfile(path, np.uint8).reshape(-1, 8))
+        gallery = Gallery(codes, torch.from_numpy(np.repeat(np.arange(classes), sizes)), BUDGET)
+    compiled(count_pairs, items * queries)
+    before, began = restart_peak(), time.perf_counter()
+    found = evaluate(hamming_groups(query, labels, gallery), "hamming")
+    seconds, peak = time.perf_counter() - began, resident_bytes("VmHWM")
+    path.unlink()
+    value = next(s.value for s in found.scores if s.metric == "mAP")
+    mib = 1 / 2**20
+    return Point(items, queries, classes, seconds, (peak - before) * mib, peak * mib, value)
+
+
+def in_a_process(items: int, queries: int, classes: int, threads: int) -> Point:
+    """Search in a fresh process, so that its peak of memory is its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = [str(x) for x in (items, queries, classes, threads, folder)]
+        command = [sys.executable, __file__, "--measure", *asked]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return Point(**json.loads(done.stdout))
+
+
+def figure(points: list[Point], stem: Path, digest: str) -> None:
+    """Draw seconds a pair over the gallery's size, one line a number of classes."""
+    frame = pd.DataFrame([{**asdict(p), "picoseconds": p.picoseconds} for p in points])
+    preset = PRESETS["column"]
+    with drawing(preset):
+        panel, axes = canvas(preset)
+        for (classes, held), marker in zip(frame.groupby("classes"), "os^v", strict=False):
+            axes.plot(held["items"], held["picoseconds"], marker=marker, label=f"{classes} classes")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("codes in the gallery")
+        axes.set_ylabel("10⁻¹² s a pair")
+        axes.legend()
+        save(panel, frame, stem, digest)
+
+
+def main() -> None:
+    """Measure every point, print a table, and write it down if that is asked for."""
+    if sys.argv[1:2] == ["--measure"]:
+        items, queries, classes, threads = (int(x) for x in sys.argv[2:6])
+        torch.set_num_threads(threads)
+        print(json.dumps(asdict(measured(items, queries, classes, Path(sys.argv[6])))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--queries", type=int, help="instead of as many as make 2·10^9 pairs")
+    parser.add_argument("--classes", type=int, nargs="+", default=[10, 1000])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--name", default="growth", help="of the files that --write leaves")
+    parser.add_argument("--write", action="store_true", help="raw times, and the figure")
+    options = parser.parse_args()
+    points = []
+    for items in options.items:
+        queries = options.queries or min(max(PAIRS // items, QUERIES[0]), QUERIES[1])
+        for classes in options.classes:
+            points.append(in_a_process(items, queries, classes, options.threads))
+            print(f"{items} items, {classes} classes: {points[-1].seconds:.2f} s", flush=True)
+    rows = [{**asdict(p), "10^-12 s a pair": p.picoseconds} for p in points]
+    print(tabulate(rows, headers="keys", floatfmt=".4g", tablefmt="github"))
+    if options.write:
+        command = shlex.join(["python", "benchmarks/speed/growth.py", *sys.argv[1:]])
+        raw = {"command": command, "machine": described(options.threads), "points": rows}
+        packed = json.dumps(raw, indent=1) + "\n"
+        folder = Path(__file__).parent
+        (folder / f"{options.name}.json").write_text(packed, encoding="utf-8")
+        (folder / "figures").mkdir(exist_ok=True)
+        digest = sha256(packed.encode()).hexdigest()[:12]
+        figure(points, folder / "figures" / options.name, digest)
+
+
+if __name__ == "__main__":
+    main()

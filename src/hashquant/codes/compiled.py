@@ -1,0 +1,136 @@
+"""Kernels that numba compiles where it is installed: the same counts in less time (ADR 0010).
+
+Each is plain Python over arrays and writes to its last one. They work on whole numbers, or on
+float64 in the order of `codes.adc.exact_scores`, so that they change no bit of a result.
+"""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+import numpy as np
+from jaxtyping import Float64, Int32, Int64, UInt8, UInt32, UInt64
+
+P = ParamSpec("P")
+Kernel = Callable[P, None]
+
+#: Fewer pairs of query and item do not repay importing numba.
+FROM_PAIRS = 1 << 26
+#: Queries that one pass over codeword indices serves, and items whose scores it holds.
+TOGETHER, STRIP = 4, 1 << 13
+
+_SIGNATURES = {
+    "count_pairs": "void(u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1])",
+    "count_places": "void(u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], i4[::1],"
+    " i8[:, ::1], u4[::1])",
+}
+
+
+def compiled(kernel: Kernel[P], pairs: int) -> Kernel[P] | None:
+    """Return a kernel of this module as machine code for a search of so many pairs.
+
+    It is None where numba is not installed, or the search is too small to repay it.
+    """
+    return _machine_code(inspect.unwrap(kernel)) if pairs >= FROM_PAIRS else None
+
+
+def used() -> bool:
+    """Return whether this process has counted with compiled kernels."""
+    return "numba" in sys.modules and _machine_code.cache_info().currsize > 0
+
+
+def count_pairs(
+    words: UInt64[np.ndarray, " n"],
+    pairs: UInt64[np.ndarray, "p 2"],
+    low: Int64[np.ndarray, " p"],
+    high: Int64[np.ndarray, " p"],
+    bins: int,
+    joint: UInt32[np.ndarray, "p bb"],
+) -> None:
+    """Count the Hamming distances of words low … high - 1 to two queries at once.
+
+    Row i of `joint` holds, at d·bins + e, how many words are d from the first query of pair i
+    and e from its second: one counter a word, and both histograms are its margins.
+    """
+    for i in range(len(pairs)):
+        counts = joint[i]
+        for word in words[low[i] : high[i]]:
+            at = np.uint64(0)
+            for c in range(2):
+                x = word ^ pairs[i, c]  # what follows compiles to one population count
+                x -= (x >> np.uint64(1)) & np.uint64(0x5555555555555555)
+                fours = np.uint64(0x3333333333333333)
+                x = (x & fours) + ((x >> np.uint64(2)) & fours)
+                x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+                at = at * bins + (x * np.uint64(0x0101010101010101) >> np.uint64(56))
+            counts[at] += np.uint32(1)
+
+
+def count_places(
+    indices: UInt8[np.ndarray, "n m"],
+    weights: UInt32[np.ndarray, " w"],
+    tables: Float64[np.ndarray, "m k 4"],
+    scale: Float64[np.ndarray, "4 3"],
+    values: Float64[np.ndarray, " v"],
+    begins: Int32[np.ndarray, " b"],
+    bounds: Int64[np.ndarray, "2 5"],
+    counts: UInt32[np.ndarray, " c"],
+) -> None:
+    """Count where the scores of all items fall among the ordered values of four queries.
+
+    A query's values end with infinity. `begins` says at which of them a bin of scores begins,
+    its row of `scale` is the origin, the bins a unit, and the last bin; `bounds` has where each
+    query's values and bins begin. At 2p its `counts` hold the items between values p - 1 and p, at
+    2p + 1 those that equal value p. Without `weights` an item counts once.
+    """
+    scores = np.empty((4, STRIP))
+    bins = np.empty(STRIP, np.int32)
+    for start in range(0, len(indices), STRIP):
+        part = indices[start : start + STRIP]
+        for j in range(len(part)):
+            i = part[j, 0]
+            a, b, c, d = tables[0, i, 0], tables[0, i, 1], tables[0, i, 2], tables[0, i, 3]
+            for m in range(1, indices.shape[1]):
+                i = part[j, m]
+                a += tables[m, i, 0]
+                b += tables[m, i, 1]
+                c += tables[m, i, 2]
+                d += tables[m, i, 3]
+            scores[0, j], scores[1, j], scores[2, j], scores[3, j] = a, b, c, d
+        for q in range(4):
+            row, ordered = scores[q], values[bounds[0, q] : bounds[0, q + 1]]
+            begin = begins[bounds[1, q] : bounds[1, q + 1]]
+            found = counts[2 * bounds[0, q] : 2 * bounds[0, q + 1]]
+            origin, rate, last = scale[q, 0], scale[q, 1], scale[q, 2]
+            for j in range(len(part)):  # a loop of its own: vector instructions
+                bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
+            for j in range(len(part)):
+                low = np.uint32(begin[np.uint32(bins[j])])
+                if ordered[low] < row[j]:
+                    low += np.uint32(1)
+                    high = np.uint32(begin[np.uint32(bins[j]) + np.uint32(1)])
+                    while low < high:
+                        middle = (low + high) >> np.uint32(1)
+                        if ordered[middle] < row[j]:
+                            low = middle + np.uint32(1)
+                        else:
+                            high = middle
+                at = np.uint32(2) * low + np.uint32(ordered[low] == row[j])
+                found[at] += weights[start + j] if len(weights) else np.uint32(1)
+
+
+@functools.cache
+def _machine_code(kernel: Kernel[P]) -> Kernel[P] | None:
+    """Compile, or load from the cache that numba keeps beside this file or in the home folder."""
+    try:
+        from numba import njit
+    except ImportError:
+        return None
+    signature = _SIGNATURES[kernel.__name__]
+    try:
+        code: Kernel[P] = njit(signature, nogil=True, cache=True)(kernel)
+    except RuntimeError:  # nowhere to write a cache
+        code = njit(signature, nogil=True)(kernel)
+    return code

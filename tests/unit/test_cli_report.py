@@ -1,0 +1,42 @@
+import shutil
+
+import pytest
+
+from hashquant.cli import main
+
+TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--epochs", "2",
+        "--batch-size", "8", "--device", "cpu", "--quiet", "--targets", "seen",
+        "--methods", "dcdh", "--bits", "16"]  # fmt: skip
+
+
+@pytest.fixture
+def where(tmp_path):
+    return [
+        "--results-dir", str(tmp_path / "results"), "--reports-dir", str(tmp_path / "reports"),
+        "--data-dir", str(tmp_path / "data"),
+    ]  # fmt: skip
+
+
+def test_report_from_records_alone(where, tmp_path, capsys):
+    assert main([*TINY, *where]) == 0
+    quick = tmp_path / "reports/quick"
+    for kind in ("pr", "distances", "bits"):
+        assert (quick / f"figures/{kind}_synthfaces-studio_16bit.png").is_file()
+    shutil.rmtree(quick)
+    assert main(["report", "--spread", "interval", "--no-figures", *where[:4]]) == 0
+    assert (quick / "tables/map.csv").is_file()
+    assert not (quick / "figures").exists()
+    assert "in brackets its 95 % interval" in (quick / "tables/map.md").read_text()
+    assert "in brackets its 95 % interval" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("--suite quik", "'quick'"), ("--formats pgff", "'pgf'"), ("--preset slides", "'slide'"),
+     ("--spread intervall", "'interval'")],
+)  # fmt: skip
+def test_a_typo_gets_the_nearest_name(where, tmp_path, capsys, wrong, right):
+    (tmp_path / "results/quick/a").mkdir(parents=True)
+    (tmp_path / "results/quick/a/train.json").write_text("{}")
+    assert main(["report", *where[:4], *wrong.split()]) == 2
+    assert f"did you mean {right}" in capsys.readouterr().err
