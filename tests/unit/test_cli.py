@@ -15,7 +15,8 @@ from hashquant.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--epochs", "2",
-        "--batch-size", "8", "--device", "cpu", "--quiet", "--targets", "seen", "--no-figures"]  # fmt: skip
+        "--batch-size", "8", "--device", "cpu", "--quiet", "--targets", "seen",
+        "--no-figures"]  # fmt: skip
 
 
 @pytest.fixture

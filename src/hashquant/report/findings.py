@@ -34,7 +34,7 @@ class Findings:
     wins: pd.DataFrame
     claims: pd.DataFrame
     digest: str
-    cards: pd.DataFrame | None = None  #: published beside measured numbers, where sources are given
+    cards: pd.DataFrame | None = None  #: published beside measured numbers, given sources
 
     @property
     def blocks(self) -> Sequence[Block]:

@@ -8,9 +8,10 @@ import pytest
 from hashquant.record import Provenance
 from hashquant.report.blocks import select_blocks
 from hashquant.report.budgets import MINUTES, budgets_frame, winners
-from hashquant.report.budgettable import budgets_markdown
+from hashquant.report.budgettable import budgets_sheet
 from hashquant.report.figures.budgets import budgets_figure
 from hashquant.report.figures.style import KNOWN, PRESETS, drawing
+from hashquant.report.markdown import markdown
 from hashquant.report.searchtimes import search_times
 from hashquant.report.trainingtimes import TrainingTime, training_times
 
@@ -75,7 +76,9 @@ def test_another_machine_is_another_format_and_does_not_compete(make):
     frame = budgets_frame(blocks)
     assert list(frame.sort_values("label")["search_ms_faiss"]) == [0.5, 0.5, 0.1]
     assert set(frame[frame["front_time"]]["label"]) == {"csq"}
-    assert "| timed: 1,000 items, 1 thread, M3 |" in budgets_markdown(frame, blocks, "demo")
+    assert "| timed: 1,000 items, 1 thread, M3 |" in markdown(
+        budgets_sheet(frame, blocks, "demo"), "d"
+    )
 
 
 def test_what_stands_in_every_code_length_is_counted_once(make):
@@ -97,7 +100,7 @@ def test_a_format_without_faiss_keeps_its_own_clock(make):
 
 
 def test_the_table_says_what_was_pooled(scattered):
-    text = budgets_markdown(budgets_frame(scattered), scattered, "demo")
+    text = markdown(budgets_sheet(budgets_frame(scattered), scattered, "demo"), "d")
     assert "the search time is one per code format" in text
     (row,) = [x for x in text.splitlines() if x.startswith("| 16 bits: 2 books of 256 codewords")]
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
@@ -160,7 +163,7 @@ def test_minutes_are_medians_and_only_like_machines_compete(minutes):
     assert winners(frame, MINUTES) == [
         "at ≤ 3 min: opqn 16 bits, 0.5000", "at ≤ 10 min: dpq 16 bits, 0.7000"
     ]  # fmt: skip
-    text = budgets_markdown(frame, blocks, "demo")
+    text = markdown(budgets_sheet(frame, blocks, "demo"), "d")
     assert "Trained on: Xeon, 1 thread." in text
     assert "| trained: M3, 1 thread |" in text
     assert "its minutes include it" in text

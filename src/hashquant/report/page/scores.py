@@ -68,7 +68,7 @@ def _score(table: MapTable, cell: Mapping[Any, Any] | None, notes: Sequence[str]
         return Cell("")
     mark = str(notes.index(cell["note"]) + 1) if cell["note"] else ""
     tied = "†" if cell["tied_with_best"] else ""
-    return Cell(table.number(cell, " ± "), RANKS[cell["rank"]], mark=tied + mark)
+    return Cell(table.number(cell), RANKS[cell["rank"]], mark=tied + mark)
 
 
 def metrics(tables: Sequence[MapTable]) -> dict[str, Metric]:
