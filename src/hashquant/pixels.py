@@ -1,5 +1,6 @@
 """Images on the device: resident or streamed, cropped and flipped per image in one batch."""
 
+import functools
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -113,7 +114,7 @@ def luma(images: UInt8[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
     >>> luma(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1)).flatten().tolist()
     [76, 76, 76]
     """
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    weights = _per_channel((0.299, 0.587, 0.114), images.device)
     gray = (images.float() * weights).sum(dim=1, keepdim=True).round_().clamp_(0, 255)
     return gray.to(torch.uint8).expand_as(images)
 
@@ -193,8 +194,15 @@ def normalise(
     >>> normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), (0.5,) * 3, (0.5,) * 3)[0, 0, 0]
     tensor([1.])
     """
-    shift, scale = (images.new_tensor(v, dtype=torch.float32)[:, None, None] for v in (mean, std))
+    shift, scale = (_per_channel(values, images.device) for values in (mean, std))
     return images.float().div_(255.0).sub_(shift).div_(scale)
+
+
+@functools.cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Float[Tensor, "3 1 1"]:
+    """Return a value a channel, on the device; uploaded once, since each upload makes it wait."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 def _check_size(height: int, width: int, size: int) -> None:
