@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -126,6 +126,8 @@ class Dataset(ABC):
         """
         self.name = name
         self.argument = argument
+        #: told how many files of how many are decoded; whoever wants to watch sets it
+        self.progress: Callable[[int, int], None] | None = None
         self.options = dict(options or {})
         for key in self.options:
             if key not in self.OPTIONS:
