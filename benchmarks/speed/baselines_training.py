@@ -38,7 +38,8 @@ def pixel_transforms(spec: RunSpec) -> list[nn.Module]:
 
 def plain_network(network: Network) -> Network:
     """Return a copy with the same weights, of torch's own layers, in NCHW."""
-    found = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    found = copy.deepcopy(network)
+    found.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     _use_torch_layers(found)
     return found
 

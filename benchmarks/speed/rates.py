@@ -42,7 +42,7 @@ def training_flops(network: nn.Module, image_size: int, images: int = 8) -> floa
         network(pixels).square().mean().backward()
     for parameter in network.parameters():
         parameter.grad = None
-    return counter.get_total_flops() / images
+    return float(counter.get_total_flops()) / images
 
 
 def bf16_note() -> str:

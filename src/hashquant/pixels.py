@@ -1,6 +1,9 @@
 """Images on the device: resident or streamed, cropped and flipped per image in one batch."""
 
 import functools
+import mmap
+import os
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +12,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from hashquant.errors import UsageError
+from hashquant.errors import DataError, UsageError
 
 #: Images resized at once: bounds the float copy, and does not change a pixel.
 RESIZE_CHUNK = 512
@@ -38,6 +41,7 @@ class ImageSource:
         #: what frozen trunks gave for these images, by the trunk's name: (features, how many count)
         self.features: dict[str, list[tuple[Tensor, int]]] = {}
         self._images = images
+        self._file = _descriptor(self, images)
         self._rows = rows
         self.height, self.width = resized_shape(images.shape[2], images.shape[3], resize)
         self._ahead: tuple[Tensor, Future[Tensor]] | None = None
@@ -74,8 +78,13 @@ class ImageSource:
 
     def _read(self, positions: Tensor) -> Tensor:
         rows = self._rows[positions.cpu().numpy()]
-        chunk = torch.from_numpy(np.asarray(self._images[rows]))  # fancy indexing copies
-        return chunk.pin_memory() if self.device.type == "cuda" else chunk
+        shape = (len(rows), *self._images.shape[1:])
+        chunk = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        if self._file is None:
+            chunk.numpy()[:] = self._images[rows]
+        else:
+            _read_rows(self._file, self._images, rows, chunk.numpy())
+        return chunk
 
     def _upload(self, chunk: Tensor) -> Tensor:
         chunk = chunk.to(self.device, non_blocking=True)
@@ -93,6 +102,36 @@ class ImageSource:
                 0, 2, 3, 1
             )
         return kept
+
+
+def _descriptor(owner: object, images: UInt8[np.ndarray, "n 3 h w"]) -> int | None:
+    """Return an open file of a whole memory map, closed when its owner goes; None for an array."""
+    if not isinstance(images, np.memmap) or not isinstance(images.base, mmap.mmap):
+        return None
+    found = os.open(images.filename, os.O_RDONLY)
+    weakref.finalize(owner, os.close, found)
+    return found
+
+
+def _read_rows(
+    file: int,
+    images: UInt8[np.memmap, "n 3 h w"],
+    rows: Int64[np.ndarray, " b"],
+    out: UInt8[np.ndarray, "b 3 h w"],
+) -> None:
+    """Read rows of a mapped file into `out`, in the file's order.
+
+    By calls and not through the map: a fault for each page that is not in memory costs fifty
+    times as much, and reads ahead what a random order has no use for.
+
+    Raises:
+        DataError: if the file ends before a row does.
+    """
+    size, bytes_out = images[0].nbytes, memoryview(out).cast("B")
+    for place in np.argsort(rows):
+        target = bytes_out[place * size : (place + 1) * size]
+        if os.preadv(file, [target], images.offset + int(rows[place]) * size) != size:
+            raise DataError(f"{images.filename} must hold image {rows[place]}, it ends before")
 
 
 def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:

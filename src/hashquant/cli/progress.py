@@ -1,6 +1,7 @@
 """Progress bars: of a run, by cells and epochs, and of a folder that is decoded."""
 
 from types import TracebackType
+from typing import Never
 
 from tqdm import tqdm
 
@@ -48,7 +49,7 @@ class Decoding:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` files of `total` are decoded; the bar goes when all are."""
