@@ -12,6 +12,7 @@ import copy
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,11 @@ class _Rounding(TorchFunctionMode):
 
 
 def _rounded(value: object) -> object:
-    if isinstance(value, Tensor) and value.dtype == torch.float32 and value.requires_grad:
+    if not isinstance(value, Tensor) or value.dtype != torch.float32:
+        return value
+    if value.requires_grad:
         return _Round.apply(value)  # type: ignore[no-untyped-call]
-    return value.bfloat16().float() if _is_pixels(value) else value
-
-
-def _is_pixels(value: object) -> bool:
-    return isinstance(value, Tensor) and value.dtype == torch.float32 and value.dim() == 4
+    return value.bfloat16().float() if value.dim() == 4 else value  # pixels; statistics stay
 
 
 class Rounded(nn.Module):
@@ -206,7 +205,7 @@ def main() -> None:
     for cell in cells:
         for kind in KINDS:
             name = f"{cell.spec.dataset}-{cell.spec.epochs}-{cell.spec.seed}-{kind}"
-            ap = kept(options.keep, name, lambda c=cell, k=kind: trained_ap(c, contest, k, device))
+            ap = kept(options.keep, name, partial(trained_ap, cell, contest, kind, device))
             found[kind].append(ap)
             print(f"seed {cell.spec.seed} {kind}: mAP {np.nanmean(ap):.4f}", flush=True)
     [examination] = contest.examinations.values()

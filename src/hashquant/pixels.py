@@ -1,6 +1,7 @@
 """Images on the device: resident or streamed, cropped and flipped per image in one batch."""
 
 import functools
+import math
 import mmap
 import os
 import weakref
@@ -41,7 +42,7 @@ class ImageSource:
         #: what frozen trunks gave for these images, by the trunk's name: (features, how many count)
         self.features: dict[str, list[tuple[Tensor, int]]] = {}
         self._images = images
-        self._file = _descriptor(self, images)
+        self._file = _row_file(images)
         self._rows = rows
         self.height, self.width = resized_shape(images.shape[2], images.shape[3], resize)
         self._ahead: tuple[Tensor, Future[Tensor]] | None = None
@@ -83,7 +84,7 @@ class ImageSource:
         if self._file is None:
             chunk.numpy()[:] = self._images[rows]
         else:
-            _read_rows(self._file, self._images, rows, chunk.numpy())
+            self._file.read(rows, chunk.numpy())
         return chunk
 
     def _upload(self, chunk: Tensor) -> Tensor:
@@ -104,34 +105,37 @@ class ImageSource:
         return kept
 
 
-def _descriptor(owner: object, images: UInt8[np.ndarray, "n 3 h w"]) -> int | None:
-    """Return an open file of a whole memory map, closed when its owner goes; None for an array."""
-    if not isinstance(images, np.memmap) or not isinstance(images.base, mmap.mmap):
-        return None
-    found = os.open(images.filename, os.O_RDONLY)
-    weakref.finalize(owner, os.close, found)
-    return found
+class _RowFile:
+    """A memory-mapped file whose rows are read by calls.
 
-
-def _read_rows(
-    file: int,
-    images: UInt8[np.memmap, "n 3 h w"],
-    rows: Int64[np.ndarray, " b"],
-    out: UInt8[np.ndarray, "b 3 h w"],
-) -> None:
-    """Read rows of a mapped file into `out`, in the file's order.
-
-    By calls and not through the map: a fault for each page that is not in memory costs fifty
-    times as much, and reads ahead what a random order has no use for.
-
-    Raises:
-        DataError: if the file ends before a row does.
+    Through the map, a fault for each page that is not in memory costs fifty times as much, and
+    reads ahead what a random order has no use for.
     """
-    size, bytes_out = images[0].nbytes, memoryview(out).cast("B")
-    for place in np.argsort(rows):
-        target = bytes_out[place * size : (place + 1) * size]
-        if os.preadv(file, [target], images.offset + int(rows[place]) * size) != size:
-            raise DataError(f"{images.filename} must hold image {rows[place]}, it ends before")
+
+    def __init__(self, path: str, offset: int, row_bytes: int) -> None:
+        self._path, self._offset, self._row_bytes = path, offset, row_bytes
+        self.descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.descriptor)
+
+    def read(self, rows: Int64[np.ndarray, " b"], out: UInt8[np.ndarray, "b 3 h w"]) -> None:
+        """Read rows into `out`, in the file's order.
+
+        Raises:
+            DataError: if the file ends before a row does.
+        """
+        flat = out.reshape(len(rows), self._row_bytes)
+        for place in np.argsort(rows):
+            start = self._offset + int(rows[place]) * self._row_bytes
+            if os.preadv(self.descriptor, [flat[place].data], start) != self._row_bytes:
+                raise DataError(f"{self._path} must hold image {rows[place]}, it ends before")
+
+
+def _row_file(images: UInt8[np.ndarray, "n 3 h w"]) -> _RowFile | None:
+    """Return the file of a whole memory map; None for an array or a part of a map."""
+    base: object = images.base
+    if not isinstance(images, np.memmap) or not isinstance(base, mmap.mmap):
+        return None
+    return _RowFile(str(images.filename), images.offset, math.prod(images.shape[1:]))
 
 
 def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
