@@ -78,8 +78,8 @@ class DCDH(hq.Method):
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
         """Return L1 + lambda·L2 + eta·Q by term."""
-        labels = batch.labels[batch.labelled]
-        h = embedding[batch.labelled]
+        labels = batch.labels[: batch.known]
+        h = embedding[: batch.known]
         return {
             "center": self._likelihood(h, labels),
             "pairwise": self.config.center_weight * self._repulsion(),

@@ -76,8 +76,8 @@ class DPQ(hq.Method):
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
         """Return L_cls + alpha·L_JCL + beta1·G_batch + beta2·G_sample by term."""
-        labels = batch.labels[batch.labelled]
-        p = self._logits(embedding[batch.labelled]).softmax(dim=2)
+        labels = batch.labels[: batch.known]
+        p = self._logits(embedding[: batch.known]).softmax(dim=2)
         choice = one_hot(p.argmax(dim=2), p.shape[2]).to(p.dtype)
         if self.config.straight_through:
             choice = choice + p - p.detach()

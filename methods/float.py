@@ -63,8 +63,8 @@ class Float(hq.Method):
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
         """Return the cross-entropy of s·(cos - m·1_y)."""
-        labels = batch.labels[batch.labelled]
-        unit, weight = normalize(embedding[batch.labelled], dim=1), normalize(self.class_weight)
+        labels = batch.labels[: batch.known]
+        unit, weight = normalize(embedding[: batch.known], dim=1), normalize(self.class_weight)
         cosine = (unit @ weight.T).clamp(-1, 1)
         target = one_hot(labels, self.num_classes).to(cosine.dtype)
         logits = self.config.scale * (cosine - self.config.margin * target)

@@ -92,10 +92,10 @@ class GPQ(hq.Method):
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
         """Return the N-pair, classification and (with unlabelled rows) entropy terms."""
         x = embedding.reshape(len(embedding), self.budget.subspaces, SUB_VECTOR)
-        seen, labels = x[batch.labelled], batch.labels[batch.labelled]
+        seen, labels = x[: batch.known], batch.labels[: batch.known]
         classify = cross_entropy(self._class_logits(seen), labels)
         terms = {"n_pair": self._n_pair(seen, labels), "class": self.config.class_weight * classify}
-        hidden = x[~batch.labelled]
+        hidden = x[batch.known :]
         if len(hidden):
             p = self._class_logits(reverse_gradient(hidden)).softmax(dim=1)
             negative_entropy = (p * (p + 1e-5).log()).sum(dim=1).mean()

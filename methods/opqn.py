@@ -112,7 +112,7 @@ class OPQN(hq.Method):
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
         """Return 1/2 (L_x + L_s) + mu·L_ent by term; x and s share their class weights."""
-        labels, parts = batch.labels[batch.labelled], self._parts(embedding[batch.labelled])
+        labels, parts = batch.labels[: batch.known], self._parts(embedding[: batch.known])
         log_p = self._logits(parts).log_softmax(dim=2)
         soft = torch.einsum("nmk,msk->nms", log_p.exp(), self.codewords)
         on = {"x": parts, "s": soft}

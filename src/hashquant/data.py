@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -81,13 +81,20 @@ class TrainingSet:
 class Batch:
     """One step's images as trunk features; labelled rows come first, unlabelled labels are -1.
 
-    `indices` are rows of the training set, for methods that keep a state per image.
+    `indices` are rows of the training set, for methods that keep a state per image. `known` says
+    how many rows are labelled: a slice, unlike a mask, is not read back from the device. It is
+    counted where it is not said.
     """
 
     features: Tensor
     labels: Tensor
     labelled: Tensor
     indices: Tensor
+    known: int = -1
+
+    def __post_init__(self) -> None:
+        if self.known < 0:
+            object.__setattr__(self, "known", int(self.labelled.sum()))
 
 
 class Dataset(ABC):
@@ -121,6 +128,8 @@ class Dataset(ABC):
         """
         self.name = name
         self.argument = argument
+        #: told how many files of how many are decoded; whoever wants to watch sets it
+        self.progress: Callable[[int, int], None] | None = None
         self.options = dict(options or {})
         for key in self.options:
             if key not in self.OPTIONS:

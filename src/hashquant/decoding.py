@@ -73,9 +73,11 @@ def decode_into(
 
 
 def read_all(
-    folder: Path, names: tuple[str, ...], geometry: Geometry, *, skip: bool
+    folder: Path, names: tuple[str, ...], geometry: Geometry, *, skip: bool, workers: int = 0
 ) -> list[tuple[bytes, bytes] | None]:
     """Return pixels and digest of each file, None for one that is skipped.
+
+    `workers` threads share the work; 0 takes as many as the files are worth.
 
     Raises:
         DataError: for unreadable images, unless `skip`: the first, and how many more.
@@ -91,7 +93,7 @@ def read_all(
     def read_some(start: int) -> list[tuple[bytes, bytes] | DataError]:
         return [read(name) for name in names[start : start + _TASK_IMAGES]]
 
-    with ThreadPoolExecutor(_threads(folder, names)) as pool:
+    with ThreadPoolExecutor(workers or _threads(folder, names)) as pool:
         tasks = pool.map(read_some, range(0, len(names), _TASK_IMAGES))
         found = [one for some in tasks for one in some]
     errors = [one for one in found if isinstance(one, DataError)]

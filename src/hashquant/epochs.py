@@ -1,5 +1,6 @@
 """One epoch of training: its steps, its loss terms, and the watch for non-finite values."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -125,7 +126,7 @@ def _loss_terms(
     """Run the trunk in `precision`, the labelled and unlabelled part apart; the rest in fp32."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
         features = [network.features(part) for part in torch.split(images, parts)]
-    batch = Batch(torch.cat(features), batch.labels, batch.labelled, batch.indices)
+    batch = dataclasses.replace(batch, features=torch.cat(features))
     terms = network.method.loss(network.method(batch.features), batch)
     if not terms:
         raise HashQuantError(f"{network.method.name}: loss must return at least one term, got none")
@@ -158,6 +159,6 @@ def _batches(
         )
         parts = [size for size in (len(step.labelled), len(step.unlabelled)) if size]
         rows = step.rows.to(device, non_blocking=True)
-        batch = Batch(nothing, labels[rows], labelled[rows], rows)
+        batch = Batch(nothing, labels[rows], labelled[rows], rows, len(step.labelled))
         pixels = normalise(cut, spec.mean, spec.std).contiguous(memory_format=layout)
         yield pixels, parts, batch

@@ -91,7 +91,9 @@ class FolderDataset(Dataset):
         files = layout.find(folder)
         geometry = Geometry(self._size_of(files), self.box)
         label = re.sub(r"\W", "_", f"{folder.name[:40]}-{layout.label}")
-        found = decode_once(files, geometry, root, name=label, on_bad_image=on_bad_image)
+        found = decode_once(
+            files, geometry, root, name=label, on_bad_image=on_bad_image, progress=self.progress
+        )
         names, labels = identities(found.names, layout.depth)
         skipped = len(found.skipped)
         notes = (f"{skipped} unreadable images skipped",) if skipped else ()

@@ -1,5 +1,10 @@
 """Images on the device: resident or streamed, cropped and flipped per image in one batch."""
 
+import functools
+import math
+import mmap
+import os
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +13,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from hashquant.errors import UsageError
+from hashquant.errors import DataError, UsageError
 
 #: Images resized at once: bounds the float copy, and does not change a pixel.
 RESIZE_CHUNK = 512
@@ -37,6 +42,7 @@ class ImageSource:
         #: what frozen trunks gave for these images, by the trunk's name: (features, how many count)
         self.features: dict[str, list[tuple[Tensor, int]]] = {}
         self._images = images
+        self._file = _row_file(images)
         self._rows = rows
         self.height, self.width = resized_shape(images.shape[2], images.shape[3], resize)
         self._ahead: tuple[Tensor, Future[Tensor]] | None = None
@@ -73,8 +79,13 @@ class ImageSource:
 
     def _read(self, positions: Tensor) -> Tensor:
         rows = self._rows[positions.cpu().numpy()]
-        chunk = torch.from_numpy(np.asarray(self._images[rows]))  # fancy indexing copies
-        return chunk.pin_memory() if self.device.type == "cuda" else chunk
+        shape = (len(rows), *self._images.shape[1:])
+        chunk = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        if self._file is None:
+            chunk.numpy()[:] = self._images[rows]
+        else:
+            self._file.read(rows, chunk.numpy())
+        return chunk
 
     def _upload(self, chunk: Tensor) -> Tensor:
         chunk = chunk.to(self.device, non_blocking=True)
@@ -92,6 +103,39 @@ class ImageSource:
                 0, 2, 3, 1
             )
         return kept
+
+
+class _RowFile:
+    """A memory-mapped file whose rows are read by calls.
+
+    Through the map, a fault for each page that is not in memory costs fifty times as much, and
+    reads ahead what a random order has no use for.
+    """
+
+    def __init__(self, path: str, offset: int, row_bytes: int) -> None:
+        self._path, self._offset, self._row_bytes = path, offset, row_bytes
+        self.descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.descriptor)
+
+    def read(self, rows: Int64[np.ndarray, " b"], out: UInt8[np.ndarray, "b 3 h w"]) -> None:
+        """Read rows into `out`, in the file's order.
+
+        Raises:
+            DataError: if the file ends before a row does.
+        """
+        flat = out.reshape(len(rows), self._row_bytes)
+        for place in np.argsort(rows):
+            start = self._offset + int(rows[place]) * self._row_bytes
+            if os.preadv(self.descriptor, [flat[place].data], start) != self._row_bytes:
+                raise DataError(f"{self._path} must hold image {rows[place]}, it ends before")
+
+
+def _row_file(images: UInt8[np.ndarray, "n 3 h w"]) -> _RowFile | None:
+    """Return the file of a whole memory map; None for an array or a part of a map."""
+    base: object = images.base
+    if not isinstance(images, np.memmap) or not isinstance(base, mmap.mmap):
+        return None
+    return _RowFile(str(images.filename), images.offset, math.prod(images.shape[1:]))
 
 
 def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -113,7 +157,7 @@ def luma(images: UInt8[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
     >>> luma(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1)).flatten().tolist()
     [76, 76, 76]
     """
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    weights = _per_channel((0.299, 0.587, 0.114), images.device)
     gray = (images.float() * weights).sum(dim=1, keepdim=True).round_().clamp_(0, 255)
     return gray.to(torch.uint8).expand_as(images)
 
@@ -193,8 +237,15 @@ def normalise(
     >>> normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), (0.5,) * 3, (0.5,) * 3)[0, 0, 0]
     tensor([1.])
     """
-    shift, scale = (images.new_tensor(v, dtype=torch.float32)[:, None, None] for v in (mean, std))
+    shift, scale = (_per_channel(values, images.device) for values in (mean, std))
     return images.float().div_(255.0).sub_(shift).div_(scale)
+
+
+@functools.cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Float[Tensor, "3 1 1"]:
+    """Return a value a channel, on the device; uploaded once, since each upload makes it wait."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 def _check_size(height: int, width: int, size: int) -> None:

@@ -1,5 +1,6 @@
 """Data sets made ready for the device: roles as image sources, labels as numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +71,12 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Place:
-    """Where images are read from and where they are put."""
+    """Where images are read from, where they are put, and who is told while files are decoded."""
 
     root: Path
     device: torch.device
     on_bad_image: str = "stop"
+    progress: Callable[[int, int], None] | None = None
 
 
 def prepare(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> Prepared:
@@ -157,6 +159,7 @@ def family_of(reference: str) -> str:
 
 
 def _read(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> tuple[Items, Split]:
+    dataset.progress = place.progress
     dataset.prepare(place.root, on_bad_image=place.on_bad_image)
     items = dataset.load(place.root)
     side = spec.resize or min(items.images.shape[2:])

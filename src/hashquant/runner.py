@@ -2,7 +2,7 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -57,13 +57,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where a run takes its images from, computes, and keeps its records."""
+    """Where a run takes its images from, computes, and keeps its records.
+
+    `progress` is told how many files of how many are decoded.
+    """
 
     store: Store
     data_root: Path
     device: torch.device
     on_bad_image: str = "stop"
     force: bool = False
+    progress: Callable[[int, int], None] | None = None
 
 
 def units(cell: Cell) -> int:
@@ -118,7 +122,7 @@ def load(cell: Cell, here: Surroundings) -> Contest:
     Raises:
         HashQuantError: if the training set, or none of the targets, can be used.
     """
-    spec, place = cell.spec, Place(here.data_root, here.device, here.on_bad_image)
+    spec, place = cell.spec, Place(here.data_root, here.device, here.on_bad_image, here.progress)
     dataset = registry.make_dataset(spec.dataset, spec.dataset_options)
     prepared = prepare(dataset, spec.dataset, place, spec)
     examinations: dict[str, Examination] = {}

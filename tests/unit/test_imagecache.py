@@ -1,9 +1,11 @@
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -227,6 +229,16 @@ stamps = np.array([(p.stat().st_size, p.stat().st_mtime_ns) for p in paths])
 progress = None
 if what == "kill":
     progress = lambda done, total: done >= 32 and os.kill(os.getpid(), signal.SIGKILL)
+if what == "note":  # every file that this process decodes
+    read, note = hashquant.decoding.read_image, root / f"decoded-{os.getpid()}"
+    note.touch()
+    def noted(path, geometry):
+        with note.open("a") as file:
+            print(path.relative_to(root / "set").as_posix(), file=file)
+        return read(path, geometry)
+    hashquant.decoding.read_image = noted
+    while not (root / "go").exists():
+        pass
 if what == "full":  # writing fails as on a full disk
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
@@ -237,12 +249,18 @@ except DataError as error:
 """
 
 
-def in_process(tmp_path, what):
-    return subprocess.run(
+def started(tmp_path, what):
+    return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path), what],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True, text=True, timeout=60, check=False,
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def in_process(tmp_path, what):
+    process = started(tmp_path, what)
+    process.stderr = io.StringIO(process.communicate(timeout=60)[1])
+    return process
 
 
 def test_killed_in_the_middle_nothing_half_made_is_read(tmp_path, files, monkeypatch):
@@ -255,9 +273,24 @@ def test_killed_in_the_middle_nothing_half_made_is_read(tmp_path, files, monkeyp
     assert len(found.images) == 40
 
 
+def test_two_processes_at_once_decode_every_file_once(tmp_path, files, monkeypatch):
+    two = [started(tmp_path, "note") for _ in range(2)]
+    while len(list(tmp_path.glob("decoded-*"))) < 2 and not any(p.poll() for p in two):
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    assert [process.communicate(timeout=60)[1] for process in two] == ["", ""]
+    assert [process.returncode for process in two] == [0, 0]
+    notes = [path.read_text().split() for path in tmp_path.glob("decoded-*")]
+    assert sorted(notes[0] + notes[1]) == list(files().names)
+    seen = reads(monkeypatch)
+    assert len(decode(files(), tmp_path).images) == 40
+    assert seen == []
+
+
 def test_a_full_disk_is_one_sentence(tmp_path, files):
     done = in_process(tmp_path, "full")
     assert done.returncode == 1
-    assert "decoded images must be written to" in done.stderr
-    assert "Traceback" not in done.stderr
+    said = done.stderr.read()
+    assert "decoded images must be written to" in said
+    assert "Traceback" not in said
     assert len(decode(files(), tmp_path).images) == 40

@@ -1,11 +1,14 @@
 """Images: resident equals streamed, crops and flips are per image, and against torchvision."""
 
+import gc
+import os
+
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms import functional as reference
 
-from hashquant.errors import UsageError
+from hashquant.errors import DataError, UsageError
 from hashquant.pixels import (
     ImageSource,
     center_crop,
@@ -61,6 +64,39 @@ def test_a_read_only_memory_map_is_read_without_a_warning(tmp_path, resident_byt
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     taken = source(mapped, np.arange(20), resident_bytes=resident_bytes).take(torch.tensor([4, 3]))
     assert np.array_equal(taken.numpy(), images[[4, 3]])
+
+
+def test_a_memory_map_is_read_by_row_and_a_part_of_one_too(tmp_path):
+    images = some_images()
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    rows = np.array([7, 0, 19, 7])
+    for given, expected in ((mapped, images), (mapped[1:], images[1:])):
+        wanted = rows % len(given)
+        streamed = source(given, wanted, resident_bytes=0)
+        assert np.array_equal(streamed.take(torch.arange(4)).numpy(), expected[wanted])
+
+
+def test_a_map_whose_file_was_cut_is_told(tmp_path):
+    np.save(tmp_path / "images.npy", some_images())
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    streamed = source(mapped, np.arange(20), resident_bytes=0)
+    os.truncate(tmp_path / "images.npy", mapped.offset + 3 * 12 * 9 * 10)
+    assert len(streamed.take(torch.tensor([9, 0]))) == 2
+    with pytest.raises(DataError, match=r"images\.npy must hold image 10, it ends before"):
+        streamed.take(torch.tensor([10]))
+
+
+def test_a_source_leaves_no_file_open(tmp_path):
+    np.save(tmp_path / "images.npy", some_images())
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    streamed = source(mapped, np.arange(20), resident_bytes=0)
+    file = streamed._file.descriptor
+    assert os.fstat(file).st_size == mapped.offset + mapped.nbytes
+    del streamed
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file)
 
 
 def test_prefetched_images_are_the_same_and_an_unused_prefetch_does_no_harm():

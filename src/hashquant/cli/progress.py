@@ -1,6 +1,7 @@
-"""The progress bar of a run: cells, epochs, and the time that remains."""
+"""Progress bars: of a run, by cells and epochs, and of a folder that is decoded."""
 
 from types import TracebackType
+from typing import Never
 
 from tqdm import tqdm
 
@@ -41,3 +42,29 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line above the bar."""
         self._bar.write(text)
+
+
+class Decoding:
+    """A bar for each folder of images that is decoded for the first time; called as it goes on."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: tqdm[Never] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` files of `total` are decoded; the bar goes when all are."""
+        if self._bar is None:
+            # What an interrupted decoding left is no speed: the count begins here.
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                desc="decoding images",
+                unit="image",
+                disable=self._quiet,
+                dynamic_ncols=True,
+                leave=False,
+            )
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self._bar.close()
+            self._bar = None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hashquant import registry, targets
 from hashquant.cli.parser import numbers, words
-from hashquant.cli.progress import Progress
+from hashquant.cli.progress import Decoding, Progress
 from hashquant.config import RunSpec, Suite, read_suite
 from hashquant.environment import resolve_device
 from hashquant.errors import HashQuantError, UsageError, unknown_name
@@ -60,7 +60,9 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     device = resolve_device(flags.device)
     cells = plan(name, suite, device=device.type)
     store = Store(flags.results_dir)
-    here = Surroundings(store, flags.data_dir, device, flags.on_bad_image, flags.force)
+    here = Surroundings(
+        store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)
+    )
     if flags.dry_run:
         return _dry_run(cells, here, tally)
     with store.lock(name):

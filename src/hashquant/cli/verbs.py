@@ -38,6 +38,7 @@ def _summaries(what: str) -> dict[str, str]:
 
 def data(flags: argparse.Namespace) -> int:
     """Prepare data sets and say what their splits hold."""
+    from hashquant.cli.progress import Decoding
     from hashquant.config import Suite
     from hashquant.planning import override
 
@@ -46,6 +47,7 @@ def data(flags: argparse.Namespace) -> int:
         options = {k: str(v) for k, v in settings.get(registry.dataset_stem(reference), {}).items()}
         dataset = registry.make_dataset(reference, options)
         print(f"{reference}: {dataset.terms}")
+        dataset.progress = Decoding(quiet=flags.quiet)
         dataset.prepare(flags.data_dir, on_bad_image=flags.on_bad_image)
         items = dataset.load(flags.data_dir)
         split = dataset.split(items)

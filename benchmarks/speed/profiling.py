@@ -1,0 +1,139 @@
+"""Profile training steps after warm-up: where the time goes, and what was predicted.
+
+Usage: python benchmarks/speed/profiling.py [--trunks sphere20 resnet18] [--markdown FILE]
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from rates import DTYPES, bf16_note, matrix_rate, training_flops  # noqa: E402
+from tabulate import tabulate  # noqa: E402
+from torch.profiler import ProfilerActivity, profile  # noqa: E402
+
+from hashquant.cell import build_network  # noqa: E402
+from hashquant.config import RunSpec, Suite  # noqa: E402
+from hashquant.data import TrainingSet  # noqa: E402
+from hashquant.environment import Timer, provenance, resolve_device, utc_now  # noqa: E402
+from hashquant.epochs import run_epoch  # noqa: E402
+from hashquant.network import memory_format  # noqa: E402
+from hashquant.pixels import ImageSource  # noqa: E402
+from hashquant.planning import plan  # noqa: E402
+from hashquant.training import build_optimizer  # noqa: E402
+
+CLASSES = 32
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Seconds of a step as predicted and as measured, and each operation's share of it."""
+
+    trunk: str
+    precision: str
+    flops: float
+    predicted: float
+    measured: float
+    shares: list[tuple[str, float, int]]
+
+
+def noise_set(images: int, spec: RunSpec, device: torch.device) -> TrainingSet:
+    """Return images of noise, resident on the device."""
+    side = spec.resize
+    pixels = np.random.default_rng(0).integers(0, 256, (images, 3, side, side), dtype=np.uint8)
+    source = ImageSource(
+        pixels, np.arange(images), resize=side, device=device, resident_bytes=2**32
+    )
+    known = torch.ones(images, dtype=torch.bool)
+    return TrainingSet(source, torch.arange(images) % CLASSES, known, CLASSES)
+
+
+def measure(trunk: str, options: argparse.Namespace) -> Profile:
+    """Warm up for an epoch, time one, and profile another."""
+    device = options.device
+    suite = Suite(
+        methods=("opqn",), bits=(32,), trunk=trunk, batch_size=options.batch,
+        precision=options.precision,
+    )  # fmt: skip
+    spec = plan("speed", suite, device=device.type)[0].spec
+    network = build_network(spec, CLASSES, device)
+    flops = training_flops(network.trunk, spec.image_size)
+    network.to(memory_format=memory_format(device, spec.precision))  # type: ignore[call-overload]
+    optimizer = build_optimizer(network, spec.schedule)
+    training = noise_set(options.batch * options.steps, spec, device)
+    rate = matrix_rate(device, DTYPES[spec.precision])
+    run_epoch(network, optimizer, training, spec, 0, device)
+    with Timer(device) as timer:
+        run_epoch(network, optimizer, training, spec, 1, device)
+    kinds = [ProfilerActivity.CPU]
+    kinds += [ProfilerActivity.CUDA] if device.type == "cuda" else []
+    with profile(activities=kinds) as profiler:
+        run_epoch(network, optimizer, training, spec, 2, device)
+    return Profile(
+        trunk, spec.precision, flops, options.batch * flops / rate, timer.seconds / options.steps,
+        shares(profiler, device, options.top),
+    )  # fmt: skip
+
+
+def shares(profiler: profile, device: torch.device, top: int) -> list[tuple[str, float, int]]:
+    """Return the operations that took most of their own time: name, share, calls."""
+    field = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    found = [(e.key, float(getattr(e, field)), int(e.count)) for e in profiler.key_averages()]
+    total = sum(time for _, time, _ in found)
+    ordered = sorted(found, key=lambda entry: -entry[1])[:top]
+    return [(name, time / total, count) for name, time, count in ordered]
+
+
+def markdown(profiles: list[Profile], options: argparse.Namespace) -> str:
+    """Return the section of RESULTS.md on where a training step's time goes."""
+    made = provenance(options.device)
+    head = ["trunk", "precision", "GFLOP an image", "predicted, s a step", "measured, s",
+            "of the bound"]  # fmt: skip
+    table = [
+        [p.trunk, p.precision, f"{p.flops / 1e9:.2f}", f"{p.predicted:.3f}", f"{p.measured:.3f}",
+         f"{p.predicted / p.measured:.0%}"]
+        for p in profiles
+    ]  # fmt: skip
+    parts = [
+        "## Where a training step's time goes",
+        "",
+        f"`python benchmarks/speed/profiling.py`, {utc_now()[:10]}: {made.cpu}, {made.device}, "
+        f"{made.threads} threads, torch {made.versions['torch']}; OPQN at 4x256, batch "
+        f"{options.batch}, the mean of {options.steps} steps after as many to warm up. Predicted: "
+        "products of convolutions and linear layers, forward and backward, at the measured rate "
+        f"of a square matrix product. {bf16_note()}.",
+        "",
+        tabulate(table, head, tablefmt="github", disable_numparse=True),
+    ]
+    for p in profiles:
+        rows = [[f"`{name}`", f"{share:.1%}", count] for name, share, count in p.shares]
+        listed = tabulate(rows, [p.trunk, "share", "calls"], tablefmt="github")
+        parts += ["", listed]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Read the flags, profile every trunk, print the section."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trunks", nargs="+", default=["sphere20", "resnet18"])
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--device", type=resolve_device, default="auto")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--top", type=int, default=12, help="operations listed")
+    parser.add_argument("--markdown", type=Path)
+    options = parser.parse_args()
+    profiles = [measure(trunk, options) for trunk in options.trunks]
+    section = markdown(profiles, options)
+    print(section)
+    if options.markdown:
+        options.markdown.write_text(section + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
