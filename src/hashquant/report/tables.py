@@ -212,7 +212,7 @@ def _mark(table: MapTable, cell: Cell) -> Mark:
     return Mark(table.number(cell), cell["rank"], cell["tied_with_best"], note)
 
 
-def csv(tables: list[MapTable], digest: str) -> str:
+def csv(tables: Sequence[MapTable], digest: str) -> str:
     """Return all tables as one CSV: a line per row, seven columns per code length.
 
     The first line is a comment (`# records: …`); read the rest with `skiprows=1`. `low` and `high`

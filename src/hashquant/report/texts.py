@@ -39,7 +39,7 @@ def _map_texts(found: Findings) -> dict[str, str]:
 def _evidence_texts(found: Findings) -> dict[str, str]:
     """Return what the single queries say: intervals, wins and claims, always of mAP."""
     suite = found.records.suite
-    texts = {}
+    texts: dict[str, str] = {}
     for frame, sheet in (
         (found.intervals, intervals.intervals_sheet(found.intervals, found.blocks, suite)),
         (found.wins, wins.wins_sheet(found.wins, suite)),
