@@ -63,6 +63,8 @@ check: setup
 
 bench: setup
 	$(PY) benchmarks/speed/scoring.py --write
+	$(PY) benchmarks/speed/training.py --markdown benchmarks/speed/TRAINING.md
+	$(PY) benchmarks/speed/startup.py --markdown benchmarks/speed/STARTUP.md
 	$(PY) benchmarks/speed/reports.py
 
 lock: setup
