@@ -85,14 +85,14 @@ BREAKS = [
     (
         "gpq",
         "loss_accepts_unlabelled_rows",
-        "x[batch.labelled], batch.labels[batch.labelled]",
+        "x[: batch.known], batch.labels[: batch.known]",
         "x, batch.labels",
     ),
     (
         "dcdh",
         "inputs_are_not_changed",
-        "h = embedding[batch.labelled]",
-        "h = embedding.mul_(2)[batch.labelled]",
+        "h = embedding[: batch.known]",
+        "h = embedding.mul_(2)[: batch.known]",
     ),
     ("lsh", "inputs_are_not_changed", "features.double()", "features.mul_(2).double()"),
     ("dcdh", "same_seed_gives_same_codes", "self.hash = nn", "torch.seed(); self.hash = nn"),
