@@ -84,6 +84,9 @@ class Batch:
     `indices` are rows of the training set, for methods that keep a state per image. `known` says
     how many rows are labelled: a slice, unlike a mask, is not read back from the device. It is
     counted where it is not said.
+
+    Raises:
+        ValueError: if `known` has to be counted and an unlabelled row stands before a labelled one.
     """
 
     features: Tensor
@@ -94,7 +97,10 @@ class Batch:
 
     def __post_init__(self) -> None:
         if self.known < 0:
-            object.__setattr__(self, "known", int(self.labelled.sum()))
+            known = int(self.labelled.sum())
+            if not bool(self.labelled[:known].all()):
+                raise ValueError(f"labelled must be {known} true rows first, got another order")
+            object.__setattr__(self, "known", known)
 
 
 class Dataset(ABC):
