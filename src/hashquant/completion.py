@@ -24,9 +24,10 @@ def complete_suite(store: Store, suite: str) -> Iterator[Path]:
     with store.lock(suite):
         for record in records.evals:
             path = records.folders[record.run_id, record.target] / DISTRIBUTIONS
-            labels = records.per_query(record).get("label")
-            arrays = records.codes(record)
-            if path.is_file() or labels is None or not arrays:
+            if path.is_file():
+                continue
+            labels, arrays = records.per_query(record).get("label"), records.codes(record)
+            if labels is None or not arrays:
                 continue
             try:
                 codes = StoredCodes.from_arrays(arrays, record.cost, torch.from_numpy(labels))
