@@ -5,12 +5,12 @@ from pathlib import Path
 
 from hashquant.errors import UsageError
 from hashquant.files import write_atomic
-from hashquant.report.cited import cited
+from hashquant.report.cards.cited import cited
 from hashquant.report.findings import find
 from hashquant.report.options import Options
 from hashquant.report.page.write import write_page
-from hashquant.report.tables import MapTable
-from hashquant.report.terminal import terminal_table
+from hashquant.report.tables.maps import MapTable
+from hashquant.report.tables.terminal import terminal_table
 from hashquant.report.texts import report_texts
 from hashquant.store import SuiteRecords
 

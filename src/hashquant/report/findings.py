@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hashquant.report import claims, intervals, supplements, tables, wins
 from hashquant.report.blocks import Block, records_digest, select_blocks
-from hashquant.report.cards import cards_frame
-from hashquant.report.evidence import HEADLINE, Evidence, gather
+from hashquant.report.cards.lines import cards_frame
+from hashquant.report.evidence import claims
+from hashquant.report.evidence.queries import HEADLINE, Evidence, gather
 from hashquant.report.frame import Metric, check_metric
 from hashquant.report.options import Options
-from hashquant.report.supplements import Supplements
-from hashquant.report.tables import MapTable
+from hashquant.report.tables import intervals, maps, supplements, wins
+from hashquant.report.tables.maps import MapTable
+from hashquant.report.tables.supplements import Supplements
 from hashquant.store import SuiteRecords
 
 
@@ -52,10 +53,10 @@ def find(records: SuiteRecords, options: Options) -> Findings:
     check_metric(metric, records)
     blocks = select_blocks(records, options.like)
     studies = gather(records, blocks)
-    asked = tables.block_tables(studies, metric, options.spread)
+    asked = maps.block_tables(studies, metric, options.spread)
     headline = asked
     if metric != HEADLINE:
-        headline = tables.block_tables(studies, spread=options.spread)
+        headline = maps.block_tables(studies, spread=options.spread)
     return Findings(
         records, metric, asked, headline, studies,
         supplements.collect(records, blocks, studies, headline),

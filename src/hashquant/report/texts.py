@@ -1,12 +1,13 @@
 """The files of a report that are texts: Markdown, CSV, LaTeX and BibTeX."""
 
 from hashquant.reference import Sources
-from hashquant.report import claims, intervals, supplements, tables, wins
-from hashquant.report.cited import cited_texts
+from hashquant.report.cards.cited import cited_texts
+from hashquant.report.evidence import claims
 from hashquant.report.findings import Findings
+from hashquant.report.forms.latex import proof
+from hashquant.report.forms.typeset import typeset
 from hashquant.report.frame import health_frame, scores_frame
-from hashquant.report.latex import proof
-from hashquant.report.typeset import typeset
+from hashquant.report.tables import intervals, maps, supplements, wins
 from hashquant.store import folder_name
 
 
@@ -29,8 +30,8 @@ def report_texts(found: Findings, sources: Sources | None = None) -> dict[str, s
 def _map_texts(found: Findings) -> dict[str, str]:
     name = folder_name(str(found.metric).lower().replace("@", "-at-"))
     head = f"# records: {found.digest}\n"
-    return typeset(tables.map_sheet(found.asked, found.records, name), found.digest) | {
-        f"{name}.csv": tables.csv(found.asked, found.digest),
+    return typeset(maps.map_sheet(found.asked, found.records, name), found.digest) | {
+        f"{name}.csv": maps.csv(found.asked, found.digest),
         "scores.csv": head + scores_frame(found.records).to_csv(index=False),
         "health.csv": head + health_frame(found.records).to_csv(index=False),
     }

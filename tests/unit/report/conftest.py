@@ -10,8 +10,8 @@ import pytest
 from hashquant.config import Recipe, RunSpec, comparability_key, run_id
 from hashquant.record import Cost, Curve, EvalRecord, Score, TrainRecord
 from hashquant.report import terminal_table
-from hashquant.report.evidence import HEADLINE
-from hashquant.report.tables import map_tables
+from hashquant.report.evidence.queries import HEADLINE
+from hashquant.report.tables.maps import map_tables
 from hashquant.store import PER_QUERY, SuiteRecords
 
 SPLIT = "0123456789abcdef" * 4

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashquant.report.ablation import ablation_frame, ablation_sheet
 from hashquant.report.blocks import select_blocks
-from hashquant.report.evidence import gather
+from hashquant.report.evidence.queries import gather
 from hashquant.report.figures.ablation import ablation_figure, write_ablations
 from hashquant.report.figures.style import PRESETS, drawing
-from hashquant.report.markdown import markdown
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.tables.ablation import ablation_frame, ablation_sheet
 
 LEARNED, NONE = {"codebooks": "learned"}, {"entropy_weight": 0.0}
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from hashquant.report.evidence import HEADLINE
-from hashquant.report.latex import latex
-from hashquant.report.markdown import markdown
-from hashquant.report.tables import beside, map_sheet, map_tables
+from hashquant.report.evidence.queries import HEADLINE
+from hashquant.report.forms.latex import latex
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.tables.maps import beside, map_sheet, map_tables
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from hashquant import registry
 from hashquant.reference import Reference, Sources
-from hashquant.report.bibliography import bibliography, entry
-from hashquant.report.cited import cited
+from hashquant.report.cards.bibliography import bibliography, entry
+from hashquant.report.cards.cited import cited
 
 FIELD = re.compile(r"\s*(\w+)\s*=\s*\{")
 

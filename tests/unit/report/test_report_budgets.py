@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from hashquant.report.blocks import row_families, select_blocks
-from hashquant.report.budgets import BITS, BYTES, Budget, budgets_frame, winners
-from hashquant.report.budgettable import budgets_sheet
 from hashquant.report.figures.budgets import FRONT_NAME, budgets_figure, write_budgets
 from hashquant.report.figures.style import PRESETS, drawing, looks
-from hashquant.report.markdown import markdown
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.tables.budgets import BITS, BYTES, Budget, budgets_frame, winners
+from hashquant.report.tables.budgettable import budgets_sheet
 
 FAISS, KERNEL = (Budget("time", f"search_ms_{name}", "ms") for name in ("faiss", "kernel"))
 

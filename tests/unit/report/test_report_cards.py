@@ -8,10 +8,10 @@ import pytest
 from hashquant.record import Curve
 from hashquant.reference import Claim, Reference, Sources
 from hashquant.report.blocks import select_blocks
-from hashquant.report.cards import cards_frame
-from hashquant.report.cardtext import cards_markdown
-from hashquant.report.evidence import gather
-from hashquant.report.readings import area, plateau, recall_at_half
+from hashquant.report.cards.lines import cards_frame
+from hashquant.report.cards.readings import area, plateau, recall_at_half
+from hashquant.report.cards.text import cards_markdown
+from hashquant.report.evidence.queries import gather
 
 PAPER = {"dataset": "lfw", "bits": 16, "metric": "mAP", "source": "table 2", "protocol": "seen"}
 #: What the records of conftest say of themselves.

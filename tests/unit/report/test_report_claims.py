@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from hashquant.report.blocks import select_blocks
-from hashquant.report.claims import NO_RECORDS, claims_frame, claims_sheet
-from hashquant.report.contrasts import retention
-from hashquant.report.evidence import gather
-from hashquant.report.markdown import markdown
+from hashquant.report.evidence.claims import NO_RECORDS, claims_frame, claims_sheet
+from hashquant.report.evidence.contrasts import retention
+from hashquant.report.evidence.queries import gather
+from hashquant.report.forms.markdown import markdown
 
 
 def claimed(records):

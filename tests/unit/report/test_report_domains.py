@@ -11,12 +11,12 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from hashquant.report.blocks import select_blocks
-from hashquant.report.domains import DIFFERENCE, has_matrix, matrix_frame, matrix_sheet
-from hashquant.report.evidence import gather
+from hashquant.report.evidence.queries import gather
 from hashquant.report.figures.heatmaps import _ink, matrix_figure, write_matrices
 from hashquant.report.figures.shortnames import short_names
 from hashquant.report.figures.style import PRESETS, drawing
-from hashquant.report.markdown import markdown
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.tables.domains import DIFFERENCE, has_matrix, matrix_frame, matrix_sheet
 
 
 def matrix(records) -> pd.DataFrame:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hashquant.report.blocks import select_blocks
-from hashquant.report.evidence import HEADLINE, gather, judged
+from hashquant.report.evidence.queries import HEADLINE, gather, judged
 from hashquant.report.frame import cells
-from hashquant.report.tables import map_tables
+from hashquant.report.tables.maps import map_tables
 
 
 def study(records):

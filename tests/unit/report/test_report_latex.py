@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from hashquant.report import Options, write_report
-from hashquant.report.display import Display, Mark, Sheet
-from hashquant.report.latex import LINES, latex, proof
-from hashquant.report.tex import tex_escape, tex_prose
+from hashquant.report.forms.display import Display, Mark, Sheet
+from hashquant.report.forms.latex import LINES, latex, proof
+from hashquant.report.forms.tex import tex_escape, tex_prose
 from hashquant.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,7 +6,6 @@ import re
 import pytest
 
 from hashquant.report.blocks import select_blocks
-from hashquant.report.budgets import budgets_frame
 from hashquant.report.figures.curves import pr_frame
 from hashquant.report.figures.style import KNOWN, MARKERS, looks
 from hashquant.report.page import costs, curves, svg
@@ -23,7 +22,8 @@ from hashquant.report.page.theme import (
     variables,
 )
 from hashquant.report.page.write import TEMPLATES
-from hashquant.report.trainingtimes import training_times
+from hashquant.report.tables.budgets import budgets_frame
+from hashquant.report.tables.trainingtimes import training_times
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 

@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 
 from hashquant.report.blocks import row_families
-from hashquant.report.criticaldifference import (
+from hashquant.report.evidence.queries import HEADLINE
+from hashquant.report.figures.criticaldifference import ranks_figure, write_ranks
+from hashquant.report.figures.style import PRESETS, drawing, looks
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.tables.maps import map_tables
+from hashquant.report.tables.ranks import (
     LIMITS,
     complete,
     rank_studies,
     ranks_frame,
     ranks_sheet,
 )
-from hashquant.report.evidence import HEADLINE
-from hashquant.report.figures.criticaldifference import ranks_figure, write_ranks
-from hashquant.report.figures.style import PRESETS, drawing, looks
-from hashquant.report.markdown import markdown
-from hashquant.report.tables import map_tables
 
 TWELVE = ["opqn", "gpq", "dpq", "dcdh", "csq", "orthohash", "itq", "lsh", "pq", "opq",
           "greedyhash", "hashnet"]  # fmt: skip

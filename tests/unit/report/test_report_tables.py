@@ -8,10 +8,10 @@ import pytest
 
 from hashquant.record import Score
 from hashquant.report.blocks import records_digest
+from hashquant.report.forms.latex import latex
+from hashquant.report.forms.markdown import markdown
 from hashquant.report.frame import Metric
-from hashquant.report.latex import latex
-from hashquant.report.markdown import markdown
-from hashquant.report.tables import csv, map_sheet, map_tables
+from hashquant.report.tables.maps import csv, map_sheet, map_tables
 
 
 def built(records):

@@ -7,13 +7,13 @@ import pytest
 
 from hashquant.record import Provenance
 from hashquant.report.blocks import select_blocks
-from hashquant.report.budgets import MINUTES, budgets_frame, winners
-from hashquant.report.budgettable import budgets_sheet
 from hashquant.report.figures.budgets import budgets_figure
 from hashquant.report.figures.style import KNOWN, PRESETS, drawing
-from hashquant.report.markdown import markdown
-from hashquant.report.searchtimes import search_times
-from hashquant.report.trainingtimes import TrainingTime, training_times
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.tables.budgets import MINUTES, budgets_frame, winners
+from hashquant.report.tables.budgettable import budgets_sheet
+from hashquant.report.tables.searchtimes import search_times
+from hashquant.report.tables.trainingtimes import TrainingTime, training_times
 
 
 def timed(record, faiss, kernel=9.0, cpu="Xeon", items=1000.0):

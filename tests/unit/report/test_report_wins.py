@@ -1,9 +1,9 @@
 """Wins are counted over tables and code lengths; references do not compete."""
 
-from hashquant.report.evidence import HEADLINE
-from hashquant.report.markdown import markdown
-from hashquant.report.tables import map_tables
-from hashquant.report.wins import wins_frame, wins_sheet
+from hashquant.report.evidence.queries import HEADLINE
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.tables.maps import map_tables
+from hashquant.report.tables.wins import wins_frame, wins_sheet
 
 
 def won(records):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.evidence import ALPHA
+from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures.canvas import file_stem, save
 from hashquant.report.figures.style import (
     BLACK,

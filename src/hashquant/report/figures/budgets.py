@@ -9,14 +9,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import (
-    Budget,
-    budgets_of,
-    competing,
-    front_points,
-    searched,
-    trained_on,
-)
 from hashquant.report.figures.canvas import file_stem, save
 from hashquant.report.figures.shortnames import row_names
 from hashquant.report.figures.style import (
@@ -28,7 +20,15 @@ from hashquant.report.figures.style import (
     legend_below,
     line_options,
 )
-from hashquant.report.searchtimes import CLOCKS
+from hashquant.report.tables.budgets import (
+    Budget,
+    budgets_of,
+    competing,
+    front_points,
+    searched,
+    trained_on,
+)
+from hashquant.report.tables.searchtimes import CLOCKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashquant.report.criticaldifference import RankStudy
 from hashquant.report.figures.canvas import save
 from hashquant.report.figures.style import GREY, Look, Preset, drawable, drawing
 from hashquant.report.numerals import number
+from hashquant.report.tables.ranks import RankStudy
 from hashquant.statistics.ranks import RankTest
 
 if TYPE_CHECKING:

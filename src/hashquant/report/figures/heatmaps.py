@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hashquant.report.domains import DIFFERENCE
-from hashquant.report.evidence import ALPHA
+from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures.canvas import save
 from hashquant.report.figures.shortnames import short_names
 from hashquant.report.figures.style import BLUE, PRESETS, VERMILLION, Preset, drawable, drawing
+from hashquant.report.tables.domains import DIFFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

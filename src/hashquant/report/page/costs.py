@@ -7,7 +7,10 @@ from typing import Any
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import (
+from hashquant.report.numerals import NOTHING, number, spread
+from hashquant.report.page.grid import Cell, Column, Grid, cells
+from hashquant.report.page.panel import Panel, Series, cost_axis, share_axis
+from hashquant.report.tables.budgets import (
     Budget,
     budgets_of,
     competing,
@@ -15,10 +18,7 @@ from hashquant.report.budgets import (
     searched,
     trained_on,
 )
-from hashquant.report.numerals import NOTHING, number, spread
-from hashquant.report.page.grid import Cell, Column, Grid, cells
-from hashquant.report.page.panel import Panel, Series, cost_axis, share_axis
-from hashquant.report.searchtimes import CLOCKS
+from hashquant.report.tables.searchtimes import CLOCKS
 
 Line = Mapping[Any, Any]  # Any: one line of the frame, by column
 SAID = {

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from hashquant.report.blocks import Block, examined_as
-from hashquant.report.domains import DIFFERENCE
-from hashquant.report.health import NAMES
 from hashquant.report.numerals import NOTHING, chance, number, spread, within
 from hashquant.report.page.grid import Cell, Column, Grid, cells
+from hashquant.report.tables.domains import DIFFERENCE
+from hashquant.report.tables.health import NAMES
 
 Line = Mapping[Any, Any]  # Any: one line of a frame, by column
 DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from hashquant.report.blocks import examined_as
-from hashquant.report.claims import CLAIMS, NO_RECORDS, at_a_glance
+from hashquant.report.evidence.claims import CLAIMS, NO_RECORDS, at_a_glance
 from hashquant.report.numerals import NOTHING, chance, number, within
 from hashquant.report.page.grid import Cell, Column, Grid, cells
 

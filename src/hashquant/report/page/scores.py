@@ -6,7 +6,7 @@ from typing import Any
 from hashquant.report.frame import LOWER_IS_BETTER, Metric, means
 from hashquant.report.numerals import NOTHING, spread
 from hashquant.report.page.grid import Cell, Column, Grid, cells
-from hashquant.report.tables import MapTable
+from hashquant.report.tables.maps import MapTable
 
 HEADLINE, SECONDARY = "headline", "other"
 #: Comparisons as a narrow column names them.

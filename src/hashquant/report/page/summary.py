@@ -9,7 +9,7 @@ from hashquant.report.captions import counted
 from hashquant.report.frame import DECIMALS
 from hashquant.report.numerals import NOTHING
 from hashquant.report.page.grid import Cell, Column, Grid
-from hashquant.report.tables import MapTable
+from hashquant.report.tables.maps import MapTable
 from hashquant.store import SuiteRecords
 
 

@@ -14,10 +14,10 @@ from hashquant.files import write_atomic
 from hashquant.report.blocks import row_families
 from hashquant.report.figures.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
-from hashquant.report.health import MEANING
 from hashquant.report.page import costs, curves, further, proofs, provenance, scores, summary, svg
 from hashquant.report.page.panel import Panel
 from hashquant.report.page.theme import DARK, LIGHT, variables
+from hashquant.report.tables.health import MEANING
 
 NAME = "index.html"
 TEMPLATES = Path(__file__).with_name("templates")

@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from hashquant.report.display import Display, Mark, Sheet, Text
-from hashquant.report.tex import LETTER, PACKAGES, tex_escape, tex_prose
+from hashquant.report.forms.display import Display, Mark, Sheet, Text
+from hashquant.report.forms.tex import LETTER, PACKAGES, tex_escape, tex_prose
 from hashquant.store import folder_name
 
 #: Width in points of a letter of the tables, of the gap between two columns, of one column of a

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import NAMES, among, budgets_of, searched, trained_on, winners
-from hashquant.report.display import Display, Sheet, per_block
+from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.numerals import NOTHING, number, scored
-from hashquant.report.searchtimes import CLOCKS, search_table, search_times
+from hashquant.report.tables.budgets import NAMES, among, budgets_of, searched, trained_on, winners
+from hashquant.report.tables.searchtimes import CLOCKS, search_table, search_times
 
 _SEARCH = (
     "Codes of one format (family, length, number and size of books) are searched by the same "

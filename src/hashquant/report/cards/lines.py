@@ -11,11 +11,11 @@ import pandas as pd
 from hashquant.config import RunSpec
 from hashquant.record import EvalRecord, Score, TrainRecord
 from hashquant.reference import Claim, Sources
-from hashquant.report.budgets import stored_cells
-from hashquant.report.departures import Departures, departures
-from hashquant.report.evidence import HEADLINE, Evidence
+from hashquant.report.cards.departures import Departures, departures
+from hashquant.report.cards.readings import READINGS
+from hashquant.report.evidence.queries import HEADLINE, Evidence
 from hashquant.report.frame import SECONDARY, Metric
-from hashquant.report.readings import READINGS
+from hashquant.report.tables.budgets import stored_cells
 
 REPRODUCED, WITHIN, NOT_COMPARABLE = "reproduced", "within", "not comparable"
 NO_FIGURE, NOT_MEASURED = "no figure found", "not measured"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hashquant.report.captions import counted
-from hashquant.report.display import Display, Sheet
-from hashquant.report.evidence import ALPHA, Evidence
+from hashquant.report.evidence.queries import ALPHA, Evidence
 from hashquant.report.figures.style import row_order
+from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import NOTHING
-from hashquant.report.tables import MapTable
+from hashquant.report.tables.maps import MapTable
 from hashquant.statistics import holm
 
 COLUMNS = ["row", "rival", "better", "significantly_better", "compared", "tested"]

@@ -8,18 +8,18 @@ from typing import Any
 import pandas as pd
 
 from hashquant.record import EvalRecord
-from hashquant.report import searchtimes, trainingtimes
 from hashquant.report.blocks import Block
-from hashquant.report.evidence import HEADLINE
+from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.figures.style import row_order
 from hashquant.report.frame import DECIMALS
-from hashquant.report.searchtimes import (
+from hashquant.report.tables import searchtimes, trainingtimes
+from hashquant.report.tables.searchtimes import (
     CLOCKS,
     CodeFormat,
     cell_times,
     searched_among,
 )
-from hashquant.report.trainingtimes import TrainingTime, cell_minutes
+from hashquant.report.tables.trainingtimes import TrainingTime, cell_minutes
 
 NAN = float("nan")
 COLUMNS = [

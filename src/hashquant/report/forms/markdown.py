@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from hashquant.report.display import Display, Sheet, Text
+from hashquant.report.forms.display import Display, Sheet, Text
 
 _ESCAPES = str.maketrans({c: f"\\{c}" for c in "\\|*`<>"} | {"\n": " "})
 

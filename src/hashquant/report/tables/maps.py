@@ -20,8 +20,8 @@ from hashquant.report.captions import (
     target_line,
     title,
 )
-from hashquant.report.display import Display, Mark, Sheet
-from hashquant.report.evidence import HEADLINE, Evidence, gather, judged
+from hashquant.report.evidence.queries import HEADLINE, Evidence, gather, judged
+from hashquant.report.forms.display import Display, Mark, Sheet
 from hashquant.report.frame import Metric, cells, check_metric
 from hashquant.report.numerals import bracketed, scored
 from hashquant.report.settings import fixed_settings

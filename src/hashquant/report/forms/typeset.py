@@ -1,8 +1,8 @@
 """One sheet of tables in every form that a paper takes."""
 
-from hashquant.report.display import Sheet
-from hashquant.report.latex import latex
-from hashquant.report.markdown import markdown
+from hashquant.report.forms.display import Sheet
+from hashquant.report.forms.latex import latex
+from hashquant.report.forms.markdown import markdown
 
 
 def typeset(sheet: Sheet, digest: str) -> dict[str, str]:

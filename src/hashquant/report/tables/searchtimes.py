@@ -11,7 +11,7 @@ import numpy as np
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.captions import counted
-from hashquant.report.display import Display
+from hashquant.report.forms.display import Display
 from hashquant.report.numerals import NOTHING, number
 
 NAN = float("nan")

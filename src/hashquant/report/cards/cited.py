@@ -4,8 +4,8 @@ import pandas as pd
 
 from hashquant.record import EvalRecord, TrainRecord
 from hashquant.reference import Sources
-from hashquant.report.bibliography import bibliography
-from hashquant.report.cardtext import cards_markdown
+from hashquant.report.cards.bibliography import bibliography
+from hashquant.report.cards.text import cards_markdown
 from hashquant.store import SuiteRecords
 
 

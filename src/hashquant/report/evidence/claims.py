@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.report.contrasts import Contrast, Contrasts, beats, leads, retains
-from hashquant.report.display import Display, Sheet
-from hashquant.report.evidence import ALPHA, Evidence
+from hashquant.report.evidence.contrasts import Contrast, Contrasts, beats, leads, retains
+from hashquant.report.evidence.queries import ALPHA, Evidence
+from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import chance, number, within
 from hashquant.statistics import difference, holm
 

@@ -7,11 +7,11 @@ import pandas as pd
 
 from hashquant.errors import HashQuantError
 from hashquant.report.captions import counted
-from hashquant.report.display import Display, Sheet
-from hashquant.report.evidence import ALPHA
+from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures.style import row_order
+from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import chance, number
-from hashquant.report.tables import MapTable
+from hashquant.report.tables.maps import MapTable
 from hashquant.statistics.ranks import FEWEST_BLOCKS, FEWEST_ROWS, RankTest, rank_test
 
 COLUMNS = ["blocks", "row", "family", "mean_rank", "groups", "n", "p_value", "critical_difference"]

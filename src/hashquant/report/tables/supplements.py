@@ -5,22 +5,22 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hashquant.report.ablation import ablation_frame, ablation_sheet
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import budgets_frame
-from hashquant.report.budgettable import budgets_sheet
-from hashquant.report.criticaldifference import (
+from hashquant.report.evidence.queries import Evidence
+from hashquant.report.forms.typeset import typeset
+from hashquant.report.tables.ablation import ablation_frame, ablation_sheet
+from hashquant.report.tables.budgets import budgets_frame
+from hashquant.report.tables.budgettable import budgets_sheet
+from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
+from hashquant.report.tables.health import health_cells, health_sheet
+from hashquant.report.tables.maps import MapTable
+from hashquant.report.tables.ranks import (
     RankStudy,
     rank_studies,
     ranks_frame,
     ranks_sheet,
 )
-from hashquant.report.domains import has_matrix, matrix_frame, matrix_sheet
-from hashquant.report.evidence import Evidence
-from hashquant.report.health import health_cells, health_sheet
-from hashquant.report.tables import MapTable
-from hashquant.report.trainingtimes import training_times
-from hashquant.report.typeset import typeset
+from hashquant.report.tables.trainingtimes import training_times
 from hashquant.store import SuiteRecords
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from hashquant.report.captions import head, marks, target_line
-from hashquant.report.tables import (
+from hashquant.report.tables.maps import (
     Cell,
     MapTable,
     beside,

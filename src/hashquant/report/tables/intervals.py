@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.display import Display, Sheet, per_block
+from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.numerals import number, within
-from hashquant.report.tables import MapTable
+from hashquant.report.tables.maps import MapTable
 
 COLUMNS = ["dataset", "target", "label", "bits", "comparison", "mean", "low", "high", "n",
            "queries", "identities", "note"]  # fmt: skip

@@ -9,9 +9,9 @@ import pandas as pd
 
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block, examined_as
-from hashquant.report.contrasts import CONTROLS, main_row, retention
-from hashquant.report.display import Display, Sheet
-from hashquant.report.evidence import HEADLINE, Evidence, Key
+from hashquant.report.evidence.contrasts import CONTROLS, main_row, retention
+from hashquant.report.evidence.queries import HEADLINE, Evidence, Key
+from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.frame import cells
 from hashquant.report.numerals import NOTHING, chance, number, scored, within
 from hashquant.statistics import difference, holm, interval

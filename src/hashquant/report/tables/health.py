@@ -7,10 +7,10 @@ import pandas as pd
 
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block
-from hashquant.report.budgets import mean_sd, stored_cells
-from hashquant.report.display import Display, Sheet, per_block
+from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.frame import Metric
 from hashquant.report.numerals import number, spread
+from hashquant.report.tables.budgets import mean_sd, stored_cells
 
 #: Names of `EvalRecord.health` that a table shows, in its order.
 NAMES = ("distinct_codes", "distinct_fraction", "bit_balance", "bit_correlation", "codeword_use",

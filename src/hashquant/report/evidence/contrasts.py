@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hashquant.report.evidence import Evidence, Key
+from hashquant.report.evidence.queries import Evidence, Key
 
 #: Rows that learn their code in closed form or not at all: no side of "learned" methods.
 CONTROLS = ("lsh", "itq", "pq", "opq")

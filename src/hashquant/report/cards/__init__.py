@@ -1,0 +1,1 @@
+"""Reproduction cards: the published number beside the measured one, and what differs."""

@@ -1,0 +1,1 @@
+"""What the single queries say: intervals, paired differences, contrasts and claims."""

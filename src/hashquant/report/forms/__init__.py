@@ -1,0 +1,1 @@
+"""What a table is printed as: one display frame, and Markdown and LaTeX made of it."""

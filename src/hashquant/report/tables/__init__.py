@@ -1,0 +1,1 @@
+"""The tables of a report: their numbers as frames, their titles, notes and captions."""
