@@ -19,7 +19,7 @@ reading threads
 codes config statistics pixels faces seeds files shallow reference
 metrics data images download checkpoint gallery literals
 method trunks splits manifests decoding sampling record disjoint
-imagecache network environment
+imagecache network environment devicesearch
 layouts epochs
 folders
 api registry encoding search selection

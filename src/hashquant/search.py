@@ -12,11 +12,11 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from hashquant.codes.adc import BLOCK, Blocks, bin_count, merged_entries, rank_relevant
-from hashquant.codes.binary import WORD_BITS, distance_counts, distance_counts_by_product
+from hashquant.codes.binary import WORD_BITS, distance_counts
 from hashquant.codes.compiled import compiled, count_pairs, count_places
 from hashquant.codes.placing import rank_by_placing
-from hashquant.codes.product import table_scores
 from hashquant.codes.real import cosine_scores, unpack_real
+from hashquant.devicesearch import distance_chunks, score_chunks
 from hashquant.errors import HashQuantError
 from hashquant.gallery import (
     AnyGallery,
@@ -50,8 +50,8 @@ def hamming_groups(
 ) -> Iterator[TieGroups]:
     """Yield the groups of equal Hamming distance 0 … L, for chunks of queries in their order.
 
-    On the CPU distances are population counts of packed words; on other devices, products of
-    ±1. Both count the same whole numbers. A stored gallery is read on the CPU.
+    On the CPU distances are population counts of packed words; on CUDA see `devicesearch`. Both
+    count the same whole numbers. A stored gallery is read on the CPU.
 
     Raises:
         HashQuantError: if queries and gallery do not fit each other.
@@ -62,7 +62,7 @@ def hamming_groups(
         return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
     if isinstance(gallery, StoredGallery):
         raise HashQuantError("queries of a stored gallery must be on the CPU, got a CUDA device")
-    return _multiplied_chunks(query_codes, query_labels, gallery, memory_bytes)
+    return _device_chunks(query_codes, query_labels, gallery, memory_bytes)
 
 
 def table_groups(
@@ -90,7 +90,8 @@ def table_groups(
     if not bool(torch.isfinite(tables).all()):
         raise HashQuantError("tables must be finite, got NaN or infinite scores")
     if tables.is_cuda:
-        return _sorted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
+        signed = tables.double().neg() if larger_is_closer else tables
+        return score_chunks(signed, query_labels, gallery, memory_bytes)
     return _counted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
 
 
@@ -143,17 +144,12 @@ def _popcounted_chunks(
             yield _distance_groups(size, relevant, slices[start:stop], len(gallery))
 
 
-def _multiplied_chunks(
+def _device_chunks(
     codes: PackedCodes, labels: AnyLabels, gallery: Gallery, memory_bytes: int
 ) -> Iterator[TieGroups]:
-    """Count distances on any device by products of ±1: the CUDA way."""
-    bits = gallery.budget.bits
-    slices = gallery.slices(labels)
-    for part in (slice(start, start + 256) for start in range(0, len(codes), 256)):
-        size, relevant = distance_counts_by_product(
-            codes[part], gallery.codes, slices[part], bits, memory_bytes
-        )
-        yield _distance_groups(size, relevant, slices[part], len(gallery))
+    """Count distances on a CUDA device."""
+    for size, relevant, slices in distance_chunks(codes, labels, gallery, memory_bytes):
+        yield _distance_groups(size, relevant, slices, len(gallery))
 
 
 def _distance_groups(
@@ -207,23 +203,6 @@ def _counted_chunks(
     with workers(threads) as pool:
         for first in range(0, len(starts), threads):
             yield from pool.map(rank, starts[first : first + threads])
-
-
-def _sorted_chunks(
-    tables: QueryTable,
-    labels: AnyLabels,
-    gallery: Gallery,
-    larger_is_closer: bool,
-    memory_bytes: int,
-) -> Iterator[TieGroups]:
-    """Rank on any device by sorting every score: the plain way, and the CUDA way."""
-    indices = gallery.indices().int()
-    slices = class_slices(gallery.labels, labels)
-    chunk = max(1, memory_bytes // (64 * len(gallery)))
-    for start in range(0, len(tables), chunk):
-        part = slice(start, start + chunk)
-        scores = table_scores(-tables[part] if larger_is_closer else tables[part], indices)
-        yield groups_of_scores(scores, slices[part])
 
 
 def _cosine_chunks(

@@ -11,6 +11,7 @@ from hashquant.codes import adc, binary
 from hashquant.codes.binary import pack_bits, signs
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices, table_scores
+from hashquant.devicesearch import score_chunks
 from hashquant.evaluation import evaluate
 from hashquant.metrics.ties import average_precision, groups_of_scores
 from hashquant.search import Gallery, hamming_groups, table_groups
@@ -71,7 +72,7 @@ def test_hamming_groups_are_counts_of_every_pair(seed, shape, length):
     distance = (length - signs(codes, length) @ signs(items, length).T) / 2
     truth = list(brute(distance, labels, wanted))
     assert list(fields(hamming_groups(codes, wanted, gallery))) == truth
-    assert list(fields(search._multiplied_chunks(codes, wanted, gallery, 5000))) == truth
+    assert list(fields(search._device_chunks(codes, wanted, gallery, 5000))) == truth
     chunk = next(hamming_groups(codes, wanted, gallery))
     assert chunk.within_radius[:, 0].tolist() == (distance <= 2)[: len(chunk.size)].sum(1).tolist()
 
@@ -85,7 +86,8 @@ def test_table_groups_are_counts_of_every_pair(seed, shape, books, words, larger
     truth = list(brute(scores, labels, wanted))
     found = table_groups(tables, wanted, gallery, larger_is_closer=larger)
     assert list(fields(found)) == truth
-    assert list(fields(search._sorted_chunks(tables, wanted, gallery, larger, 9000))) == truth
+    signed = -tables if larger else tables
+    assert list(fields(score_chunks(signed, wanted, gallery, 9000))) == truth
 
 
 def evaluations(case, budget, memory=search.MEMORY_BYTES):

@@ -49,31 +49,22 @@ def groups_of_scores(scores: Float64[Tensor, "q n"], slices: Int64[Tensor, "q 2"
     others are looked up among them and counted.
     """
     low, total = slices[:, :1], slices.diff(dim=1)  # (q, 1)
-    width = max(1, int(total.max()))
-    place = torch.arange(width, device=scores.device)
+    place = torch.arange(max(1, int(total.max())), device=scores.device)
     columns = (low + place).clamp(max=scores.shape[1] - 1)
-    held = scores.gather(1, columns).masked_fill_(place >= total, torch.inf).sort(dim=1).values
-    size, ahead = _placed(scores, held)
-    hits = torch.searchsorted(held, held)
-    relevant = torch.searchsorted(held, held, right=True) - hits
-    # One column a group: its first, in order; what pads the end has nothing relevant.
-    spare = (hits != place) | (place >= total)
-    order = spare.to(torch.uint8).sort(dim=1, stable=True).indices
-    spare, ahead, size, hits, relevant = (
-        x.gather(1, order) for x in (spare, ahead, size, hits, relevant)
-    )
-    return TieGroups(
-        ahead=ahead.masked_fill(spare, scores.shape[1]),
-        size=size.masked_fill(spare, 0),
-        ahead_relevant=torch.where(spare, total, hits),
-        relevant=relevant.masked_fill(spare, 0),
-        total_relevant=total.flatten(),
-        gallery_size=scores.shape[1],
-    )
+    held = in_order(scores.gather(1, columns), total)
+    return groups_of_places(held, total, placed(scores, held, total), scores.shape[1])
 
 
-def _placed(scores: Float64[Tensor, "q n"], held: Float64[Tensor, "q w"]) -> tuple[Counts, Counts]:
-    """Count the scores equal to each of `held`, which is in order, and those before.
+def in_order(scores: Float64[Tensor, "q w"], total: Int64[Tensor, "q 1"]) -> Float64[Tensor, "q w"]:
+    """Return the first `total` scores of each row in order, infinity after them."""
+    place = torch.arange(scores.shape[1], device=scores.device)
+    return scores.masked_fill(place >= total, torch.inf).sort(dim=1).values
+
+
+def placed(
+    scores: Float64[Tensor, "q n"], held: Float64[Tensor, "q w"], total: Int64[Tensor, "q 1"]
+) -> Int64[Tensor, "q w 2"]:
+    """Count the scores between each of `held` (`in_order`) and the one before, and equal to it.
 
     Of equal ones in `held` the first is counted for.
     """
@@ -83,8 +74,36 @@ def _placed(scores: Float64[Tensor, "q n"], held: Float64[Tensor, "q w"]) -> tup
     first = torch.arange(rows, device=scores.device).unsqueeze(1) * (2 * width + 2)
     keys = at.mul_(2).add_(equal).add_(first).flatten()
     counts = torch.bincount(keys, minlength=rows * (2 * width + 2)).view(rows, -1, 2)
-    between, size = counts[:, :width].unbind(dim=2)
-    return size, between.cumsum(1) + size.cumsum(1) - size
+    place = torch.arange(width, device=scores.device)
+    return counts[:, :width] * (place < total).unsqueeze(2)
+
+
+def groups_of_places(
+    held: Float64[Tensor, "q w"],
+    total: Int64[Tensor, "q 1"],
+    counts: Int64[Tensor, "q w 2"],
+    gallery_size: int,
+) -> TieGroups:
+    """Return the groups of each row's ordered scores `held`, given how many scores lie `placed`."""
+    between, size = counts.unbind(dim=2)
+    ahead = between.cumsum(1) + size.cumsum(1) - size
+    hits = torch.searchsorted(held, held)
+    relevant = torch.searchsorted(held, held, right=True) - hits
+    place = torch.arange(held.shape[1], device=held.device)
+    # One column a group: its first, in order; what pads the end has nothing relevant.
+    spare = (hits != place) | (place >= total)
+    order = spare.to(torch.uint8).sort(dim=1, stable=True).indices
+    spare, ahead, size, hits, relevant = (
+        x.gather(1, order) for x in (spare, ahead, size, hits, relevant)
+    )
+    return TieGroups(
+        ahead=ahead.masked_fill(spare, gallery_size),
+        size=size.masked_fill(spare, 0),
+        ahead_relevant=torch.where(spare, total, hits),
+        relevant=relevant.masked_fill(spare, 0),
+        total_relevant=total.flatten(),
+        gallery_size=gallery_size,
+    )
 
 
 def average_precision(groups: TieGroups, cutoff: int = 0, ties: str = "expected") -> PerQuery:
