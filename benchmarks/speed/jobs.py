@@ -55,12 +55,12 @@ class Sides:
     labels: Tensor
 
 
-def make_job(name: str, queries: int, items: int, classes: int) -> Job:
-    """Return the comparison that a name of `TASKS` stands for."""
+def make_job(name: str, queries: int, items: int, classes: int, device: str = "cpu") -> Job:
+    """Return the comparison that a name of `TASKS` stands for, its codes on `device`."""
     task = TASKS[name]
     dims = task.size if task.kind in ("hamming", "products", "asymmetric") else 16 * task.size
-    near, wanted = noisy_classes(queries, classes, dims, 1)
-    sides = Sides(near, wanted, *noisy_classes(items, classes, dims, 2))
+    drawn = *noisy_classes(queries, classes, dims, 1), *noisy_classes(items, classes, dims, 2)
+    sides = Sides(*(tensor.to(device) for tensor in drawn))
     if task.kind == "hamming":
         return _hamming(sides, by_products=False)
     if task.kind == "products":
@@ -104,6 +104,7 @@ def _hamming(sides: Sides, *, by_products: bool) -> Job:
 def _product(sides: Sides, books: int, *, symmetric: bool) -> Job:
     """Inner-product tables over random codebooks; SDC takes the table of the query's codewords."""
     words = torch.randn(books, 256, 16, generator=torch.Generator().manual_seed(3)) * 1.8
+    words = words.to(sides.near.device)
     near, far = (side.view(len(side), books, 16) for side in (sides.near, sides.far))
     indices = _nearest(far, words)
     if symmetric:
