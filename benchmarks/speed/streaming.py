@@ -132,7 +132,7 @@ def section(found: dict[str, list[Seconds]], options: argparse.Namespace) -> str
             "## Images read from their file, against images kept on the device",
             "",
             f"`python benchmarks/speed/streaming.py`, {utc_now()[:10]}: {made.cpu}, {made.device}, "
-            f"{made.threads} threads, torch {made.versions['torch']}, load "
+            f"threads {made.threads}, torch {made.versions['torch']}, load "
             f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors. {options.images} images of "
             f"{options.stored} pixels, resized to 35 and cut to 32; `{options.trunk}`, batch "
             f"{options.batch}; medians of {options.repeats} interleaved repeats after one to warm "
