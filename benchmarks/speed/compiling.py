@@ -158,10 +158,11 @@ def main() -> None:
     parser.add_argument("--trunks", nargs="+", default=["sphere20-narrow", "resnet18"])
     parser.add_argument("--device", type=resolve_device, default="auto")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=1, help="of a repeat; CUDA wants some 50")
+    parser.add_argument("--steps", type=int, help="of a repeat (1 on a CPU, 50 on CUDA)")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
+    options.steps = options.steps or (50 if options.device.type == "cuda" else 1)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
         found = [measure(trunk, options) for trunk in options.trunks]

@@ -110,7 +110,7 @@ def products(found: list[Share]) -> float:
 
 
 def markdown(profiles: list[Profile], options: argparse.Namespace) -> str:
-    """Return the section of RESULTS.md on where a training step's time goes."""
+    """Return the section on where a training step's time goes."""
     made = provenance(options.device)
     head = ["trunk", "precision", "GFLOP an image", "predicted, s a step", "measured, s",
             "of the bound", "processor s", "of the bound", "products"]  # fmt: skip

@@ -17,8 +17,8 @@ from torch.nn import functional
 from hashquant.errors import DataError, UsageError
 from hashquant.threads import workers
 
-#: Images resized at once: bounds the float copy, and does not change a pixel.
-RESIZE_CHUNK = 512
+#: Images resized at once: their float copy stays in the cache, and no pixel depends on it.
+RESIZE_CHUNK = 32
 
 
 class ImageSource:

@@ -1,8 +1,10 @@
 """Images: resident equals streamed, crops and flips are per image, and against torchvision."""
 
+import contextlib
 import gc
 import os
 import threading
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -169,6 +171,24 @@ def test_images_of_another_stream_are_waited_for_and_held(monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_stream", {CPU: current}.__getitem__)
     assert _arrived(images, event) is images
     assert calls == [("wait", event), ("hold", current)]
+
+
+def test_all_that_loads_an_image_for_cuda_is_asked_of_the_stream_beside(monkeypatch):
+    entered, streamed = [], source(some_images(), np.arange(20), resident_bytes=0)
+    side, load = create_autospec(torch.cuda.Stream, instance=True), streamed._load
+    side.record_event.side_effect = lambda: entered.append("event") or torch.cuda.Event()
+
+    @contextlib.contextmanager
+    def within(stream):
+        entered.append(stream)
+        yield
+        entered.append("left")
+
+    monkeypatch.setattr(torch.cuda, "stream", within)
+    monkeypatch.setattr(streamed, "_load", lambda rows: entered.append("load") or load(rows))
+    images, _ = streamed._load_beside(torch.tensor([4]), side)
+    assert entered == [side, "load", "event", "left"]
+    assert np.array_equal(images.numpy(), some_images()[[4]])
 
 
 def test_an_empty_source_has_no_images():
