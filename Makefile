@@ -64,6 +64,9 @@ check: setup
 bench: setup
 	$(PY) benchmarks/speed/scoring.py --write
 	$(PY) benchmarks/speed/training.py --markdown benchmarks/speed/TRAINING.md
+	$(PY) benchmarks/speed/profiling.py --markdown benchmarks/speed/PROFILE.md
+	$(PY) benchmarks/speed/compiling.py --markdown benchmarks/speed/COMPILING.md
+	$(PY) benchmarks/speed/streaming.py --markdown benchmarks/speed/STREAMING.md
 	$(PY) benchmarks/speed/startup.py --markdown benchmarks/speed/STARTUP.md
 	$(PY) benchmarks/speed/reports.py
 

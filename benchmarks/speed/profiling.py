@@ -4,8 +4,12 @@ Usage: python benchmarks/speed/profiling.py [--trunks sphere20 resnet18] [--mark
 """
 
 import argparse
+import os
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,18 +32,25 @@ from hashquant.planning import plan  # noqa: E402
 from hashquant.training import build_optimizer  # noqa: E402
 
 CLASSES = 32
+Share = tuple[str, float, int]  #: of an operation: its name, its part of the time, its calls
+PRODUCTS = ("convolution", "addmm", "::mm", "::bmm")  #: in the names of operations that multiply
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Seconds of a step as predicted and as measured, and each operation's share of it."""
+    """Seconds of a step as predicted and as measured, and each operation's share of it.
+
+    `busy` is processor time, of all threads; `products` the share of all products.
+    """
 
     trunk: str
     precision: str
     flops: float
     predicted: float
     measured: float
-    shares: list[tuple[str, float, int]]
+    busy: float
+    products: float
+    shares: list[Share]
 
 
 def noise_set(images: int, spec: RunSpec, device: torch.device) -> TrainingSet:
@@ -68,45 +79,59 @@ def measure(trunk: str, options: argparse.Namespace) -> Profile:
     training = noise_set(options.batch * options.steps, spec, device)
     rate = matrix_rate(device, DTYPES[spec.precision])
     run_epoch(network, optimizer, training, spec, 0, device)
+    busy = time.process_time()
     with Timer(device) as timer:
         run_epoch(network, optimizer, training, spec, 1, device)
-    kinds = [ProfilerActivity.CPU]
-    kinds += [ProfilerActivity.CUDA] if device.type == "cuda" else []
-    with profile(activities=kinds) as profiler:
-        run_epoch(network, optimizer, training, spec, 2, device)
+    busy = time.process_time() - busy
+    found = shares(partial(run_epoch, network, optimizer, training, spec, 2, device), device)
     return Profile(
         trunk, spec.precision, flops, options.batch * flops / rate, timer.seconds / options.steps,
-        shares(profiler, device, options.top),
+        busy / options.steps, products(found), found[: options.top],
     )  # fmt: skip
 
 
-def shares(profiler: profile, device: torch.device, top: int) -> list[tuple[str, float, int]]:
-    """Return the operations that took most of their own time: name, share, calls."""
+def shares(work: Callable[[], object], device: torch.device) -> list[Share]:
+    """Profile `work` and return its operations by the time they took themselves."""
+    kinds = [ProfilerActivity.CPU]
+    kinds += [ProfilerActivity.CUDA] if device.type == "cuda" else []
+    with profile(activities=kinds, acc_events=True) as profiler:
+        work()
     field = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    found = [(e.key, float(getattr(e, field)), int(e.count)) for e in profiler.key_averages()]
-    total = sum(time for _, time, _ in found)
-    ordered = sorted(found, key=lambda entry: -entry[1])[:top]
-    return [(name, time / total, count) for name, time, count in ordered]
+    events = [e for e in profiler.key_averages() if e.device_type.name == "CPU"]  # not kernels
+    found = [(e.key, float(getattr(e, field)), int(e.count)) for e in events]
+    total = sum(took for _, took, _ in found)
+    ordered = sorted(found, key=lambda entry: -entry[1])
+    return [(name, took / total, count) for name, took, count in ordered]
+
+
+def products(found: list[Share]) -> float:
+    """Return the share of all operations that multiply matrices or convolve."""
+    return sum(share for name, share, _ in found if any(word in name for word in PRODUCTS))
 
 
 def markdown(profiles: list[Profile], options: argparse.Namespace) -> str:
-    """Return the section of RESULTS.md on where a training step's time goes."""
+    """Return the section on where a training step's time goes."""
     made = provenance(options.device)
     head = ["trunk", "precision", "GFLOP an image", "predicted, s a step", "measured, s",
-            "of the bound"]  # fmt: skip
+            "of the bound", "processor s", "of the bound", "products"]  # fmt: skip
     table = [
         [p.trunk, p.precision, f"{p.flops / 1e9:.2f}", f"{p.predicted:.3f}", f"{p.measured:.3f}",
-         f"{p.predicted / p.measured:.0%}"]
+         f"{p.predicted / p.measured:.0%}", f"{p.busy:.3f}",
+         f"{made.threads * p.predicted / p.busy:.0%}" if made.device == "cpu" else "–",
+         f"{p.products:.0%}"]
         for p in profiles
     ]  # fmt: skip
     parts = [
         "## Where a training step's time goes",
         "",
         f"`python benchmarks/speed/profiling.py`, {utc_now()[:10]}: {made.cpu}, {made.device}, "
-        f"{made.threads} threads, torch {made.versions['torch']}; OPQN at 4x256, batch "
-        f"{options.batch}, the mean of {options.steps} steps after as many to warm up. Predicted: "
-        "products of convolutions and linear layers, forward and backward, at the measured rate "
-        f"of a square matrix product. {bf16_note()}.",
+        f"threads {made.threads}, torch {made.versions['torch']}, load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} processors; OPQN at 4x256, batch {options.batch}, the mean of steps "
+        f"({options.steps}) after as many to warm up. Predicted: products of convolutions and "
+        "linear layers, forward and backward, at the measured rate of a square matrix product. "
+        f"{bf16_note()}. Processor time is what counts on a busy machine. The last column is the "
+        "share of products in the profiled step: what is not in it is the most that fusing the "
+        "other operations could save.",
         "",
         tabulate(table, head, tablefmt="github", disable_numparse=True),
     ]

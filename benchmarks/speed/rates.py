@@ -20,7 +20,7 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
+def matrix_rate(device: torch.device, dtype: torch.dtype, repeats: int = 50) -> float:
     """Return the best rate of a square matrix product in operations a second."""
     side = SIDE[device.type]
     one = torch.randn(side, side, device=device).to(dtype)

@@ -219,6 +219,8 @@ def markdown(rows: list[Row], options: argparse.Namespace) -> str:
             f"Matrix rate, GFLOP/s: {speeds}; {bf16_note()}.",
             f"Loss of each step, ours / plain, from equal weights, {options.curve_batch} images "
             f"a step: {'; '.join(curves)}.",
+            "Where a step's time goes: `PROFILE.md`. A compiled trunk: `COMPILING.md`. Images that "
+            "are read from a file: `STREAMING.md`.",
         ]
     )  # fmt: skip
 

@@ -168,11 +168,9 @@ def _features(
     layout = memory_format(device, "fp32")
     network.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
     count = len(source)
-    for start in range(0, count, FORWARD_BATCH):
-        positions = torch.arange(start, start + FORWARD_BATCH)
-        images = source.take(positions.clamp_max(count - 1))
-        if start + FORWARD_BATCH < count:
-            source.prefetch((positions + FORWARD_BATCH).clamp_max(count - 1))
+    starts = range(0, count, FORWARD_BATCH)
+    passes = (torch.arange(s, s + FORWARD_BATCH).clamp_max(count - 1) for s in starts)
+    for start, images in zip(starts, source.stream(passes), strict=True):
         pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
         features = network.features(pixels.contiguous(memory_format=layout))
         yield features, min(FORWARD_BATCH, count - start)

@@ -150,10 +150,8 @@ def _batches(
     labels, labelled = training.labels.to(device), training.labelled.to(device)
     nothing = torch.empty(0, device=device)
     layout = memory_format(device, spec.precision)
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
-        stored = training.images.take(step.rows)
-        if following is not None:
-            training.images.prefetch(following.rows)
+    images = training.images.stream(step.rows for step in steps)
+    for step, stored in zip(steps, images, strict=True):
         cut = random_crop_flip(
             stored, spec.image_size, padding=spec.padding, flip=spec.flip, generator=draws
         )

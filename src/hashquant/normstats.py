@@ -48,10 +48,8 @@ def target_statistics(
 def _pass_all(network: Network, gallery: ImageSource, spec: RunSpec, device: torch.device) -> None:
     layout = memory_format(device, "fp32")
     network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-    positions = torch.arange(len(gallery))
+    passes = torch.arange(len(gallery)).tensor_split(-(-len(gallery) // PASS))
     with repeatable(device), torch.no_grad():
-        for part in positions.tensor_split(-(-len(gallery) // PASS)):
-            pixels = normalise(
-                center_crop(gallery.take(part), spec.image_size), spec.mean, spec.std
-            )
+        for images in gallery.stream(passes):
+            pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
             network.embed(pixels.contiguous(memory_format=layout))

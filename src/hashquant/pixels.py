@@ -5,7 +5,8 @@ import math
 import mmap
 import os
 import weakref
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from hashquant.errors import DataError, UsageError
+from hashquant.threads import workers
 
-#: Images resized at once: bounds the float copy, and does not change a pixel.
-RESIZE_CHUNK = 512
+#: Images resized at once: their float copy stays in the cache, and no pixel depends on it.
+RESIZE_CHUNK = 32
 
 
 class ImageSource:
@@ -45,8 +47,6 @@ class ImageSource:
         self._file = _row_file(images)
         self._rows = rows
         self.height, self.width = resized_shape(images.shape[2], images.shape[3], resize)
-        self._ahead: tuple[Tensor, Future[Tensor]] | None = None
-        self._reader: ThreadPoolExecutor | None = None
         self._resident: Tensor | None = None
         if len(rows) * 3 * self.height * self.width <= resident_bytes:
             self._resident = self._load_all()
@@ -64,18 +64,37 @@ class ImageSource:
         if self._resident is not None:
             kept = self._resident.index_select(0, positions.to(self.device, non_blocking=True))
             return kept.permute(0, 3, 1, 2)
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and torch.equal(ahead[0], positions):
-            return self._upload(ahead[1].result())
-        return self._upload(self._read(positions))
+        return self._load(positions)
 
-    def prefetch(self, positions: Int64[Tensor, " b"]) -> None:
-        """Start reading what the next `take` will ask for; nothing to do for resident images."""
+    def stream(self, steps: Iterable[Int64[Tensor, " b"]]) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
+        """Yield what `take` gives for each of `steps`, the next one loaded meanwhile.
+
+        Images that are not resident are read and resized by a thread of one core; on CUDA they
+        are uploaded and resized in a stream beside the caller's.
+        """
         if self._resident is not None:
+            yield from map(self.take, steps)
             return
-        if self._reader is None:
-            self._reader = ThreadPoolExecutor(1, thread_name_prefix="images")
-        self._ahead = (positions, self._reader.submit(self._read, positions))
+        side = _side_stream(self.device) if self.device.type == "cuda" else None
+        ahead: Future[_Loaded] | None = None
+        with workers(1) as reader:
+            for positions in steps:
+                following = reader.submit(self._load_beside, positions, side)
+                if ahead is not None:
+                    yield _arrived(*ahead.result())
+                ahead = following
+            if ahead is not None:
+                yield _arrived(*ahead.result())
+
+    def _load_beside(self, positions: Tensor, side: torch.cuda.Stream | None) -> "_Loaded":
+        """Load images in the stream `side`, which reads nothing that another stream writes."""
+        if side is None:
+            return self._load(positions), None
+        with torch.cuda.stream(side):
+            return self._load(positions), side.record_event()
+
+    def _load(self, positions: Tensor) -> Tensor:
+        return self._upload(self._read(positions))
 
     def _read(self, positions: Tensor) -> Tensor:
         rows = self._rows[positions.cpu().numpy()]
@@ -99,10 +118,26 @@ class ImageSource:
         )
         for start in range(0, len(self), RESIZE_CHUNK):
             positions = torch.arange(start, min(start + RESIZE_CHUNK, len(self)))
-            kept[start : start + len(positions)] = self._upload(self._read(positions)).permute(
-                0, 2, 3, 1
-            )
+            kept[start : start + len(positions)] = self._load(positions).permute(0, 2, 3, 1)
         return kept
+
+
+_Loaded = tuple[Tensor, torch.cuda.Event | None]
+
+
+@functools.cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream that images come in: one a device, since each keeps memory of its own."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _arrived(images: UInt8[Tensor, "b 3 h w"], event: torch.cuda.Event | None) -> Tensor:
+    """Return images that the current stream may use: `event` ends the work of the one beside it."""
+    if event is not None:
+        current = torch.cuda.current_stream(images.device)
+        current.wait_event(event)
+        images.record_stream(current)  # the memory is the other stream's: not to be taken back yet
+    return images
 
 
 class _RowFile:

@@ -1,5 +1,6 @@
 """The same numbers on a CUDA device as on the CPU."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
 from hashquant.codes.real import pack_real
 from hashquant.evaluation import evaluate
+from hashquant.pixels import ImageSource
 from hashquant.search import Gallery, cosine_groups, hamming_groups, table_groups
 
 pytestmark = [
@@ -65,3 +67,22 @@ def test_cosine_scores_are_the_same_to_the_bit():
         return evaluate(cosine_groups(held[:200], known[:200], gallery), "cosine")
 
     same(scored("cpu"), scored("cuda"))
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_images_streamed_beside_the_compute_are_those_on_the_cpu(gray):
+    images = np.random.default_rng(0).integers(0, 256, (512, 3, 40, 40), dtype=np.uint8)
+    steps = torch.arange(512).split(64) * 4
+
+    def source(device):
+        return ImageSource(
+            images, np.arange(512), resize=0, device=device, resident_bytes=0, gray=gray
+        )
+
+    sums = []
+    for taken in source(torch.device("cuda", 0)).stream(steps):
+        torch.cuda._sleep(10**7)  # the compute lags behind: images must wait for their reader
+        sums.append(taken.long().sum((1, 2, 3)))
+        del taken
+    expected = [source(torch.device("cpu")).take(step).long().sum((1, 2, 3)) for step in steps]
+    assert torch.equal(torch.cat(sums).cpu(), torch.cat(expected))

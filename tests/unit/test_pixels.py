@@ -1,7 +1,10 @@
 """Images: resident equals streamed, crops and flips are per image, and against torchvision."""
 
+import contextlib
 import gc
 import os
+import threading
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from torchvision.transforms import functional as reference
 from hashquant.errors import DataError, UsageError
 from hashquant.pixels import (
     ImageSource,
+    _arrived,
     center_crop,
     normalise,
     random_crop_flip,
@@ -99,16 +103,92 @@ def test_a_source_leaves_no_file_open(tmp_path):
         os.fstat(file)
 
 
-def test_prefetched_images_are_the_same_and_an_unused_prefetch_does_no_harm():
-    images = some_images()
-    streamed = source(images, np.arange(20), resident_bytes=0)
-    streamed.prefetch(torch.tensor([1, 2]))
-    assert np.array_equal(streamed.take(torch.tensor([1, 2])).numpy(), images[[1, 2]])
-    streamed.prefetch(torch.tensor([1, 2]))
-    assert np.array_equal(streamed.take(torch.tensor([3])).numpy(), images[[3]])
-    resident = source(images, np.arange(20))
-    resident.prefetch(torch.tensor([0]))
-    assert np.array_equal(resident.take(torch.tensor([5])).numpy(), images[[5]])
+@pytest.mark.parametrize("resident_bytes", [0, 10**9])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_stream_gives_what_is_taken_step_by_step(resident_bytes, gray):
+    rows = np.arange(20)[::-1].copy()
+    kept = ImageSource(
+        some_images(), rows, resize=6, device=CPU, resident_bytes=resident_bytes, gray=gray
+    )
+    steps = [torch.tensor(step, dtype=torch.int64) for step in ([3, 1], [19], [], [0, 0, 7])]
+    found = list(kept.stream(iter(steps)))
+    assert [len(images) for images in found] == [2, 1, 0, 3]
+    for step, images in zip(steps, found, strict=True):
+        assert torch.equal(images, kept.take(step))
+        assert images.is_contiguous(memory_format=torch.channels_last)
+    assert list(kept.stream([])) == []
+
+
+def test_the_next_step_is_loaded_beside_the_one_in_use_and_none_further(monkeypatch):
+    streamed, begun, loaders = source(some_images(), np.arange(20), resident_bytes=0), [], set()
+    second, load = threading.Event(), streamed._load
+
+    def recorded(positions):
+        begun.append(int(positions[0]))
+        loaders.add((threading.current_thread(), torch.get_num_threads()))
+        if positions[0] == 1:
+            second.set()
+        return load(positions)
+
+    monkeypatch.setattr(streamed, "_load", recorded)
+    images = streamed.stream(torch.arange(5)[:, None])
+    next(images)
+    assert second.wait(10)
+    assert begun == [0, 1]
+    next(images)
+    images.close()
+    assert begun == [0, 1, 2]
+    [(loader, threads)] = loaders
+    assert threads == 1
+    assert loader is not threading.current_thread()
+    assert not loader.is_alive()
+
+
+def test_a_step_that_cannot_be_read_fails_where_it_is_asked_for(tmp_path):
+    np.save(tmp_path / "images.npy", some_images())
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    streamed = source(mapped, np.arange(20), resident_bytes=0)
+    os.truncate(tmp_path / "images.npy", mapped.offset + 3 * 12 * 9 * 10)
+    images = streamed.stream([torch.tensor([0]), torch.tensor([10])])
+    assert len(next(images)) == 1
+    with pytest.raises(DataError, match=r"images\.npy must hold image 10, it ends before"):
+        next(images)
+
+
+def test_images_of_another_stream_are_waited_for_and_held(monkeypatch):
+    calls = []
+
+    class Stream:
+        def wait_event(self, event):
+            calls.append(("wait", event))
+
+    class Images(torch.Tensor):
+        def record_stream(self, stream):
+            calls.append(("hold", stream))
+
+    current, event = Stream(), torch.cuda.Event()  # an event asks no device before it is recorded
+    images = torch.from_numpy(some_images()).as_subclass(Images)
+    monkeypatch.setattr(torch.cuda, "current_stream", {CPU: current}.__getitem__)
+    assert _arrived(images, event) is images
+    assert calls == [("wait", event), ("hold", current)]
+
+
+def test_all_that_loads_an_image_for_cuda_is_asked_of_the_stream_beside(monkeypatch):
+    entered, streamed = [], source(some_images(), np.arange(20), resident_bytes=0)
+    side, load = create_autospec(torch.cuda.Stream, instance=True), streamed._load
+    side.record_event.side_effect = lambda: entered.append("event") or torch.cuda.Event()
+
+    @contextlib.contextmanager
+    def within(stream):
+        entered.append(stream)
+        yield
+        entered.append("left")
+
+    monkeypatch.setattr(torch.cuda, "stream", within)
+    monkeypatch.setattr(streamed, "_load", lambda rows: entered.append("load") or load(rows))
+    images, _ = streamed._load_beside(torch.tensor([4]), side)
+    assert entered == [side, "load", "event", "left"]
+    assert np.array_equal(images.numpy(), some_images()[[4]])
 
 
 def test_an_empty_source_has_no_images():
