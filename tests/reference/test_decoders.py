@@ -1,4 +1,4 @@
-"""The stored pixels are those of another build of the JPEG library (ADR 0011)."""
+"""The stored pixels are those of another build of the JPEG library (ADR 0012)."""
 
 import io
 
