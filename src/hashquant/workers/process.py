@@ -57,8 +57,13 @@ class Line:
 class _Forwarding(QueueHandler):
     """Sends log records, formatted, where the messages go."""
 
+    def __init__(self, line: Line) -> None:
+        unused: Any = None  # the queue that others put records into
+        super().__init__(unused)
+        self._line = line
+
     def enqueue(self, record: logging.LogRecord) -> None:
-        self.queue.tell("log", record)
+        self._line.tell("log", record)
 
 
 def work(link: Connection, here: Surroundings, threads: int, level: int) -> None:
@@ -72,8 +77,7 @@ def work(link: Connection, here: Surroundings, threads: int, level: int) -> None
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     line = Line(link)
-    queue: Any = line  # QueueHandler keeps what it is given
-    logging.getLogger().addHandler(_Forwarding(queue))
+    logging.getLogger().addHandler(_Forwarding(line))
     logging.getLogger("hashquant").setLevel(level)
     try:
         _serve(link, line, here)
