@@ -9,8 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from hashquant import workers
 from hashquant.cli import main
+from hashquant.config import Suite
+from hashquant.planning import plan
+from hashquant.runner import Surroundings, Tally
+from hashquant.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--epochs", "2",
@@ -33,27 +39,46 @@ def lasting(path):
     return {k: v for k, v in record.items() if k not in ("timing", "started_at", "provenance")}
 
 
-def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path, capsys):
-    asked = ["--methods", "float", "pq", "random", "dcdh", "--bits", "16", "17",
-             "--set", "synthfaces.images=90", "--epochs", "1"]  # fmt: skip
+class Silent:
+    def show(self, text):
+        pass
+
+    def advance(self, units, text=""):
+        pass
+
+    def say(self, text):
+        pass
+
+
+def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path):
+    suite = Suite(
+        methods=("lsh", "dcdh"), bits=(16, 24), epochs=1, batch_size=8, targets=("seen",),
+        settings={"synthfaces": {"identities": 4, "images": 8}},
+    )  # fmt: skip
+    cells = plan("quick", suite, device="cpu")
     alone, beside = tmp_path / "alone", tmp_path / "beside"
-    assert main([*command(alone), *asked, "--jobs-per-device", "1"]) == 0
-    summary = capsys.readouterr().out.splitlines()[-1]
-    assert main([*command(beside), *asked, "--jobs-per-device", "2"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == summary
+    for folder, jobs in ((alone, 1), (beside, 2)):
+        here = Surroundings(Store(folder / "results"), tmp_path / "data", torch.device("cpu"))
+        tally = Tally()
+        workers.run(cells, here, Silent(), tally, jobs)
+        assert str(tally) == "summary: done=4 cached=0 skipped=0 failed=0"
     for name in ("train.json", "eval.json"):
         ours, theirs = found(beside, name), found(alone, name)
         assert {k: lasting(p) for k, p in ours.items()} == {
             k: lasting(p) for k, p in theirs.items()
         }
-    trains = [json.loads(path.read_text()) for path in found(beside).values()]
-    assert {t["timing"].get("jobs_per_device") for t in trains if t["status"] == "done"} == {2.0}
+        assert {timed(path) for path in ours.values()} == {2.0}
+        assert {timed(path) for path in theirs.values()} == {1.0}
     for name in ("codes.npz", "per_query.npz", "model.safetensors"):
         ours, theirs = found(beside, name), found(alone, name)
         assert len(ours) >= 4
         assert {k: p.read_bytes() for k, p in ours.items()} == {
             k: p.read_bytes() for k, p in theirs.items()
         }, name
+
+
+def timed(path):
+    return json.loads(path.read_text())["timing"]["jobs_per_device"]
 
 
 def start(words):
@@ -88,39 +113,33 @@ def until(condition, process=None):
 
 
 def statuses(tmp_path):
-    return [json.loads(path.read_text())["status"] for path in found(tmp_path).values()]
+    return {name: json.loads(path.read_text())["status"] for name, path in found(tmp_path).items()}
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads processes from /proc")
-def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_others(tmp_path, capsys):
-    words = command(tmp_path, "--methods", "dcdh", "--bits", "16", "24", "32")
-    words[words.index("--epochs") + 1] = "60"
+def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path):
+    words = command(tmp_path, "--methods", "dcdh", "--bits", "16", "24")
+    words[words.index("--epochs") + 1] = "40"
     process = start([*words, "--jobs-per-device", "2"])
     until(lambda: found(tmp_path, "checkpoint.pt"), process)
-    first = workers_of(process)
-    os.kill(first[0], signal.SIGKILL)
-    until(lambda: statuses(tmp_path), process)
-    until(lambda: len(workers_of(process)) == 2 and found(tmp_path, "checkpoint.pt"), process)
-    last = workers_of(process)
-    assert last != first
+    crew = workers_of(process)
+    os.kill(crew[0], signal.SIGKILL)
+    until(lambda: "failed" in statuses(tmp_path).values(), process)
+    [lost] = statuses(tmp_path)
+    until(lambda: set(found(tmp_path, "checkpoint.pt")) - {lost}, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of the group
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in out
     assert "its worker process ended unasked with SIGKILL" in out
-    assert out.splitlines()[-1].endswith("failed=1")
-    until(lambda: all(map(gone, {*first, *last})))
-    assert statuses(tmp_path).count("failed") == 1
-    assert "interrupted" in statuses(tmp_path)
-    kept = {path.parent.name for path in found(tmp_path, "checkpoint.pt").values()}
-    assert kept
+    assert out.splitlines()[-1] == "summary: done=0 cached=0 skipped=0 failed=1"
+    until(lambda: all(map(gone, crew)))
+    assert sorted(statuses(tmp_path).values()) == ["failed", "interrupted"]
     assert main([*words, "--jobs-per-device", "1"]) == 0
-    trains = [json.loads(path.read_text()) for path in found(tmp_path).values()]
-    assert [len(train["losses"]) for train in trains] == [60, 60, 60]
-    # What went on from a checkpoint was partly trained side by side, and says so.
-    jobs = {path.parent.name: json.loads(path.read_text())["timing"]["jobs_per_device"]
-            for path in found(tmp_path).values()}  # fmt: skip
-    assert {name for name, count in jobs.items() if count == 2} >= kept
+    trains = {name: json.loads(path.read_text()) for name, path in found(tmp_path).items()}
+    assert [len(train["losses"]) for train in trains.values()] == [40, 40]
+    # It went on from where it was stopped: partly trained beside the other, which its record says.
+    assert [t["timing"]["jobs_per_device"] for k, t in trains.items() if k != lost] == [2.0]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", ""])
@@ -128,6 +147,5 @@ def test_a_bad_number_of_jobs_is_one_sentence(tmp_path, capsys, value):
     assert main(command(tmp_path, f"--jobs-per-device={value}")) == 2
     said = capsys.readouterr().err
     assert said == (
-        "error: --jobs-per-device must be auto or a whole number of at least 1, "
-        f"got '{value}'\n"
+        f"error: --jobs-per-device must be auto or a whole number of at least 1, got '{value}'\n"
     )
