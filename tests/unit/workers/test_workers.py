@@ -13,6 +13,8 @@ import torch
 
 from hashquant import workers
 from hashquant.cli import main
+from hashquant.cli.parser import parse
+from hashquant.cli.run import resolve
 from hashquant.config import Suite
 from hashquant.planning import plan
 from hashquant.runner import Surroundings, Tally
@@ -55,13 +57,13 @@ def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path):
         methods=("lsh", "dcdh"), bits=(16, 24), epochs=1, batch_size=8, targets=("seen",),
         settings={"synthfaces": {"identities": 4, "images": 8}},
     )  # fmt: skip
-    cells = plan("quick", suite, device="cpu")
+    cells = plan("quick", suite, device="cpu")[:3]  # two on one embedding, and one beside them
     alone, beside = tmp_path / "alone", tmp_path / "beside"
     for folder, jobs in ((alone, 1), (beside, 2)):
         here = Surroundings(Store(folder / "results"), tmp_path / "data", torch.device("cpu"))
         tally = Tally()
         workers.run(cells, here, Silent(), tally, jobs)
-        assert str(tally) == "summary: done=4 cached=0 skipped=0 failed=0"
+        assert str(tally) == "summary: done=3 cached=0 skipped=0 failed=0"
     for name in ("train.json", "eval.json"):
         ours, theirs = found(beside, name), found(alone, name)
         assert {k: lasting(p) for k, p in ours.items()} == {
@@ -71,7 +73,7 @@ def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path):
         assert {timed(path) for path in theirs.values()} == {1.0}
     for name in ("codes.npz", "per_query.npz", "model.safetensors"):
         ours, theirs = found(beside, name), found(alone, name)
-        assert len(ours) >= 4
+        assert len(ours) >= 3
         assert {k: p.read_bytes() for k, p in ours.items()} == {
             k: p.read_bytes() for k, p in theirs.items()
         }, name
@@ -135,7 +137,9 @@ def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path):
     assert out.splitlines()[-1] == "summary: done=0 cached=0 skipped=0 failed=1"
     until(lambda: all(map(gone, crew)))
     assert sorted(statuses(tmp_path).values()) == ["failed", "interrupted"]
-    assert main([*words, "--jobs-per-device", "1"]) == 0
+    cells = plan(*resolve(parse(words)), device="cpu")
+    here = Surroundings(Store(tmp_path / "results"), tmp_path / "data", torch.device("cpu"))
+    workers.run(cells, here, Silent(), Tally(), 1)
     trains = {name: json.loads(path.read_text()) for name, path in found(tmp_path).items()}
     assert [len(train["losses"]) for train in trains.values()] == [40, 40]
     # It went on from where it was stopped: partly trained beside the other, which its record says.
