@@ -121,7 +121,7 @@ def statuses(tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads processes from /proc")
 def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path):
     words = command(tmp_path, "--methods", "dcdh", "--bits", "16", "24")
-    words[words.index("--epochs") + 1] = "40"
+    words[words.index("--epochs") + 1] = "12"
     process = start([*words, "--jobs-per-device", "2"])
     until(lambda: found(tmp_path, "checkpoint.pt"), process)
     crew = workers_of(process)
@@ -141,7 +141,7 @@ def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path):
     here = Surroundings(Store(tmp_path / "results"), tmp_path / "data", torch.device("cpu"))
     workers.run(cells, here, Silent(), Tally(), 1)
     trains = {name: json.loads(path.read_text()) for name, path in found(tmp_path).items()}
-    assert [len(train["losses"]) for train in trains.values()] == [40, 40]
+    assert [len(train["losses"]) for train in trains.values()] == [12, 12]
     # It went on from where it was stopped: partly trained beside the other, which its record says.
     assert [t["timing"]["jobs_per_device"] for k, t in trains.items() if k != lost] == [2.0]
 
