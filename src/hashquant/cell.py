@@ -62,12 +62,13 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
 
 def train_cell(
     spec: RunSpec, prepared: Prepared, store: Store, device: torch.device, on_epoch: EpochReport,
-    *, fresh: bool = False,
+    *, fresh: bool = False, jobs: int = 1,
 ) -> Trained:  # fmt: skip
     """Train a cell, or load it where it was trained before; store weights, then the record.
 
     A method in closed form is fitted instead, on the embedding of its base, which is trained or
     loaded first. `fresh` makes the cell anew whatever is stored; its base only if it is missing.
+    `jobs` says how many cells go side by side meanwhile: it is kept beside the times.
 
     Raises:
         DivergedError: if a loss or gradient is no longer finite.
@@ -88,14 +89,14 @@ def train_cell(
         folder.checkpoint.unlink(missing_ok=True)
     started, base_run, choice = utc_now(), "", EpochChoice()
     if network.method.closed_form:
-        base_run = _take_base(network, spec, prepared, store, device, on_epoch)
-        result = _fit(network, training, spec, device, base_run)
+        base_run = _take_base(network, spec, prepared, store, device, on_epoch, jobs)
+        result = _fit(network, training, spec, device, base_run, jobs)
         on_epoch(spec.epochs - 1, {})
     else:
         choice = EpochChoice(spec.selection, _judge(prepared, spec, device))
         checkpoint = CheckpointFile(folder.checkpoint, name)
         result = train(network, training, spec, device=device, checkpoint=checkpoint,
-                       on_epoch=on_epoch, choice=choice)  # fmt: skip
+                       on_epoch=on_epoch, choice=choice, jobs=jobs)  # fmt: skip
     _save_weights(network, folder)
     record = TrainRecord(
         run_id=name, status="done", spec=spec, started_at=started,
@@ -105,7 +106,8 @@ def train_cell(
         selected_epoch=result.selected_epoch,
         validation=tuple(choice.scores) if spec.selection == "validation" else (),
         base_run=base_run,
-        timing={"train_seconds": result.seconds, "images_per_second": result.images_per_second},
+        timing={"train_seconds": result.seconds, "images_per_second": result.images_per_second,
+                "jobs_per_device": float(result.jobs)},
         provenance=provenance(device),
     )  # fmt: skip
     folder.save_train(record)
@@ -115,26 +117,27 @@ def train_cell(
 
 def _take_base(
     network: Network, spec: RunSpec, prepared: Prepared, store: Store, device: torch.device,
-    on_epoch: EpochReport,
+    on_epoch: EpochReport, jobs: int,
 ) -> str:  # fmt: skip
     """Put the trained base below a method that has one; return the base's run."""
     if not isinstance(network.trunk, Stacked):
         return ""
-    base = train_cell(base_spec(spec), prepared, store, device, on_epoch)
+    base = train_cell(base_spec(spec), prepared, store, device, on_epoch, jobs=jobs)
     network.trunk.base = base.network
     return base.record.run_id
 
 
 def _fit(
-    network: Network, training: TrainingSet, spec: RunSpec, device: torch.device, frozen: str
-) -> TrainResult:
+    network: Network, training: TrainingSet, spec: RunSpec, device: torch.device, frozen: str,
+    jobs: int,
+) -> TrainResult:  # fmt: skip
     """Fit a method in closed form on the embeddings of all training images."""
     began = time.perf_counter()
     features = embed_all(network, training.images, spec, device=device, frozen=frozen)
     with seeded(spec.seed, "fit", device=device), torch.no_grad():
         network.method.fit(features, training.labels.to(device))
     seconds = time.perf_counter() - began
-    return TrainResult((), seconds, len(features) / seconds, 0, 0)
+    return TrainResult((), seconds, len(features) / seconds, 0, 0, jobs)
 
 
 def _judge(

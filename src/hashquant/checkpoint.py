@@ -27,7 +27,8 @@ class Progress:
 
     `network` and `optimizer` are state dictionaries; `losses` holds one mapping of named terms
     per epoch; `seconds` and `images` count all the training so far, over all its sessions;
-    `choice` is the state of the epoch's selection.
+    `choice` is the state of the epoch's selection; `jobs` the most cells that went side by side
+    on the device in any session.
     """
 
     epochs_done: int
@@ -37,6 +38,7 @@ class Progress:
     seconds: float
     images: int
     choice: Mapping[str, Any] = field(default_factory=dict)  # Any: as above
+    jobs: int = 1
 
 
 @dataclass(frozen=True)

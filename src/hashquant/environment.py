@@ -85,6 +85,13 @@ def peak_bytes(device: torch.device) -> int:
     return peak if platform.system() == "Darwin" else peak * 1024  # macOS counts bytes
 
 
+def reserved_bytes(device: torch.device) -> int:
+    """Return the most memory this process has kept from others on the device, or on the CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_reserved(device))
+    return peak_bytes(device)
+
+
 def utc_now() -> str:
     """Return the time in UTC, to the second, as ISO 8601 writes it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

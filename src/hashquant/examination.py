@@ -24,9 +24,11 @@ from hashquant.store import CellFolder
 
 def examine(
     network: Network, record: TrainRecord, examination: Examination, folder: CellFolder,
-    device: torch.device,
+    device: torch.device, *, jobs: int = 1,
 ) -> EvalRecord:  # fmt: skip
     """Judge a trained network on one target by every comparison and store what was found.
+
+    `jobs` says how many cells go side by side meanwhile: it is kept beside the times.
 
     Raises:
         StoreError: if the results cannot be written.
@@ -53,6 +55,7 @@ def examine(
             "encode_images_per_second": images / encoding.seconds,
             "score_seconds": scoring.seconds,
             **search_times(codes, _codebooks(network), queries.embedding),
+            "jobs_per_device": float(jobs),
         },
         provenance=provenance(device), started_at=started,
         target_version=examination.version, adapter=examination.adapter,

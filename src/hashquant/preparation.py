@@ -71,12 +71,16 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Place:
-    """Where images are read from, where they are put, and who is told while files are decoded."""
+    """Where images are read from, where they are put, and who is told while files are decoded.
+
+    With `resident` false none are put on the device before they are asked for.
+    """
 
     root: Path
     device: torch.device
     on_bad_image: str = "stop"
     progress: Callable[[int, int], None] | None = None
+    resident: bool = True
 
 
 def prepare(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> Prepared:
@@ -174,7 +178,8 @@ def _read(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> tupl
 def _source(
     items: Items, rows: Rows, place: Place, spec: RunSpec, *, gray: bool = False
 ) -> ImageSource:
-    share = free_bytes(place.device) // 6  # several roles share what is free
+    # Several roles share what is free.
+    share = free_bytes(place.device) // 6 if place.resident else 0
     return ImageSource(
         items.images, rows, resize=spec.resize, device=place.device, resident_bytes=share, gray=gray
     )

@@ -3,6 +3,7 @@
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -59,7 +60,8 @@ class Tally:
 class Surroundings:
     """Where a run takes its images from, computes, and keeps its records.
 
-    `progress` is told how many files of how many are decoded.
+    `progress` is told how many files of how many are decoded; `resident` as in `Place`; `jobs` is
+    how many cells go side by side on the device, this one included.
     """
 
     store: Store
@@ -68,6 +70,8 @@ class Surroundings:
     on_bad_image: str = "stop"
     force: bool = False
     progress: Callable[[int, int], None] | None = None
+    resident: bool = True
+    jobs: int = 1
 
 
 def units(cell: Cell) -> int:
@@ -75,8 +79,13 @@ def units(cell: Cell) -> int:
     return cell.spec.epochs + len(cell.targets)
 
 
+def title(cell: Cell) -> str:
+    """Return how a cell is called while it runs."""
+    return f"{cell.spec.dataset} {cell.spec.label} {cell.spec.bits} bit seed {cell.spec.seed}"
+
+
 def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tally) -> None:
-    """Run every cell, counting outcomes in `tally` as they come.
+    """Run every cell in turn, counting outcomes in `tally` as they come.
 
     Raises:
         StoreError: if results cannot be written: what is stored stays, nothing more can be.
@@ -84,6 +93,26 @@ def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tall
     """
     # Reads the commit once, now: it may move on while the code in memory does not.
     provenance(here.device)
+    for cell, contest in contested(cells, here, watcher, tally):
+        with counting_failure(tally):
+            outcome = _outcome(cell, contest, here, watcher)
+        tally.counts[outcome] += 1
+
+
+@contextmanager
+def counting_failure(tally: Tally) -> Iterator[None]:
+    """Count a cell whose results cannot be written as failed."""
+    try:
+        yield
+    except StoreError:
+        tally.counts["failed"] += 1
+        raise
+
+
+def contested(
+    cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tally
+) -> Iterator[tuple[Cell, "Contest"]]:
+    """Yield each cell with its data set, which is loaded once; tell and count what has none."""
     for reference, group in groupby(cells, key=lambda cell: cell.spec.dataset):
         batch = list(group)
         try:
@@ -95,13 +124,7 @@ def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tall
         for refusal in contest.refused.values():
             watcher.say(f"error: {refusal}")
             tally.data_missing |= isinstance(refusal, DataError)
-        for cell in batch:
-            try:
-                outcome = _outcome(cell, contest, here, watcher)
-            except StoreError:
-                tally.counts["failed"] += 1
-                raise
-            tally.counts[outcome] += 1
+        yield from ((cell, contest) for cell in batch)
 
 
 @dataclass(frozen=True)
@@ -122,7 +145,8 @@ def load(cell: Cell, here: Surroundings) -> Contest:
     Raises:
         HashQuantError: if the training set, or none of the targets, can be used.
     """
-    spec, place = cell.spec, Place(here.data_root, here.device, here.on_bad_image, here.progress)
+    spec = cell.spec
+    place = Place(here.data_root, here.device, here.on_bad_image, here.progress, here.resident)
     dataset = registry.make_dataset(spec.dataset, spec.dataset_options)
     prepared = prepare(dataset, spec.dataset, place, spec)
     examinations: dict[str, Examination] = {}
@@ -140,7 +164,7 @@ def load(cell: Cell, here: Surroundings) -> Contest:
 
 def is_cached(cell: Cell, contest: Contest, here: Surroundings) -> bool:
     """Tell whether a cell stands complete in the store, for every target that can be examined."""
-    folder, name = _place(cell, contest, here)
+    folder, name = kept_in(cell, contest, here)
     record = folder.train_record()
     done = record is not None and record.status == "done" and record.run_id == name
     return done and not any(_missing(folder, contest))
@@ -154,7 +178,8 @@ def _missing(folder: CellFolder, contest: Contest) -> Iterator[Examination]:
             yield examination
 
 
-def _place(cell: Cell, contest: Contest, here: Surroundings) -> tuple[CellFolder, str]:
+def kept_in(cell: Cell, contest: Contest, here: Surroundings) -> tuple[CellFolder, str]:
+    """Return the folder of a cell, and its run_id."""
     name = run_id(cell.spec, contest.prepared.version)
     return here.store.cell(cell.spec, name), name
 
@@ -167,23 +192,37 @@ def _refuse(batch: list[Cell], error: HashQuantError, watcher: Watcher, tally: T
 
 
 def _outcome(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
-    title = f"{cell.spec.dataset} {cell.spec.label} {cell.spec.bits} bit seed {cell.spec.seed}"
-    folder, name = _place(cell, contest, here)
-    watcher.show(title)
+    watcher.show(title(cell))
+    return settled(cell, contest, here, watcher) or attempt(cell, contest, here, watcher)
+
+
+def settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
+    """Return and tell how a cell ended that is not to be run; "" for one that is.
+
+    Raises:
+        StoreError: if the reason why it cannot be made cannot be written.
+    """
     if cell.status:
+        folder, name = kept_in(cell, contest, here)
         save_failure(folder, cell.spec, name, cell.status, cell.reason)
-        watcher.say(f"{title}: {cell.status}: {cell.reason}")
+        watcher.say(f"{title(cell)}: {cell.status}: {cell.reason}")
         watcher.advance(units(cell))
         return cell.status
     if not here.force and is_cached(cell, contest, here):
-        watcher.say(f"{title}: cached")
+        watcher.say(f"{title(cell)}: cached")
         watcher.advance(units(cell))
         return "cached"
-    return _attempt(cell, contest, here, watcher, title)
+    return ""
 
 
-def _attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher, title: str) -> str:
-    folder, name = _place(cell, contest, here)
+def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
+    """Train and examine a cell, and return how it ended; any failure becomes its record.
+
+    Raises:
+        StoreError: if results cannot be written.
+        KeyboardInterrupt: as it came, with a record that says so.
+    """
+    folder, name = kept_in(cell, contest, here)
     seen = 0
 
     def on_epoch(epoch: int, terms: dict[str, float]) -> None:
@@ -194,9 +233,10 @@ def _attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher,
 
     try:
         trained = train_cell(
-            cell.spec, contest.prepared, here.store, here.device, on_epoch, fresh=here.force
-        )
-        _examine(trained, contest, folder, here, watcher, title)
+            cell.spec, contest.prepared, here.store, here.device, on_epoch,
+            fresh=here.force, jobs=here.jobs,
+        )  # fmt: skip
+        _examine(trained, contest, folder, here, watcher, title(cell))
     except StoreError:
         raise
     except KeyboardInterrupt:
@@ -206,7 +246,7 @@ def _attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher,
         status, reason = _diagnose(error)
         save_failure(folder, cell.spec, name, status, reason)
         folder.append_log(traceback.format_exc())
-        watcher.say(f"{title}: {status}: {reason}")
+        watcher.say(f"{title(cell)}: {status}: {reason}")
         watcher.advance(units(cell) - seen)
         return "skipped" if status == "skipped" else "failed"
     watcher.advance(units(cell) - seen)
@@ -215,13 +255,15 @@ def _attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher,
 
 def _examine(
     trained: Trained, contest: Contest, folder: CellFolder, here: Surroundings,
-    watcher: Watcher, title: str,
+    watcher: Watcher, name: str,
 ) -> None:  # fmt: skip
     """Examine a trained cell on every target that is missing, or on all by force."""
     wanted = contest.examinations.values() if here.force else list(_missing(folder, contest))
     for examination in wanted:
-        found = examine(trained.network, trained.record, examination, folder, here.device)
-        watcher.say(f"{title}: {found.protocol} {found.target}: mAP {found.scores[0].value:.4f}")
+        found = examine(
+            trained.network, trained.record, examination, folder, here.device, jobs=here.jobs
+        )
+        watcher.say(f"{name}: {found.protocol} {found.target}: mAP {found.scores[0].value:.4f}")
 
 
 def _diagnose(error: Exception) -> tuple[str, str]:

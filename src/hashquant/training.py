@@ -28,7 +28,8 @@ class TrainResult:
     """How a training run went.
 
     `losses` holds each epoch's mean terms and their "total"; `seconds` and `images_per_second`
-    cover all sessions of the run; `resumed_from` is the number of epochs a checkpoint held;
+    cover all sessions of the run, in which at most `jobs` cells went side by side on the device;
+    `resumed_from` is the number of epochs a checkpoint held;
     `selected_epoch` (from 1) is the one whose weights the network has.
     """
 
@@ -37,6 +38,7 @@ class TrainResult:
     images_per_second: float
     resumed_from: int
     selected_epoch: int
+    jobs: int = 1
 
 
 def train(
@@ -48,6 +50,7 @@ def train(
     checkpoint: CheckpointFile | None = None,
     on_epoch: EpochReport | None = None,
     choice: EpochChoice | None = None,
+    jobs: int = 1,
 ) -> TrainResult:
     """Train `network` on the `training` set as `spec` says, and leave it on `device`.
 
@@ -56,7 +59,7 @@ def train(
     Every random choice comes from a child seed of its stage and epoch, so a run that was
     interrupted and goes on from its `checkpoint` ends with the same bits as one that was not.
     A method with `label_fraction` below 1 sees that share of each class's labels.
-    `on_epoch` is called when the epoch's checkpoint is safe.
+    `on_epoch` is called when the epoch's checkpoint is safe. `jobs` cells go side by side.
 
     Raises:
         DivergedError: if a loss term or a gradient is no longer finite.
@@ -91,6 +94,7 @@ def train(
                 progress.seconds + time.perf_counter() - began,
                 progress.images + images,
                 choice.state(),
+                max(progress.jobs, jobs),
             )
             if checkpoint is not None:
                 checkpoint.save(progress)
@@ -98,7 +102,7 @@ def train(
                 on_epoch(epoch, terms)
     rate = progress.images / progress.seconds if progress.seconds else 0.0
     selected = choice.settle(network, spec.epochs)
-    return TrainResult(progress.losses, progress.seconds, rate, start, selected)
+    return TrainResult(progress.losses, progress.seconds, rate, start, selected, progress.jobs)
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -74,6 +74,8 @@ def _run_parser(prog: str) -> Parser:
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
         help="a suite's key, or METHOD.key, DATASET.key, common.key; may be repeated")  # fmt: skip
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute (auto)")
+    add("--jobs-per-device", default="auto", metavar="auto|N",
+        help="cells at once (auto: on a CPU one, on CUDA as many as fit)")  # fmt: skip
     add("--on-bad-image", choices=("stop", "skip"), default="stop",
         help="what an unreadable image does (stop)")  # fmt: skip
     add("--dry-run", action="store_true", help="show the cells and an estimate, run nothing")
@@ -203,3 +205,21 @@ def numbers(flag: str, values: Sequence[str]) -> tuple[int, ...]:
             raise UsageError(f"{flag} must be whole numbers, got '{word}'")
         found[int(word)] = None
     return tuple(found)
+
+
+def jobs_at_once(text: str) -> int | None:
+    """Read `--jobs-per-device`: how many cells run at once, None for auto.
+
+    >>> jobs_at_once("2"), jobs_at_once("auto")
+    (2, None)
+
+    Raises:
+        UsageError: if it is neither auto nor a whole number of at least 1.
+    """
+    if text.strip().lower() == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(
+            f"--jobs-per-device must be auto or a whole number of at least 1, got '{text}'"
+        )
+    return int(text)

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hashquant import registry, targets
-from hashquant.cli.parser import numbers, words
+from hashquant.cli.parser import jobs_at_once, numbers, words
 from hashquant.cli.progress import Decoding, Progress
 from hashquant.config import RunSpec, Suite, read_suite
 from hashquant.environment import resolve_device
 from hashquant.errors import HashQuantError, UsageError, unknown_name
 from hashquant.planning import Cell, override, plan
 from hashquant.runner import Surroundings, Tally, is_cached, load, units
-from hashquant.runner import run as run_cells
 from hashquant.store import Store
+from hashquant.workers import run as run_cells
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -57,6 +57,7 @@ def _interruptible() -> Iterator[None]:
 
 def _run(flags: argparse.Namespace, tally: Tally) -> int:
     name, suite = resolve(flags)
+    jobs = jobs_at_once(flags.jobs_per_device)
     device = resolve_device(flags.device)
     cells = plan(name, suite, device=device.type)
     store = Store(flags.results_dir)
@@ -67,7 +68,7 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
         return _dry_run(cells, here, tally)
     with store.lock(name):
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
-            run_cells(cells, here, progress, tally)
+            run_cells(cells, here, progress, tally, jobs)
         _report(store, name, cells[0].spec, flags)
     return tally.exit_code
 

@@ -1,6 +1,6 @@
 """What must be said with a table: the metric, the comparison, the split, the settings, the gaps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -107,6 +107,16 @@ def counted(number: int, noun: str) -> str:
     ('1 epoch', '7,000 records')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def at_once(timing: Mapping[str, float]) -> str:
+    """Say how many cells shared a device while they were timed; "" for one that had it alone.
+
+    >>> at_once({"jobs_per_device": 2.0}), at_once({"jobs_per_device": 1.0}), at_once({})
+    (', 2 cells at once', '', '')
+    """
+    jobs = int(timing.get("jobs_per_device", 1))
+    return f", {jobs} cells at once" if jobs > 1 else ""
 
 
 def _examined(block: Block) -> str:

@@ -178,3 +178,26 @@ def test_minutes_have_a_panel_where_they_are_known(minutes):
     assert len(figure.axes) == 3
     assert figure.axes[2].get_xlabel() == "Training (minutes)\nXeon, 1 thread"
     assert len(without.axes) == 2
+
+
+def shared(record, jobs):
+    """The record of a cell that shared its device with `jobs` - 1 others."""
+    return dataclasses.replace(record, timing={**record.timing, "jobs_per_device": jobs})
+
+
+def test_minutes_of_cells_that_shared_a_device_are_another_machines(make):
+    alone = shared(trained(make, 60.0, seed=0), 1.0)
+    beside = shared(trained(make, 90.0, seed=1), 2.0)
+    assert training_times([alone, beside]) == {
+        alone.run_id: TrainingTime(60.0, "Xeon, 1 thread"),
+        beside.run_id: TrainingTime(90.0, "Xeon, 1 thread, 2 cells at once"),
+    }
+
+
+def test_search_times_of_cells_that_shared_a_device_are_pooled_apart(make):
+    evals = [timed(make.evaluation(0.5, seed=seed), ms) for seed, ms in enumerate((1.0, 2.0, 9.0))]
+    evals[2] = shared(evals[2], 3.0)
+    found = search_times(select_blocks(make.records(evals)))
+    assert {form.cpu: line["search_ms_faiss"] for form, line in found.items()} == {
+        "Xeon": 1.5, "Xeon, 3 cells at once": 9.0
+    }  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block
-from hashquant.report.captions import counted
+from hashquant.report.captions import at_once, counted
 from hashquant.report.forms.display import Display
 from hashquant.report.numerals import NOTHING, number
 
@@ -29,7 +29,10 @@ Line = dict[str, Any]  # Any: numbers and names of one format, by column
 
 @dataclass(frozen=True, order=True)
 class CodeFormat:
-    """What decides which search program runs, on how much, and where."""
+    """What decides which search program runs, on how much, and where.
+
+    `cpu` says too how many cells went at once, where there was more than one.
+    """
 
     query_form: str
     bits: int
@@ -59,7 +62,7 @@ def code_format(record: EvalRecord) -> CodeFormat | None:
     return CodeFormat(
         cost.query_form, cost.code_bits, cost.subspaces, cost.codewords,
         timing.get("search_items", 0.0), timing.get("search_threads", 0.0),
-        record.provenance.cpu if record.provenance else "",
+        (record.provenance.cpu if record.provenance else "") + at_once(timing),
     )  # fmt: skip
 
 

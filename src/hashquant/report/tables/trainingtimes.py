@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hashquant.record import EvalRecord, Provenance, TrainRecord
-from hashquant.report.captions import counted
+from hashquant.record import EvalRecord, TrainRecord
+from hashquant.report.captions import at_once, counted
 
 COLUMNS = ("train_minutes", "train_machine")
 
 
 @dataclass(frozen=True)
 class TrainingTime:
-    """Seconds of one run, and the machine that spent most of them ("" where unknown)."""
+    """Seconds of one run, and the machine that spent most of them ("" where unknown).
+
+    Cells that shared a device count as another machine's: their times are not those of one alone.
+    """
 
     seconds: float
     machine: str
@@ -34,16 +37,16 @@ def training_times(trains: Iterable[TrainRecord]) -> dict[str, TrainingTime]:
         parts = [train, *([done[train.base_run]] if train.base_run else [])]
         longest = max(parts, key=lambda part: part.timing["train_seconds"])
         seconds = sum(part.timing["train_seconds"] for part in parts)
-        found[name] = TrainingTime(seconds, _machine(longest.provenance))
+        found[name] = TrainingTime(seconds, _machine(longest))
     return found
 
 
-def _machine(where: Provenance | None) -> str:
+def _machine(train: TrainRecord) -> str:
+    where = train.provenance
     if where is None:
         return ""
-    if where.device != "cpu":
-        return where.device
-    return f"{where.cpu or 'cpu'}, {counted(where.threads, 'thread')}"
+    alone = f"{where.cpu or 'cpu'}, {counted(where.threads, 'thread')}"
+    return (alone if where.device == "cpu" else where.device) + at_once(train.timing)
 
 
 def cell_minutes(

@@ -1,0 +1,27 @@
+"""Cells side by side on one device: how many, and the processes that run them (ADR 0013)."""
+
+from collections.abc import Sequence
+
+from hashquant import runner
+from hashquant.planning import Cell
+from hashquant.runner import Surroundings, Tally, Watcher
+from hashquant.workers.crew import Crew, waiting
+
+__all__ = ["run"]
+
+
+def run(
+    cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tally, jobs: int | None
+) -> None:
+    """Run every cell as `runner.run` does, `jobs` at once; None: as many as the device holds.
+
+    On a CPU that is one: a cell uses all of its cores. One at a time needs no process of its own.
+
+    Raises:
+        StoreError: if results cannot be written: what is stored stays, nothing more can be.
+        KeyboardInterrupt: as it came; finished cells and the last epochs are stored.
+    """
+    if jobs == 1 or (jobs is None and here.device.type == "cpu"):
+        runner.run(cells, here, watcher, tally)
+    else:
+        Crew(waiting(cells, here, watcher, tally), here, watcher, tally).run(jobs)
