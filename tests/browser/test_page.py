@@ -6,6 +6,7 @@ Screenshots at two widths in both themes lie in the folder that pytest keeps (`-
 import functools
 import shutil
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 
@@ -138,7 +139,7 @@ def test_another_metric_is_shown_and_the_first_one_comes_back(open_page):
 
 
 def stored(method, bits, comparison):
-    """Return the mean precision and recall by rank of `lfw`, straight from the records."""
+    """Return precision and recall by rank of `lfw` as the page says them: mean and sd of seeds."""
     found = [
         curve
         for record in records().evals
@@ -149,11 +150,11 @@ def stored(method, bits, comparison):
     ]
     assert len(found) == 2
     first, second = found
-    means = [
-        (sum(pair) / 2 for pair in zip(*parts, strict=True))
+    texts = [
+        [f"{fmean(pair):.4f} ± {stdev(pair):.4f}" for pair in zip(*parts, strict=True)]
         for parts in ((first.precision, second.precision), (first.recall, second.recall))
     ]
-    return dict(zip(first.ranks, zip(*means, strict=True), strict=True))
+    return dict(zip(first.ranks, zip(*texts, strict=True), strict=True))
 
 
 def test_curves_are_switched_and_read_off_by_keyboard(open_page):
@@ -167,16 +168,14 @@ def test_curves_are_switched_and_read_off_by_keyboard(open_page):
         page.keyboard.press("ArrowRight")
     precision, recall = stored("opqn", 48, "adc")[10]
     reading = page.locator("#curve-plot .reading")
-    assert reading.inner_text() == (
-        f"opqn, rank 10: recall {recall:.4f}, precision {precision:.4f}"
-    )
+    assert reading.inner_text() == f"opqn, rank 10: recall {recall}, precision {precision}"
     page.locator("#curve-kind").select_option("precision")
     page.locator("#curve-set").select_option("1")
     page.locator("#curve-plot .canvas").focus()
     page.keyboard.press("Home")
     page.keyboard.press("Home")
     precision, _ = stored("opqn", 48, "sdc")[1]
-    assert reading.inner_text() == f"opqn: rank 1, precision {precision:.4f}"
+    assert reading.inner_text() == f"opqn: rank 1, precision {precision}"
     page.keyboard.press("Escape")
     assert reading.inner_text().strip() == ""
 
@@ -191,7 +190,29 @@ def test_the_pointer_reads_the_nearest_point(open_page):
     said = page.locator("#curve-plot .reading").inner_text()
     rank = int(said.partition("rank ")[2].partition(":")[0].replace(",", ""))
     precision, recall = stored("itq", 24, "hamming")[rank]
-    assert said.endswith(f"recall {recall:.4f}, precision {precision:.4f}")
+    assert said.endswith(f"recall {recall}, precision {precision}")
+
+
+def test_bands_have_the_colour_of_their_curve_in_both_themes_and_in_print(open_page):
+    for theme in ("light", "dark"):
+        page = open_page(theme=theme)
+        for media in ("screen", "print"):
+            page.emulate_media(media=media, color_scheme=theme)
+            colors = page.locator("#curve-plot g.s").evaluate_all(
+                """(rows) => rows.map((row) => [getComputedStyle(row.querySelector(".band")).fill,
+                    getComputedStyle(row.querySelector(".ln")).stroke])"""
+            )
+            assert len(colors) == 10
+            assert all(fill == stroke for fill, stroke in colors)
+
+
+def test_the_numbers_of_a_plot_say_their_sd(open_page):
+    page = open_page()
+    page.locator("#curve-bits").select_option("48")
+    page.get_by_text("Numbers of this plot").click()
+    row = page.locator("#curve-numbers tbody tr", has_text="itq").nth(3)
+    precision, recall = stored("itq", 48, "hamming")[10]
+    assert row.locator("td").all_inner_texts() == ["10", precision, recall]
 
 
 def test_costs_are_switched_and_read_off(open_page):
