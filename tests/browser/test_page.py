@@ -10,7 +10,8 @@ from statistics import fmean, stdev
 
 import pytest
 
-from hashquant.report import Options, write_report
+from hashquant import registry
+from hashquant.report import Options, cited, write_report
 from hashquant.report.page.write import NAME
 from hashquant.store import Store
 
@@ -31,7 +32,8 @@ def records():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    write_report(records(), folder, Options(figures=False))
+    sources = registry.sources(*cited(records()))
+    write_report(records(), folder, Options(figures=False, sources=sources))
     return (folder / NAME).as_uri()
 
 
@@ -223,6 +225,15 @@ def test_costs_are_switched_and_read_off(open_page):
     page.keyboard.press("ArrowRight")
     said = page.locator("#cost-plot-0 .reading").inner_text()
     assert said.startswith("dcdh, 24 bits: bits 24, mAP 0.3340 ± 0.0305")
+
+
+def test_methods_without_a_published_number_have_a_line_each(open_page):
+    page = open_page()
+    assert page.locator("#cards tbody tr").count() == 10
+    page.locator("#cards thead th", has_text="bits").locator("button").click()
+    assert column(page, "cards", 3)[0] == "16,384"
+    page.locator('form[data-for="cards"]').get_by_label("find").fill("facescrub 48")
+    assert sorted(column(page, "cards", 0)) == ["dpq", "gpq", "opqn"]
 
 
 def test_the_theme_can_be_switched(open_page):
