@@ -78,6 +78,7 @@ def _run_parser(prog: str) -> Parser:
         help="what an unreadable image does (stop)")  # fmt: skip
     add("--dry-run", action="store_true", help="show the cells and an estimate, run nothing")
     add("--force", action="store_true", help="run cells anew that are already stored")
+    _add_spread(parser)
     _add_no_figures(parser)
     _add_folders(parser, "results", "reports", "data")
     _add_voice(parser)
@@ -95,8 +96,7 @@ def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables, figures and a page from stored records.")
     add = parser.add_argument
     add("--suite", default="quick", metavar="NAME", help="whose records (quick)")
-    add("--spread", default="sd", metavar="sd|interval", help="what stands beside a mean: its "
-        "standard deviation over seeds, or its 95 %% bootstrap interval (sd)")  # fmt: skip
+    _add_spread(parser)
     add("--preset", default="column", metavar="column|double|slide",
         help="the place figures are printed in (column)")  # fmt: skip
     add("--formats", nargs="+", default=["pdf", "png", "svg"], metavar="FORMAT",
@@ -157,6 +157,12 @@ def _add_folders(parser: Parser, *names: str) -> None:
         parser.add_argument(
             f"--{name}-dir", type=Path, default=Path(name), metavar="DIR", help=f"({name})"
         )
+
+
+def _add_spread(parser: Parser) -> None:
+    parser.add_argument("--spread", default="sd", metavar="sd|interval",
+        help="what stands beside a mean: its standard deviation over seeds, or its 95 %% "
+        "bootstrap interval (sd)")  # fmt: skip
 
 
 def _add_no_figures(parser: Parser) -> None:
