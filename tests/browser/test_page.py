@@ -4,7 +4,6 @@ Screenshots at two widths in both themes lie in the folder that pytest keeps (`-
 """
 
 import functools
-import shutil
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -18,7 +17,6 @@ from hashquant.store import Store
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = 1280, 390
 #: Most bytes of the page of a full suite.
 MOST_BYTES = 3_000_000
@@ -35,22 +33,6 @@ def address(tmp_path_factory):
     sources = registry.sources(*cited(records()))
     write_report(records(), folder, Options(figures=False, sources=sources))
     return (folder / NAME).as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.fail("the marker 'browser' needs playwright: make setup installs it", pytrace=False)
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.fail(f"the marker 'browser' needs one of {', '.join(BROWSERS)} on the path",
-                    pytrace=False)  # fmt: skip
-    with sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
