@@ -216,6 +216,8 @@ def test_methods_without_a_published_number_have_a_line_each(open_page):
     assert column(page, "cards", 3)[0] == "16,384"
     page.locator('form[data-for="cards"]').get_by_label("find").fill("facescrub 48")
     assert sorted(column(page, "cards", 0)) == ["dpq", "gpq", "opqn"]
+    assert page.get_by_text("found for facescrub 48").first.is_visible()
+    assert page.locator("#cards-shown").inner_text() == "3 of 10 rows: verdict no figure found"
 
 
 def test_the_theme_can_be_switched(open_page):

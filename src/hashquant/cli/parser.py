@@ -209,3 +209,12 @@ def numbers(flag: str, values: Sequence[str]) -> tuple[int, ...]:
             raise UsageError(f"{flag} must be whole numbers, got '{word}'")
         found[int(word)] = None
     return tuple(found)
+
+
+def unknown_suite(name: str, known: Sequence[str], folder: Path) -> UsageError:
+    """Say that no suite of that name has records in a folder, offering the nearest that has.
+
+    >>> str(unknown_suite("fases", ["faces"], Path("results")))
+    "unknown suite 'fases': did you mean 'faces'? Known: faces (what has records in results)"
+    """
+    return UsageError(f"{unknown_name('suite', name, known)} (what has records in {folder})")

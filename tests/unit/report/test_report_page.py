@@ -82,7 +82,7 @@ def read(text):
 
 def rows_of(text, name):
     """Return the rows of a table as lists of texts, as a reader without a script sees them."""
-    body = re.search(rf'<table id="{name}">.*?<tbody>(.*?)</tbody>', text, re.S)[1]
+    body = re.search(rf'<table id="{name}"[^>]*>.*?<tbody>(.*?)</tbody>', text, re.S)[1]
     return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in body.split("</tr>")[:-1]]
 
 

@@ -128,7 +128,7 @@ def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
 def _health(line: Line, name: str) -> str:
     value = line[name]
     whole = name in ("distinct_codes", "dead_codewords") and value % 1 == 0
-    text = f"{value:,.0f}" if whole else number(value, DECIMALS.get(name, 3))
+    text = f"{value:,.0f}" if whole else number(value, DECIMALS.get(name, 3), grouped=True)
     if name == "distinct_codes" and line["distinct_fraction"] >= 0:
         return f"{text} ({number(100 * line['distinct_fraction'], 1)} %)"
     if name == "perplexity" and value >= 0:

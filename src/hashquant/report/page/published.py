@@ -69,7 +69,8 @@ def _card(line: Line, note: int) -> list[Cell]:
 
 def _without(line: Line, sources: Sources) -> list[Cell]:
     paper = sources.methods.get(line["method"])
-    place = (line["trained"], line["examined"], line["bits"], "", "", "", "")
+    place = (Cell(line["trained"], "wide"), Cell(line["examined"], "wide"), line["bits"],
+             "", "", "", "")  # fmt: skip
     known = "" if paper else line["note"]
     if paper and paper.claims:
         known = f"found for {elsewhere(paper)}"

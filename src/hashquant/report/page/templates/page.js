@@ -72,6 +72,7 @@
     const rows = [...table.tBodies[0].rows];
     const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
     const selects = all("select[data-column]", form);
+    const places = [...table.tHead.rows[0].cells].flatMap((head, at) => ("alike" in head.dataset ? [at] : []));
     const group = form.querySelector("[data-group]");
     const search = form.querySelector("input");
     function apply() {
@@ -85,10 +86,11 @@
         count += fits;
       });
       const shown = rows.filter((row) => !row.hidden);
-      // What all shown rows have in common is said above the table instead of in every row.
-      const alike = selects.map((s) => Number(s.dataset.column)).filter((at) => rows[0].cells[at].scope !== "row"
-        && shown.length && shown.every((row) => textOf(row.cells[at]) === textOf(shown[0].cells[at])));
-      const fixed = new Set([...alike, ...asked.map(([at]) => at)]);
+      // What all shown rows have in common is said above the table instead of in every row; a cell with
+      // small print that differs stays.
+      const same = (at, read) => shown.length > 0 && shown.every((row) => read(row.cells[at]) === read(shown[0].cells[at]));
+      const alike = places.filter((at) => same(at, textOf));
+      const fixed = new Set([...alike, ...asked.map(([at]) => at)].filter((at) => !shown.length || same(at, (cell) => cell.textContent)));
       const grouped = [...table.tHead.rows[0].cells].map((head) => "group" in head.dataset);
       setColumns(table, (at) => {
         if (rows[0].cells[at].scope === "row") return true;
