@@ -14,7 +14,7 @@ from hashquant.report.cards.text import claimed, elsewhere, off, origin, without
 from hashquant.report.numerals import spread, within
 from hashquant.report.page.grid import Cell, Column, Grid, cells
 
-Line = Mapping[str, Any]  # Any: one line of the cards, by column
+Line = Mapping[Any, Any]  # Any: one line of the cards, by column
 
 COLUMNS = (
     Column("method", filtered=True, rows=True), Column("trained on"), Column("examined on"),
