@@ -4,19 +4,19 @@ Screenshots at two widths in both themes lie in the folder that pytest keeps (`-
 """
 
 import functools
-import shutil
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 
-from hashquant.report import Options, write_report
+from hashquant import registry
+from hashquant.report import Options, cited, write_report
 from hashquant.report.page.write import NAME
 from hashquant.store import Store
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = 1280, 390
 #: Most bytes of the page of a full suite.
 MOST_BYTES = 3_000_000
@@ -30,24 +30,9 @@ def records():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    write_report(records(), folder, Options(figures=False))
+    sources = registry.sources(*cited(records()))
+    write_report(records(), folder, Options(figures=False, sources=sources))
     return (folder / NAME).as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.fail("the marker 'browser' needs playwright: make setup installs it", pytrace=False)
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.fail(f"the marker 'browser' needs one of {', '.join(BROWSERS)} on the path",
-                    pytrace=False)  # fmt: skip
-    with sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -138,7 +123,7 @@ def test_another_metric_is_shown_and_the_first_one_comes_back(open_page):
 
 
 def stored(method, bits, comparison):
-    """Return the mean precision and recall by rank of `lfw`, straight from the records."""
+    """Return precision and recall by rank of `lfw` as the page says them: mean and sd of seeds."""
     found = [
         curve
         for record in records().evals
@@ -149,11 +134,11 @@ def stored(method, bits, comparison):
     ]
     assert len(found) == 2
     first, second = found
-    means = [
-        (sum(pair) / 2 for pair in zip(*parts, strict=True))
+    texts = [
+        [f"{fmean(pair):.4f} ± {stdev(pair):.4f}" for pair in zip(*parts, strict=True)]
         for parts in ((first.precision, second.precision), (first.recall, second.recall))
     ]
-    return dict(zip(first.ranks, zip(*means, strict=True), strict=True))
+    return dict(zip(first.ranks, zip(*texts, strict=True), strict=True))
 
 
 def test_curves_are_switched_and_read_off_by_keyboard(open_page):
@@ -167,16 +152,14 @@ def test_curves_are_switched_and_read_off_by_keyboard(open_page):
         page.keyboard.press("ArrowRight")
     precision, recall = stored("opqn", 48, "adc")[10]
     reading = page.locator("#curve-plot .reading")
-    assert reading.inner_text() == (
-        f"opqn, rank 10: recall {recall:.4f}, precision {precision:.4f}"
-    )
+    assert reading.inner_text() == f"opqn, rank 10: recall {recall}, precision {precision}"
     page.locator("#curve-kind").select_option("precision")
     page.locator("#curve-set").select_option("1")
     page.locator("#curve-plot .canvas").focus()
     page.keyboard.press("Home")
     page.keyboard.press("Home")
     precision, _ = stored("opqn", 48, "sdc")[1]
-    assert reading.inner_text() == f"opqn: rank 1, precision {precision:.4f}"
+    assert reading.inner_text() == f"opqn: rank 1, precision {precision}"
     page.keyboard.press("Escape")
     assert reading.inner_text().strip() == ""
 
@@ -191,7 +174,29 @@ def test_the_pointer_reads_the_nearest_point(open_page):
     said = page.locator("#curve-plot .reading").inner_text()
     rank = int(said.partition("rank ")[2].partition(":")[0].replace(",", ""))
     precision, recall = stored("itq", 24, "hamming")[rank]
-    assert said.endswith(f"recall {recall:.4f}, precision {precision:.4f}")
+    assert said.endswith(f"recall {recall}, precision {precision}")
+
+
+def test_bands_have_the_colour_of_their_curve_in_both_themes_and_in_print(open_page):
+    for theme in ("light", "dark"):
+        page = open_page(theme=theme)
+        for media in ("screen", "print"):
+            page.emulate_media(media=media, color_scheme=theme)
+            colors = page.locator("#curve-plot g.s").evaluate_all(
+                """(rows) => rows.map((row) => [getComputedStyle(row.querySelector(".band")).fill,
+                    getComputedStyle(row.querySelector(".ln")).stroke])"""
+            )
+            assert len(colors) == 10
+            assert all(fill == stroke for fill, stroke in colors)
+
+
+def test_the_numbers_of_a_plot_say_their_sd(open_page):
+    page = open_page()
+    page.locator("#curve-bits").select_option("48")
+    page.get_by_text("Numbers of this plot").click()
+    row = page.locator("#curve-numbers tbody tr", has_text="itq").nth(3)
+    precision, recall = stored("itq", 48, "hamming")[10]
+    assert row.locator("td").all_inner_texts() == ["10", precision, recall]
 
 
 def test_costs_are_switched_and_read_off(open_page):
@@ -202,6 +207,17 @@ def test_costs_are_switched_and_read_off(open_page):
     page.keyboard.press("ArrowRight")
     said = page.locator("#cost-plot-0 .reading").inner_text()
     assert said.startswith("dcdh, 24 bits: bits 24, mAP 0.3340 ± 0.0305")
+
+
+def test_methods_without_a_published_number_have_a_line_each(open_page):
+    page = open_page()
+    assert page.locator("#cards tbody tr").count() == 10
+    page.locator("#cards thead th", has_text="bits").locator("button").click()
+    assert column(page, "cards", 3)[0] == "16,384"
+    page.locator('form[data-for="cards"]').get_by_label("find").fill("facescrub 48")
+    assert sorted(column(page, "cards", 0)) == ["dpq", "gpq", "opqn"]
+    assert page.get_by_text("found for facescrub 48").first.is_visible()
+    assert page.locator("#cards-shown").inner_text() == "3 of 10 rows: verdict no figure found"
 
 
 def test_the_theme_can_be_switched(open_page):

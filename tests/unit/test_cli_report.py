@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import pytest
@@ -15,6 +16,21 @@ def where(tmp_path):
         "--results-dir", str(tmp_path / "results"), "--reports-dir", str(tmp_path / "reports"),
         "--data-dir", str(tmp_path / "data"),
     ]  # fmt: skip
+
+
+def test_a_run_of_one_seed_shows_the_interval_over_queries(where, tmp_path, capsys):
+    asked = [*TINY, *where, "--no-figures", "--spread"]
+    assert main([*asked, "intervall"]) == 2
+    assert "did you mean 'interval'" in capsys.readouterr().err
+    assert not (tmp_path / "results/quick/synthfaces-studio").exists()
+    assert main([*asked, "interval"]) == 0
+    quick = tmp_path / "reports/quick"
+    for text in (capsys.readouterr().out, *(
+        (quick / name).read_text() for name in ("tables/map.md", "index.html"))
+    ):  # fmt: skip
+        assert re.search(r"0\.\d{4} \[0\.\d{3}, [01]\.\d{3}\]", text)
+    assert "bootstrap over identities)" in (quick / "tables/map.md").read_text()
+    assert "in brackets its 95 % interval" in (quick / "index.html").read_text()
 
 
 def test_report_from_records_alone(where, tmp_path, capsys):

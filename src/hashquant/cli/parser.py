@@ -80,6 +80,7 @@ def _run_parser(prog: str) -> Parser:
         help="what an unreadable image does (stop)")  # fmt: skip
     add("--dry-run", action="store_true", help="show the cells and an estimate, run nothing")
     add("--force", action="store_true", help="run cells anew that are already stored")
+    _add_spread(parser)
     _add_no_figures(parser)
     _add_folders(parser, "results", "reports", "data")
     _add_voice(parser)
@@ -97,8 +98,7 @@ def _report_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Write tables, figures and a page from stored records.")
     add = parser.add_argument
     add("--suite", default="quick", metavar="NAME", help="whose records (quick)")
-    add("--spread", default="sd", metavar="sd|interval", help="what stands beside a mean: its "
-        "standard deviation over seeds, or its 95 %% bootstrap interval (sd)")  # fmt: skip
+    _add_spread(parser)
     add("--preset", default="column", metavar="column|double|slide",
         help="the place figures are printed in (column)")  # fmt: skip
     add("--formats", nargs="+", default=["pdf", "png", "svg"], metavar="FORMAT",
@@ -159,6 +159,12 @@ def _add_folders(parser: Parser, *names: str) -> None:
         parser.add_argument(
             f"--{name}-dir", type=Path, default=Path(name), metavar="DIR", help=f"({name})"
         )
+
+
+def _add_spread(parser: Parser) -> None:
+    parser.add_argument("--spread", default="sd", metavar="sd|interval",
+        help="what stands beside a mean: its standard deviation over seeds, or its 95 %% "
+        "bootstrap interval (sd)")  # fmt: skip
 
 
 def _add_no_figures(parser: Parser) -> None:
@@ -223,3 +229,12 @@ def jobs_at_once(text: str) -> int | None:
             f"--jobs-per-device must be auto or a whole number of at least 1, got '{text}'"
         )
     return int(text)
+
+
+def unknown_suite(name: str, known: Sequence[str], folder: Path) -> UsageError:
+    """Say that no suite of that name has records in a folder, offering the nearest that has.
+
+    >>> str(unknown_suite("fases", ["faces"], Path("results")))
+    "unknown suite 'fases': did you mean 'faces'? Known: faces (what has records in results)"
+    """
+    return UsageError(f"{unknown_name('suite', name, known)} (what has records in {folder})")

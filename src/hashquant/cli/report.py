@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashquant import registry
-from hashquant.cli.parser import numbers, words
-from hashquant.errors import UsageError, unknown_name
+from hashquant.cli.parser import numbers, unknown_suite, words
+from hashquant.errors import UsageError
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.store import SuiteRecords
@@ -28,9 +28,7 @@ def report(flags: argparse.Namespace) -> int:
     store = Store(flags.results_dir)
     records = store.read(flags.suite)
     if not records.trains and flags.suite not in store.suites():
-        raise unknown_name(
-            f"suite with records in {flags.results_dir}", flags.suite, store.suites()
-        )
+        raise unknown_suite(flags.suite, store.suites(), flags.results_dir)
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite

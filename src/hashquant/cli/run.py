@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hashquant import registry, targets
 from hashquant.cli.parser import jobs_at_once, numbers, words
@@ -20,6 +21,9 @@ from hashquant.planning import Cell, override, plan
 from hashquant.runner import Surroundings, Tally, is_cached, load, units
 from hashquant.store import Store
 from hashquant.workers import run as run_cells
+
+if TYPE_CHECKING:  # pandas is for reports only
+    from hashquant.report import Options
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -66,10 +70,11 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     )
     if flags.dry_run:
         return _dry_run(cells, here, tally)
+    wishes = _wishes(flags, cells[0].spec)  # refused before anything is trained
     with store.lock(name):
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)
-        _report(store, name, cells[0].spec, flags)
+        _report(store, name, wishes, flags.reports_dir / name)
     return tally.exit_code
 
 
@@ -108,18 +113,22 @@ def _suite_file(asked: str) -> tuple[str, Path]:
     return asked.lower(), known[asked.lower()]
 
 
-def _report(store: Store, name: str, like: RunSpec, flags: argparse.Namespace) -> None:
-    from hashquant.report import Options, cited, terminal_table, write_report
+def _wishes(flags: argparse.Namespace, like: RunSpec) -> "Options":
+    from hashquant.report import Options
+
+    return Options(
+        figures=flags.figures, spread=flags.spread, workers=os.cpu_count() or 1, like=like
+    )
+
+
+def _report(store: Store, name: str, wishes: "Options", out: Path) -> None:
+    from hashquant.report import cited, terminal_table, write_report
 
     records = store.read(name)
     if not records.evals:
         return
-    options = Options(
-        figures=flags.figures, workers=os.cpu_count() or 1, like=like,
-        sources=registry.sources(*cited(records)),
-    )  # fmt: skip
-    out = flags.reports_dir / name
-    written = write_report(records, out, options)
+    sources = registry.sources(*cited(records))
+    written = write_report(records, out, dataclasses.replace(wishes, sources=sources))
     print(terminal_table(records, written.headline))
     print(f"tables, figures and page: {out}")
 

@@ -4,7 +4,8 @@ import argparse
 from collections import Counter
 
 from hashquant import registry
-from hashquant.errors import UsageError, unknown_name
+from hashquant.cli.parser import unknown_suite
+from hashquant.errors import UsageError
 from hashquant.store import Store
 
 
@@ -16,7 +17,7 @@ def verify(flags: argparse.Namespace) -> int:
     store = Store(flags.results_dir)
     known = store.suites()
     if flags.suite != "all" and flags.suite not in known:
-        raise unknown_name(f"suite with records in {store.root}", flags.suite, known)
+        raise unknown_suite(flags.suite, known, store.root)
     if not known:
         raise UsageError(f"there must be records to verify, got none in {store.root}")
     counts: Counter[str] = Counter()

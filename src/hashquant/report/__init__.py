@@ -51,7 +51,7 @@ def write_report(records: SuiteRecords, out: Path, options: Options | None = Non
         )
     found = find(records, options)
     written = []
-    for name, text in report_texts(found, options.sources).items():
+    for name, text in report_texts(found).items():
         written.append(out / name)
         write_atomic(written[-1], text.encode())
     headline, opened = tuple(found.headline), write_page(found, out)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from hashquant.reference import Sources
 from hashquant.report.blocks import Block, records_digest, select_blocks
 from hashquant.report.cards.lines import cards_frame
 from hashquant.report.evidence import claims
@@ -36,6 +37,7 @@ class Findings:
     claims: pd.DataFrame
     digest: str
     cards: pd.DataFrame | None = None  #: published beside measured numbers, given sources
+    sources: Sources | None = None
 
     @property
     def blocks(self) -> Sequence[Block]:
@@ -64,4 +66,5 @@ def find(records: SuiteRecords, options: Options) -> Findings:
         wins.wins_frame([table for table in headline if not table.secondary]),
         claims.claims_frame(studies), records_digest(records),
         cards_frame(studies, options.sources, records.trains) if options.sources else None,
+        options.sources,
     )  # fmt: skip

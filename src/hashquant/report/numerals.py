@@ -9,15 +9,18 @@ from hashquant.report.frame import DECIMALS
 NOTHING = "–"
 
 
-def number(value: float, decimals: int = DECIMALS, *, sign: bool = False) -> str:
-    """Write one number.
+def number(
+    value: float, decimals: int = DECIMALS, *, sign: bool = False, grouped: bool = False
+) -> str:
+    """Write one number; `grouped` writes thousands apart.
 
     >>> number(0.25), number(0.25, 2, sign=True), number(float("nan"))
     ('0.2500', '+0.25', '–')
     """
     if not math.isfinite(value):
         return NOTHING
-    return f"{value:{'+' if sign else ''}.{decimals}f}".replace("-", "−")
+    form = f"{'+' if sign else ''}{',' if grouped else ''}.{decimals}f"
+    return f"{value:{form}}".replace("-", "−")
 
 
 def spread(mean: float, sd: float) -> str:

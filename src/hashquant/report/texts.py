@@ -1,6 +1,5 @@
 """The files of a report that are texts: Markdown, CSV, LaTeX and BibTeX."""
 
-from hashquant.reference import Sources
 from hashquant.report.cards.cited import cited_texts
 from hashquant.report.evidence import claims
 from hashquant.report.findings import Findings
@@ -11,7 +10,7 @@ from hashquant.report.tables import intervals, maps, supplements, wins
 from hashquant.store import folder_name
 
 
-def report_texts(found: Findings, sources: Sources | None = None) -> dict[str, str]:
+def report_texts(found: Findings) -> dict[str, str]:
     """Return the tables, a document that shows all those in LaTeX, and what is cited.
 
     Keys are paths below the report's folder: tables lie in `tables/`, the claims above them.
@@ -22,8 +21,8 @@ def report_texts(found: Findings, sources: Sources | None = None) -> dict[str, s
     texts["all.tex"] = proof(typeset_in, found.records.suite, found.digest)
     placed = {name if name == "claims.md" else f"tables/{name}": text
               for name, text in texts.items()}  # fmt: skip
-    if sources is not None and found.cards is not None:
-        placed |= cited_texts(found.cards, sources, found.records.suite, found.digest)
+    if found.sources is not None and found.cards is not None:
+        placed |= cited_texts(found.cards, found.sources, found.records.suite, found.digest)
     return placed
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from hashquant.record import Curve
 from hashquant.report.blocks import select_blocks
 from hashquant.report.figures.curves import pr_frame
 from hashquant.report.figures.style import KNOWN, MARKERS, looks
@@ -106,6 +107,8 @@ def test_curves_are_those_of_the_figures(make):
         assert mean.ranks == tuple(part["rank"])
         assert mean.precision == pytest.approx(part["precision"].tolist())
         assert mean.recall == pytest.approx(part["recall"].tolist())
+        assert mean.precision_sd == pytest.approx(part["precision_sd"].tolist())
+        assert mean.recall_sd == pytest.approx(part["recall_sd"].tolist())
         assert mean.n == 3
 
 
@@ -118,6 +121,71 @@ def test_embedded_curves_say_the_stored_numbers(make):
     assert [part / curves.PARTS for part in opqn["p"]] == pytest.approx(curve.precision, abs=5e-5)
     assert found["k"] == curve.ranks
     assert "k" not in opqn
+    assert "ps" not in opqn
+
+
+def curves_of(make, *values):
+    """Return the group of one row's curves, a seed a value."""
+    evals = [make.evaluation(value, seed=seed) for seed, value in enumerate(values)]
+    blocks = select_blocks(make.records(evals))
+    (group,) = curves.curve_groups(blocks)
+    return group, blocks[0]
+
+
+def test_a_curve_of_several_seeds_has_the_sd_of_each_rank(make):
+    # Precision is value · (1 - recall / 2); the sd of 0.4 and 0.6 is 0.1 · √2.
+    group, block = curves_of(make, 0.4, 0.6)
+    (mean,) = group.means
+    expected = [0.1 * 2**0.5 * (1 - recall / 2) for recall in mean.recall]
+    assert mean.precision_sd == pytest.approx(expected)
+    (found,) = curves.embedded([group], looks({"opqn": "quantization"}))
+    (series,) = found["s"]
+    assert [part / curves.PARTS for part in series["ps"]] == pytest.approx(expected, abs=5e-5)
+    assert set(series["rs"]) == {0}
+    first = curves.curve_grid(group, block).rows[0]
+    assert first[2].text == f"{mean.precision[0]:.4f} ± {expected[0]:.4f}"
+    assert first[3].text == f"{mean.recall[0]:.4f} ± 0.0000"
+
+
+def test_a_rank_of_one_seed_has_no_sd(make):
+    short = make.evaluation(0.4, seed=1)
+    (whole,) = short.curves
+    cut = Curve(whole.comparison, *(part[:-1] for part in (whole.ranks, whole.precision,
+                                                           whole.recall)))  # fmt: skip
+    records = make.records([make.evaluation(), dataclasses.replace(short, curves=(cut,))])
+    (group,) = curves.curve_groups(select_blocks(records))
+    (found,) = curves.embedded([group], looks({"opqn": "quantization"}))
+    assert found["s"][0]["ps"][-1] is None
+    assert None not in found["s"][0]["ps"][:-1]
+
+
+def test_bands_reach_one_sd_up_and_down_and_stay_shares(make):
+    unit = share_axis("y", [1.0])
+    series = Series("opqn", (0.0, 0.5, 1.0), (0.9, 0.5, 0.5), ("",) * 3, (0.2, 0.25, None))
+    drawn = svg.drawn(
+        Panel("t", unit, unit, [series], every=False), {"opqn": KNOWN["opqn"]}, 800, 400
+    )
+    rim = re.search(r'class="band" d="M([^"]*)z"', drawn)[1].split("L")
+    top, right, bottom, left = svg.MARGINS
+    floor, middle = 400 - bottom, (left + 800 - right) / 2
+    places = [[left, 1.0], [middle, 0.75], [middle, 0.25], [left, 0.7]]
+    for said, (x, y) in zip(rim, places, strict=True):
+        drawn_at = [float(number) for number in said.split()]
+        assert drawn_at == pytest.approx([x, floor - y * (floor - top)], abs=0.051)
+
+
+def test_one_seed_has_no_band(make):
+    one, block = curves_of(make, 0.5)
+    two, _ = curves_of(make, 0.5, 0.6)
+    look = {"opqn": KNOWN["opqn"]}
+    assert "band" not in svg.drawn(curves.panel(one, block), look, 800, 400)
+    assert "band" in svg.drawn(curves.panel(two, block), look, 800, 400)
+
+
+def test_the_scale_holds_the_bands(make):
+    group, _ = curves_of(make, 0.4, 0.8)
+    (mean,) = group.means
+    assert curves.axes(group, "pr")[1].high >= mean.precision[0] + mean.precision_sd[0]
 
 
 def test_the_table_beside_a_plot_ends_with_the_last_rank(make):

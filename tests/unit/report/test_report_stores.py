@@ -139,7 +139,7 @@ def test_no_results_folder_and_an_unknown_suite(shelf, report):
     code, out, err, folder = report()
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert err.startswith("error: unknown suite with records in ")
+    assert err.startswith("error: unknown suite 'demo': Known: none (what has records in ")
     shelf.put()
     code, out, err, folder = report(suite="demi")
     assert (code, out) == (2, "")
@@ -203,3 +203,16 @@ def test_a_reports_folder_that_cannot_be_written(shelf, report, tmp_path):
     assert code == 1
     assert err.startswith("error: cannot write ")
     assert err.count("\n") == 1
+
+
+def test_names_that_mean_something_to_latex_stay_text(shelf, report):
+    place = {"dataset": "folder:Meine Bilder/Zoë Müller_ß 100%", "target": "Zoë Müller_ß 100%"}
+    for method in ("my_net&50%#1", "opqn"):
+        shelf.put(method=method, **place)
+    code, out, err, folder = report()
+    assert (code, err) == (0, "")
+    assert "my_net&50%#1" in out
+    texts = text_of(folder)
+    assert r"my\_net\&50\%\#1" in texts["tables/map.tex"]
+    assert r"Zo\"{e} M\"{u}ller\_\ss{} 100\%" in texts["tables/map.tex"]
+    assert "my_net&amp;50%#1" in (folder / "index.html").read_text(encoding="utf-8")

@@ -178,3 +178,7 @@ def test_one_seed_has_an_interval_over_identities(exams, people, middling):
     assert "mean over n = 1 seed, in brackets its 95 % interval (bootstrap over identities)" in (
         table.caption
     )
+    cell = table.cells.iloc[0]
+    expected = f"{cell['mean']:.4f} [{cell['low']:.3f}, {cell['high']:.3f}]"
+    assert cell["low"] < cell["mean"] < cell["high"]
+    assert expected in markdown(map_sheet([table], records), "d")

@@ -1,6 +1,6 @@
 """Reproduction cards as Markdown: a table per method and data set, and what was not found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,8 +40,8 @@ def cards_markdown(frame: pd.DataFrame, sources: Sources, suite: str) -> str:
             _grid(mine),
             _notes(mine),
         ]
-    bare = frame[frame["verdict"] == NO_FIGURE]
-    if len(bare):
+    bare = without_figure(frame)
+    if bare:
         parts += ["## No figure found", _bare(bare, sources)]
     used = [name for name in READINGS if (published["metric"] == name).any()]
     parts += [f"*{name}: {READINGS[name][0]}.*" for name in used]
@@ -51,13 +51,21 @@ def cards_markdown(frame: pd.DataFrame, sources: Sources, suite: str) -> str:
 def verdict(line: Line) -> str:
     """Say how a published number and a measured one agree, in a few words."""
     if line["verdict"] == WITHIN:
-        side = "above" if line["distance"] > 0 else "below"
-        return f"within {number(abs(line['distance']))} ({side})"
+        return f"within {off(line)}"
     if line["verdict"] == NOT_COMPARABLE:
         return f"not comparable: {line['differs']}"
     if line["verdict"] == NOT_MEASURED:
         return f"not measured: {line['note']}"
     return str(line["verdict"])
+
+
+def off(line: Line) -> str:
+    """Say how far what was measured lies from what was published.
+
+    >>> off({"distance": -0.0123})
+    '0.0123 (below)'
+    """
+    return f"{number(abs(line['distance']))} ({'above' if line['distance'] > 0 else 'below'})"
 
 
 def claimed(line: Line) -> str:
@@ -84,29 +92,43 @@ def _grid(mine: pd.DataFrame) -> str:
 
 
 def _notes(mine: pd.DataFrame) -> str:
-    """Say of each source where it stands, whose numbers they are, and what it does not tell."""
-    said = []
-    for line in mine.to_dict("records"):
-        by = f" by {line['measured_by']}" if line["measured_by"] else ""
-        how = ", read off the plot" if line["read_from"] == "figure" else ""
-        told = f" Not told: {line['not_stated']}." if line["not_stated"] else ""
-        origin = f"published{by} in {line['source']}{how}"
-        said.append(f"{line['bits']} bits, {origin}. {line['protocol']}.{told}")
+    said = (f"{line['bits']} bits, {origin(line)}" for line in mine.to_dict("records"))
     return "\n".join(f"- {escape(text)}" for text in dict.fromkeys(said))
 
 
-def _bare(bare: pd.DataFrame, sources: Sources) -> str:
+def origin(line: Line) -> str:
+    """Say of a published number where it stands, whose it is, and what its source does not tell."""
+    by = f" by {line['measured_by']}" if line["measured_by"] else ""
+    how = ", read off the plot" if line["read_from"] == "figure" else ""
+    told = f" Not told: {line['not_stated']}." if line["not_stated"] else ""
+    return f"published{by} in {line['source']}{how}. {line['protocol']}.{told}"
+
+
+def without_figure(frame: pd.DataFrame) -> list[Line]:
+    """Return a line a method of the cells without a published number.
+
+    `trained` and `examined` name the data sets, `bits` the code lengths; `note` says why there is
+    none, where that is known.
+    """
+    return [
+        {"method": method, "trained": ", ".join(dict.fromkeys(mine["dataset"])),
+         "examined": ", ".join(dict.fromkeys(map(examined_as, mine["target"]))),
+         "bits": ", ".join(f"{bits:,}" for bits in sorted(set(mine["bits"]))),
+         "note": next((note for note in mine["note"] if note), "")}
+        for method, mine in frame[frame["verdict"] == NO_FIGURE].groupby("method", sort=False)
+    ]  # fmt: skip
+
+
+def _bare(bare: Sequence[Line], sources: Sources) -> str:
     rows = []
-    for method, mine in bare.groupby("method", sort=False):
-        paper = sources.methods.get(str(method))
-        sets = dict.fromkeys(examined_as(str(target)) for target in mine["target"])
-        lengths = ", ".join(f"{bits:,}" for bits in sorted(set(mine["bits"])))
-        reason = next((note for note in mine["note"] if note), "")
+    for line in bare:
+        paper = sources.methods.get(line["method"])
         rows.append(
-            [escape(str(method)), escape(_paper(paper) if paper else reason), lengths,
-             escape(", ".join(sets)), escape(_elsewhere(paper)) if paper else NOTHING]
+            [escape(line["method"]), escape(_paper(paper) if paper else line["note"]),
+             line["bits"], escape(line["trained"]), escape(line["examined"]),
+             escape(elsewhere(paper)) if paper else NOTHING]
         )  # fmt: skip
-    heads = ["method", "paper", "bits", "examined on", "figures were found for"]
+    heads = ["method", "paper", "bits", "trained on", "examined on", "figures were found for"]
     return tabulate(rows, heads, "pipe", disable_numparse=True)
 
 
@@ -114,7 +136,7 @@ def _paper(paper: Reference) -> str:
     return f"{paper.authors}: {paper.title}. {paper.venue}, {paper.year}"
 
 
-def _elsewhere(paper: Reference) -> str:
+def elsewhere(paper: Reference) -> str:
     """Name the data sets and code lengths of which a number was published."""
     found = dict.fromkeys(f"{claim.dataset} {claim.bits}" for claim in paper.claims)
     return ", ".join(found) or "none"

@@ -11,6 +11,7 @@ import pandas as pd
 from hashquant.report.blocks import Block
 from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.shortnames import row_names
 from hashquant.report.figures.style import (
     BLACK,
     BLUE,
@@ -64,7 +65,7 @@ def ablation_figure(mine: pd.DataFrame, title: str, preset: Preset) -> "Figure":
 
     drawn = mine[mine["difference"].notna()]
     lengths = sorted(int(bits) for bits in set(drawn["bits"]))
-    names = _names(drawn)
+    names = _names(mine[mine["method"].isin(drawn["method"])], drawn["label"])
     lines = sum(name.count("\n") + 1 for name in names.values())
     said = _title(mine, title, preset)
     rows = len(lengths) * len(names) * 0.75 + lines * 0.7
@@ -87,14 +88,13 @@ def ablation_figure(mine: pd.DataFrame, title: str, preset: Preset) -> "Figure":
     return figure
 
 
-def _names(drawn: pd.DataFrame) -> dict[str, str]:
-    """Return the rows in reading order with what the figure calls them: what they change."""
-    several = drawn["method"].nunique() > 1
-    names = {}
-    for label, method in dict(zip(drawn["label"], drawn["method"], strict=True)).items():
-        changed = label if several else label.removeprefix(f"{method} ")
-        names[label] = textwrap.fill(changed, NAME_WIDTH, break_on_hyphens=False)
-    return names
+def _names(rivals: pd.DataFrame, drawn: "pd.Series[str]") -> dict[str, str]:
+    """Return the rows drawn with what the figure calls them beside their methods' own rows."""
+    names = row_names(rivals["label"])
+    return {
+        label: textwrap.fill(names[label], NAME_WIDTH, break_on_hyphens=False)
+        for label in dict.fromkeys(drawn)
+    }
 
 
 def _title(mine: pd.DataFrame, title: str, preset: Preset) -> str:

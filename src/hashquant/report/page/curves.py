@@ -1,5 +1,6 @@
 """The stored curves of every block, code length and comparison, as the page's script reads them."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from hashquant.record import Curve, EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.figures.style import Look, row_order
 from hashquant.report.frame import SECONDARY
+from hashquant.report.numerals import spread
 from hashquant.report.page.grid import Cell, Column, Grid, cells
 from hashquant.report.page.panel import Axis, Panel, Series, rank_axis, share_axis
 
@@ -21,13 +23,18 @@ KINDS = {"pr": "precision against recall", "precision": "precision@k", "recall":
 
 @dataclass(frozen=True)
 class Mean:
-    """One row's curve: precision and recall after each rank, the means over `n` seeds."""
+    """One row's curve: precision and recall after each rank, the means over `n` seeds.
+
+    The standard deviations are NaN at ranks that fewer than two seeds have.
+    """
 
     label: str
     comparison: str
     ranks: tuple[int, ...]
     precision: tuple[float, ...]
     recall: tuple[float, ...]
+    precision_sd: tuple[float, ...]
+    recall_sd: tuple[float, ...]
     n: int
 
 
@@ -68,36 +75,54 @@ def _curve(record: EvalRecord, secondary: bool) -> Curve | None:
 
 def _mean(label: str, curves: Sequence[Curve]) -> Mean:
     """Average curves at each rank over the seeds whose grid of ranks has it."""
-    sums: dict[int, tuple[int, float, float]] = {}
+    kept: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for curve in curves:
-        for rank, precision, recall in zip(curve.ranks, curve.precision, curve.recall, strict=True):
-            n, p, r = sums.get(rank, (0, 0.0, 0.0))
-            sums[rank] = n + 1, p + precision, r + recall
-    ranks = tuple(sorted(sums))
-    means = [(p / n, r / n) for n, p, r in (sums[rank] for rank in ranks)]
+        for rank, *pair in zip(curve.ranks, curve.precision, curve.recall, strict=True):
+            kept[rank].append((pair[0], pair[1]))
+    ranks = tuple(sorted(kept))
+    precision, precision_sd, recall, recall_sd = zip(
+        *(_moments(p) + _moments(r) for p, r in (zip(*kept[k], strict=True) for k in ranks)),
+        strict=True,
+    )
     return Mean(
-        label, curves[0].comparison, ranks, tuple(p for p, _ in means),
-        tuple(r for _, r in means), len(curves),
-    )  # fmt: skip
+        label, curves[0].comparison, ranks, precision, recall, precision_sd, recall_sd, len(curves)
+    )
+
+
+def _moments(values: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation, NaN of one value."""
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return mean, math.nan
+    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def axes(group: Group, kind: str) -> tuple[Axis, Axis]:
     """Return the scales of one kind of plot."""
-    precision = [value for mean in group.means for value in mean.precision]
-    up = share_axis("precision", precision, "precision")
+    up = share_axis("precision", _tops(group), "precision")
     if kind == "pr":
         return share_axis("recall", [1.0], "recall"), up
     across = rank_axis(max(mean.ranks[-1] for mean in group.means))
     return across, up if kind == "precision" else share_axis("recall", [1.0], "recall")
 
 
+def _tops(group: Group) -> list[float]:
+    """Return how far each point of precision reaches up, its standard deviation included."""
+    return [
+        value + (0.0 if math.isnan(sd) else sd)
+        for mean in group.means
+        for value, sd in zip(mean.precision, mean.precision_sd, strict=True)
+    ]
+
+
 def panel(group: Group, block: Block) -> Panel:
     """Return the precision-recall plot of a group."""
     across, up = axes(group, "pr")
     series = [
-        Series(mean.label, mean.recall, mean.precision, tuple(f"rank {k}" for k in mean.ranks))
+        Series(mean.label, mean.recall, mean.precision, tuple(f"rank {k}" for k in mean.ranks),
+               _known(mean.precision_sd))
         for mean in group.means
-    ]
+    ]  # fmt: skip
     return Panel(f"{block.name}, {group.bits} bits", across, up, series, every=False)
 
 
@@ -106,7 +131,8 @@ def embedded(
 ) -> list[dict[str, Any]]:  # Any: JSON
     """Return the groups as the script reads them: shares are whole numbers, parts of `PARTS`.
 
-    A series that has the ranks of its group does not repeat them.
+    A series that has the ranks of its group does not repeat them; one of several seeds has its
+    standard deviations (`ps`, `rs`).
     """
     places = {label: at for at, label in enumerate(look)}
     found = []
@@ -115,6 +141,7 @@ def embedded(
         series = [
             {"m": places[mean.label], "n": mean.n, "p": _parts(mean.precision),
              "r": _parts(mean.recall)}
+            | _spreads(mean)
             | ({} if mean.ranks == ranks else {"k": mean.ranks})
             for mean in group.means
         ]  # fmt: skip
@@ -126,8 +153,18 @@ def embedded(
     return found
 
 
-def _parts(values: Sequence[float]) -> list[int]:
-    return [round(value * PARTS) for value in values]
+def _spreads(mean: Mean) -> dict[str, list[int | None]]:
+    if mean.n == 1:
+        return {}
+    return {"ps": _parts(mean.precision_sd), "rs": _parts(mean.recall_sd)}
+
+
+def _parts(values: Sequence[float]) -> list[int | None]:
+    return [None if value is None else round(value * PARTS) for value in _known(values)]
+
+
+def _known(values: Sequence[float]) -> tuple[float | None, ...]:
+    return tuple(None if math.isnan(value) else value for value in values)
 
 
 def curve_grid(group: Group, block: Block) -> Grid:
@@ -135,10 +172,13 @@ def curve_grid(group: Group, block: Block) -> Grid:
     rows = []
     for mean in group.means:
         kept = _shown(mean.ranks)
-        for rank, precision, recall in zip(mean.ranks, mean.precision, mean.recall, strict=True):
+        precision, recall = (
+            map(spread, *pair)
+            for pair in ((mean.precision, mean.precision_sd), (mean.recall, mean.recall_sd))
+        )
+        for rank, *texts in zip(mean.ranks, precision, recall, strict=True):
             if rank in kept:
-                numbers = (f"{rank:,}", f"{precision:.4f}", f"{recall:.4f}")
-                rows.append([Cell(mean.label, "row"), *cells(numbers)])
+                rows.append([Cell(mean.label, "row"), *cells((f"{rank:,}", *texts))])
     columns = [
         Column("method", rows=True),
         *(Column(h, True) for h in ("rank", "precision", "recall")),

@@ -1,4 +1,4 @@
-"""The domain matrix, ablations, code health, and what others measured, as tables of the page."""
+"""The domain matrix, ablations and code health as tables of the page."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,6 @@ Line = Mapping[Any, Any]  # Any: one line of a frame, by column
 DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}
 #: What a table of code health shows; the share of distinct codes stands behind their number.
 SHOWN = tuple(name for name in NAMES if name != "distinct_fraction")
-
-#: What the page shows of the reproduction cards; `cards.csv` has all.
-CARD_COLUMNS = ["method", "dataset", "target", "bits", "metric", "published", "source", "measured",
-                "low", "high", "verdict", "differs"]  # fmt: skip
 
 
 def matrix_grids(frame: pd.DataFrame) -> list[Grid]:
@@ -132,7 +128,7 @@ def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
 def _health(line: Line, name: str) -> str:
     value = line[name]
     whole = name in ("distinct_codes", "dead_codewords") and value % 1 == 0
-    text = f"{value:,.0f}" if whole else number(value, DECIMALS.get(name, 3))
+    text = f"{value:,.0f}" if whole else number(value, DECIMALS.get(name, 3), grouped=True)
     if name == "distinct_codes" and line["distinct_fraction"] >= 0:
         return f"{text} ({number(100 * line['distinct_fraction'], 1)} %)"
     if name == "perplexity" and value >= 0:
@@ -142,35 +138,3 @@ def _health(line: Line, name: str) -> str:
 
 def _note(line: Line) -> str:
     return "" if pd.isna(line["note"]) else str(line["note"])
-
-
-def card_grid(cards: pd.DataFrame | None) -> Grid | None:
-    """Return published beside measured numbers, or None where no source was given."""
-    if cards is None or cards.empty:
-        return None
-    return plain_grid("cards", "Published and measured numbers.", cards[CARD_COLUMNS])
-
-
-def plain_grid(name: str, caption: str, frame: pd.DataFrame) -> Grid:
-    """Return any frame as a table: its columns are the heads, its few-valued ones are filters."""
-    numeric = {column: pd.api.types.is_numeric_dtype(frame[column]) for column in frame}
-    heads = [
-        Column(str(column).replace("_", " "), numeric[column],
-               filtered=str(column) in ("method", "dataset", "bits", "verdict"),
-               rows=str(column) == "method")
-        for column in frame
-    ]  # fmt: skip
-    rows = [
-        [
-            Cell(_plain(value), "row" if head.rows else "")
-            for value, head in zip(line, heads, strict=True)
-        ]
-        for line in frame.itertuples(index=False)
-    ]
-    return Grid(name, caption, heads, rows, search=True)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return number(value)
-    return "" if value is None else str(value)

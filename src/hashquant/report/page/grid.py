@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `filtered` offers its values to choose from, `rows` makes it head the rows."""
+    """One column; `filtered` offers its values to choose from, `rows` makes it head the rows.
+
+    `counted` says beside each value how many rows have it.
+    """
 
     head: str
     numeric: bool = False
     filtered: bool = False
     rows: bool = False
+    counted: bool = False
     group: str = ""  #: columns of one group can be shown one at a time ("bits")
 
 
@@ -43,6 +47,10 @@ class Grid:
         """Return the texts of a column, each once, in reading order."""
         at = self.columns.index(column)
         return list(dict.fromkeys(row[at].text for row in self.rows))
+
+    def count(self, at: int, text: str) -> int:
+        """Return how many rows have a text in a column."""
+        return sum(row[at].text == text for row in self.rows)
 
     @property
     def filters(self) -> list[tuple[int, Column, list[str]]]:

@@ -27,7 +27,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one row, in order; `tips` says what each point is; one `level` has no x."""
+    """The points of one row, in order; `tips` says what each point is; one `level` has no x.
+
+    `sd` is None where a point is of one seed.
+    """
 
     label: str
     x: tuple[float, ...]
@@ -39,8 +42,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot; `front` is drawn behind as steps, `every` point has a marker or a few.
+    """One plot; `front` is drawn behind as steps.
 
+    `every` point has a marker, and its standard deviation is a bar; else a few points have one,
+    and the standard deviation is a band along the line.
     `note` says below it what its numbers depend on.
     """
 

@@ -6,6 +6,7 @@ from hashquant.report.blocks import examined_as
 from hashquant.report.evidence.claims import CLAIMS, NO_RECORDS, at_a_glance
 from hashquant.report.numerals import NOTHING, chance, number, within
 from hashquant.report.page.grid import Cell, Column, Grid, cells
+from hashquant.report.page.scores import COMPARED
 
 
 def verdict_grid(judged: pd.DataFrame) -> Grid:
@@ -74,9 +75,9 @@ def interval_grid(within_frame: pd.DataFrame) -> Grid | None:
     ]  # fmt: skip
     rows = [
         [*cells((line["dataset"], examined_as(line["target"]))), Cell(line["label"], "row"),
-         *cells((line["bits"], line["comparison"], number(line["mean"]),
-                 within(line["low"], line["high"]), line["n"], f"{line['queries']:,}",
-                 f"{line['identities']:,}")), Cell(line["note"], "quiet")]
+         *cells((line["bits"], COMPARED.get(line["comparison"], line["comparison"]),
+                 number(line["mean"]), within(line["low"], line["high"]), line["n"],
+                 f"{line['queries']:,}", f"{line['identities']:,}")), Cell(line["note"], "quiet")]
         for line in within_frame.to_dict("records")
     ]  # fmt: skip
     first = {"trained on": rows[0][0].text, "examined on": rows[0][1].text}

@@ -32,8 +32,18 @@ def score_grid(tables: Sequence[MapTable]) -> Grid:
     rows = [row for table in tables for row in _rows(table, lengths, notes)]
     block = tables[0].block
     first = {"trained on": block.dataset, "examined on": block.examined, "comparison": HEADLINE}
-    caption = "Mean over seeds, ± standard deviation where there are several."
-    return Grid("scores", caption, heads, rows, first, notes, True, list(metrics(tables)))
+    return Grid("scores", _caption(tables), heads, rows, first, notes, True, list(metrics(tables)))
+
+
+def _caption(tables: Sequence[MapTable]) -> str:
+    """Say what stands beside the means; only of mAP are intervals known."""
+    deviation = "± standard deviation where there are several"
+    if all(table.shown == "sd" for table in tables):
+        return f"Mean over seeds, {deviation}."
+    return (
+        "Mean over seeds, in brackets its 95 % interval (bootstrap over identities, and "
+        f"seeds where there are several); of other metrics than mAP {deviation}."
+    )
 
 
 def _labels(table: MapTable) -> list[str]:

@@ -74,9 +74,20 @@ def _leader(table: MapTable, bits: int) -> Cell:
     leads = scored[scored["mean"] == best]
     tied = scored[scored["tied_with_best"] & (scored["mean"] < best)]
     names = " and ".join(leads["label"])
-    everyone = len(tied) > 1 and len(tied) + len(leads) == len(scored)
-    small = f"† {'all others' if everyone else ', '.join(tied['label'])}" if len(tied) else ""
-    return Cell(f"{names} {best:.{DECIMALS}f}", "leader", small=small)
+    below = scored[~scored["tied_with_best"] & (scored["mean"] < best)]
+    small = f"† {_all_of(list(tied['label']), list(below['label']))}" if len(tied) else ""
+    return Cell(f"{names}: {best:.{DECIMALS}f}", "leader", small=small)
+
+
+def _all_of(named: Sequence[str], rest: Sequence[str]) -> str:
+    """Name rows, or those that are left where they are fewer.
+
+    >>> _all_of(["a", "b", "c"], ["d"]), _all_of(["a", "b"], []), _all_of(["a"], ["b"])
+    ('all others but d', 'all others', 'a')
+    """
+    if len(named) == 1 or len(rest) >= len(named):
+        return ", ".join(named)
+    return f"all others but {', '.join(rest)}" if rest else "all others"
 
 
 def commands(suite: str) -> list[tuple[str, str]]:

@@ -70,9 +70,15 @@ def _series(
         yield f'<path class="ln" d="{ends}"/>'
         return
     points = [(across(x), up(y)) for x, y in zip(series.x, series.y, strict=True)]
-    for (x, _), y, sd in zip(points, series.y, series.sd, strict=False):
-        if sd:
-            yield f'<path class="sd" d="M{x} {up(y - sd)}V{up(y + sd)}"/>'
+    known = [
+        (x, up(max(y - sd, 0.0)), up(min(y + sd, 1.0)))
+        for (x, _), y, sd in zip(points, series.y, series.sd, strict=False)
+        if sd is not None
+    ]
+    if panel.every:
+        yield from (f'<path class="sd" d="M{x} {low}V{high}"/>' for x, low, high in known)
+    elif known:
+        yield f'<path class="band" d="{_band(known)}"/>'
     yield f'<path class="ln" d="M{"L".join(f"{x} {y}" for x, y in points)}"/>'
     marked = range(len(points)) if panel.every else _spread([x for x, _ in points], order)
     hollow = "" if look.filled else " hollow"
@@ -80,6 +86,12 @@ def _series(
         x, y = points[at]
         name = f"#mk{MARKERS.index(look.marker)}"
         yield f'<use class="mk{hollow}" href="{name}" x="{x}" y="{y}"/>'
+
+
+def _band(known: Sequence[tuple[float, float, float]]) -> str:
+    """Return the outline of the area between lows and highs."""
+    rim = [f"{x} {high}" for x, _, high in known] + [f"{x} {low}" for x, low, _ in known[::-1]]
+    return f"M{'L'.join(rim)}z"
 
 
 def _spread(places: Sequence[float], order: int) -> list[int]:

@@ -14,7 +14,17 @@ from hashquant.files import write_atomic
 from hashquant.report.blocks import row_families
 from hashquant.report.figures.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
-from hashquant.report.page import costs, curves, further, proofs, provenance, scores, summary, svg
+from hashquant.report.page import (
+    costs,
+    curves,
+    further,
+    proofs,
+    provenance,
+    published,
+    scores,
+    summary,
+    svg,
+)
 from hashquant.report.page.panel import Panel
 from hashquant.report.page.theme import DARK, LIGHT, variables
 from hashquant.report.tables.health import MEANING
@@ -72,7 +82,7 @@ def _said(found: Findings) -> Values:
         "matrix": further.matrix_grids(extras.matrix),
         "ablation": further.ablation_grid(extras.ablation),
         "health": further.health_grid(extras.health, blocks), "health_meaning": MEANING,
-        "cards": further.card_grid(found.cards),
+        "cards": published.card_grid(found.cards, found.sources),
         "failures": provenance.failure_grid(records, blocks),
         "left_out": provenance.left_out(blocks),
         "provenance": provenance.provenance_grid(records),

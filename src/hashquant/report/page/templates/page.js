@@ -72,6 +72,7 @@
     const rows = [...table.tBodies[0].rows];
     const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
     const selects = all("select[data-column]", form);
+    const places = [...table.tHead.rows[0].cells].flatMap((head, at) => ("alike" in head.dataset ? [at] : []));
     const group = form.querySelector("[data-group]");
     const search = form.querySelector("input");
     function apply() {
@@ -85,10 +86,11 @@
         count += fits;
       });
       const shown = rows.filter((row) => !row.hidden);
-      // What all shown rows have in common is said above the table instead of in every row.
-      const alike = selects.map((s) => Number(s.dataset.column)).filter((at) => rows[0].cells[at].scope !== "row"
-        && shown.length && shown.every((row) => textOf(row.cells[at]) === textOf(shown[0].cells[at])));
-      const fixed = new Set([...alike, ...asked.map(([at]) => at)]);
+      // What all shown rows have in common is said above the table instead of in every row; a cell with
+      // small print that differs stays.
+      const same = (at, read) => shown.length > 0 && shown.every((row) => read(row.cells[at]) === read(shown[0].cells[at]));
+      const alike = places.filter((at) => same(at, textOf));
+      const fixed = new Set([...alike, ...asked.map(([at]) => at)].filter((at) => !shown.length || same(at, (cell) => cell.textContent)));
       const grouped = [...table.tHead.rows[0].cells].map((head) => "group" in head.dataset);
       setColumns(table, (at) => {
         if (rows[0].cells[at].scope === "row") return true;
@@ -175,6 +177,11 @@
       (best, x, at) => (Math.abs(x - goal) < Math.abs(places[best] - goal) ? at : best), 0)))];
   }
 
+  // A standard deviation is null where a point is of one seed, and absent where all are.
+  const known = (sd, at) => Boolean(sd) && typeof sd[at] === "number";
+  const plusMinus = (sd, at) => (known(sd, at) ? ` ± ${sd[at].toFixed(4)}` : "");
+  const joined = (points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
+
   function drawSeries(panel, series, order, across, up) {
     const row = data.rows[series.m];
     const group = node("g", { class: `s m${series.m}` });
@@ -184,11 +191,15 @@
       return [group, [[across(panel.x.high), y]]];
     }
     const points = series.x.map((x, at) => [across(x), up(series.y[at])]);
-    (series.sd || []).forEach((sd, at) => {
-      if (sd) group.append(node("path", { class: "sd", d: `M${points[at][0]} ${up(series.y[at] - sd)}V${up(series.y[at] + sd)}` }));
-    });
-    const d = points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
-    group.append(node("path", { class: "ln", d: `M${d}` }));
+    const ends = points.flatMap(([x], at) => (known(series.sd, at)
+      ? [[x, up(Math.max(series.y[at] - series.sd[at], 0)), up(Math.min(series.y[at] + series.sd[at], 1))]] : []));
+    if (panel.every) {
+      ends.forEach(([x, low, high]) => group.append(node("path", { class: "sd", d: `M${x} ${low}V${high}` })));
+    } else if (ends.length) {
+      const rim = [...ends.map(([x, , high]) => [x, high]), ...ends.map(([x, low]) => [x, low]).reverse()];
+      group.append(node("path", { class: "band", d: `M${joined(rim)}z` }));
+    }
+    group.append(node("path", { class: "ln", d: `M${joined(points)}` }));
     markedPlaces(panel, points, order).forEach((at) => {
       const [x, y] = points[at];
       group.append(node("use", { class: row.filled ? "mk" : "mk hollow", href: `#${row.marker}`, x, y }));
@@ -261,9 +272,8 @@
         node("path", { d: `M${x} ${TOP}V${this.floor}M${LEFT} ${y}H${x}` }), node("circle", { cx: x, cy: y, r: 7 }));
       const { x: across, y: up } = this.panel;
       const tip = series.tips[at.point];
-      const cost = series.level ? "" : `${across.short} ${written(across, series.x[at.point])}, `;
-      const sd = series.sd && series.sd[at.point] ? ` ± ${series.sd[at.point].toFixed(4)}` : "";
-      this.said.textContent = `${data.rows[series.m].label}${tip ? `, ${tip}` : ""}: ${cost}${up.short} ${written(up, series.y[at.point])}${sd}`;
+      const cost = series.level ? "" : `${across.short} ${written(across, series.x[at.point])}${plusMinus(series.xsd, at.point)}, `;
+      this.said.textContent = `${data.rows[series.m].label}${tip ? `, ${tip}` : ""}: ${cost}${up.short} ${written(up, series.y[at.point])}${plusMinus(series.sd, at.point)}`;
     }
 
     point(event) {
@@ -323,12 +333,14 @@
   }
   function curvePanel(group, kind) {
     const ranksOf = (series) => series.k || group.k;
-    const shares = (parts) => parts.map((part) => part / data.parts);
+    const shares = (parts) => parts && parts.map((part) => (part === null ? null : part / data.parts));
     const last = Math.max(...group.s.map((series) => ranksOf(series).at(-1)));
     const series = group.s.map((one) => ({
       m: one.m,
       x: kind === "pr" ? shares(one.r) : ranksOf(one),
       y: shares(kind === "recall" ? one.r : one.p),
+      xsd: kind === "pr" ? shares(one.rs) : null,
+      sd: shares(kind === "recall" ? one.rs : one.ps),
       tips: ranksOf(one).map((k) => (kind === "pr" ? `rank ${k.toLocaleString("en-US")}` : "")),
     }));
     return {
@@ -353,7 +365,9 @@
         head.className = "row";
         head.textContent = data.rows[series.m].label;
         row.append(head);
-        [rank.toLocaleString("en-US"), (series.p[at] / data.parts).toFixed(4), (series.r[at] / data.parts).toFixed(4)].forEach((text) => {
+        const share = (parts, spread) => (parts[at] / data.parts).toFixed(4)
+          + (known(spread, at) ? ` ± ${(spread[at] / data.parts).toFixed(4)}` : "");
+        [rank.toLocaleString("en-US"), share(series.p, series.ps), share(series.r, series.rs)].forEach((text) => {
           const cell = row.insertCell();
           cell.className = "n";
           cell.textContent = text;
@@ -369,6 +383,7 @@
       const [kind, block, bits, set] = choices.map((choice) => choice.value);
       const group = data.curves.find((g) => g.b === Number(block) && g.bits === Number(bits) && g.set === Number(set));
       const title = choices[0].selectedOptions[0].textContent;
+      const by = set === "0" ? "" : ` (${choices[3].selectedOptions[0].textContent})`;
       if (!group) {
         plot.show({ ...curvePanel(data.curves[0], kind), title: "No curve is stored for this choice", series: [] });
         byId("curve-numbers").tBodies[0].replaceChildren();
@@ -377,8 +392,8 @@
       }
       plot.show(curvePanel(group, kind));
       curveNumbers(group);
-      byId("curve-title").textContent = `${data.blocks[group.b]}, ${group.bits} bits: ${title}`;
-      caption.textContent = `Precision and recall after some ranks: ${data.blocks[group.b]}, ${group.bits} bits.`;
+      byId("curve-title").textContent = `${data.blocks[group.b]}, ${group.bits} bits: ${title}${by}`;
+      caption.textContent = `Precision and recall after some ranks: ${data.blocks[group.b]}, ${group.bits} bits${by}.`;
     };
     choices.forEach((choice) => choice.addEventListener("change", update));
     byId("curve-controls").addEventListener("submit", (event) => event.preventDefault());
