@@ -38,7 +38,14 @@ def _dispatch(verb: str) -> Callable[[argparse.Namespace], int]:
         from hashquant.cli.run import run
 
         return run
-    from hashquant.cli import report, trace, verbs
+    if verb == "report":
+        from hashquant.cli.report import report
 
-    return {"list": verbs.list_names, "report": report.report, "data": verbs.data,
-            "verify": trace.verify, "explain": trace.explain}[verb]  # fmt: skip
+        return report
+    if verb in ("list", "data"):
+        from hashquant.cli import verbs
+
+        return {"list": verbs.list_names, "data": verbs.data}[verb]
+    from hashquant.cli import trace
+
+    return {"verify": trace.verify, "explain": trace.explain}[verb]
