@@ -13,6 +13,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Never
 
+from hashquant.errors import HashQuantError
+
 #: Packages that declarations only mention. numpy is not among them: it is quick, and constants
 #: such as `np.pi` are declared with it.
 SLOW = ("torch", "torchvision", "jaxtyping", "PIL", "faiss", "numba", "safetensors", "scipy",
@@ -103,6 +105,9 @@ def placeholders() -> Iterator[None]:
 
     Where torch is imported already nothing is gained, and nothing done. The engine's modules and
     third parties' that are first imported here are imported anew when they are used again.
+
+    Raises:
+        NeedsImport: if the block computes with a placeholder, or fails in no foreseen way.
     """
     if "torch" in sys.modules:
         yield
@@ -113,6 +118,10 @@ def placeholders() -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     try:
         yield
+    except HashQuantError:
+        raise
+    except Exception as error:  # whether it fails by itself is seen with the real packages
+        raise NeedsImport(f"{type(error).__name__}: {error}") from error
     finally:
         sys.meta_path.remove(finder)
         for name in set(sys.modules) - before:

@@ -34,6 +34,11 @@ class Cell:
     targets: tuple[Target, ...] = ()
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the method's plug-in cannot be used."""
+        return self.status == "failed"
+
 
 def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
     """Return the cells of a suite, data set by data set, so that each is loaded once.
