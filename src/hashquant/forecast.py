@@ -86,11 +86,11 @@ class Forecast:
             for found in self._runs(cell.spec)
         )
 
-    def add(self, cell: Cell) -> None:
-        """Count a cell that is to be run."""
+    def add(self, cell: Cell, *, fresh: bool = False) -> None:
+        """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""
         spec = cell.spec
         trainings = [self._training(base_spec(spec))] if spec.base else []
-        trainings.append(self._training(spec))
+        trainings.append(self._training(spec, fresh=fresh))
         examinations = [self._examination(cell, target) for target in cell.targets]
         known = [seconds for seconds in (*trainings, *examinations) if seconds is not None]
         if len(known) < len(trainings) + len(examinations):
@@ -120,16 +120,16 @@ class Forecast:
             if found.record.run_id == run_id(spec, found.record.dataset_version):
                 yield found
 
-    def _training(self, spec: RunSpec) -> float | None:
+    def _training(self, spec: RunSpec, *, fresh: bool = False) -> float | None:
         """Return the seconds of training once; 0 where it is stored, or counted already."""
         key = canonical_json(spec)
-        if key in self._trained or any(self._runs(spec)):
+        if key in self._trained or (not fresh and any(self._runs(spec))):
             return 0.0
         near, images = self._nearest(spec), self._images(spec)
         if not near or images is None:
             return None
         self._trained.add(key)
-        self._used |= {found.record.run_id: found for found in near}
+        self._use(near)
         rate = median(found.record.timing["images_per_second"] for found in near)
         return images * (1 if spec.base else spec.epochs) / rate
 
@@ -172,17 +172,21 @@ class Forecast:
                      or n.record.spec.dataset_options == options)
             ]  # fmt: skip
             alike.sort(key=lambda n: n.rank(spec, self._cpu))
+            self._use(alike[:READ])
             times = [n.seconds(target.name) for n in alike[:READ]]
             self._exams[key] = median(times) if times else None
         return self._exams[key]
+
+    def _use(self, found: list[Neighbour]) -> None:
+        self._used |= {neighbour.record.run_id: neighbour for neighbour in found}
 
     def _machines(self) -> str:
         threads: dict[str, set[int]] = {}
         for found in self._used.values():
             made = found.record.provenance
-            threads.setdefault(found.machine, set()).add(made.threads if made else 0)
+            threads.setdefault(found.machine, set()).add(made.threads if made else 1)
         return "; ".join(
-            f"{name}, {' or '.join(map(str, sorted(counts)))} threads"
+            f"{name}, {' or '.join(map(str, sorted(counts)))} thread{'s' * (max(counts) > 1)}"
             for name, counts in sorted(threads.items())
         )
 

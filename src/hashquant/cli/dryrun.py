@@ -49,7 +49,7 @@ def _dry_run(flags: argparse.Namespace, tally: Tally) -> int:
             state = TO_RUN if flags.force or not forecast.is_cached(cell) else "cached"
         show(cell, state, tally, reason)
         if state == TO_RUN:
-            forecast.add(cell)
+            forecast.add(cell, fresh=flags.force)
     print(forecast)
     if tally.counts["cached"]:
         print("cached: judged by settings; whether images changed is seen when they are loaded")
