@@ -4,7 +4,7 @@ import ast
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from hashquant.reference import Claim, Reference
 
@@ -12,25 +12,25 @@ from hashquant.reference import Claim, Reference
 CALLS = {"Reference": Reference, "Claim": Claim}
 
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _remembered(read: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
+def _remembered(read: Callable[..., T]) -> Callable[..., T]:
     """Read a file once, and again when it changes: a plan asks for the same names many times."""
 
     @functools.cache
-    def kept(stamp: object, path: Path, *args: P.args, **kwargs: P.kwargs) -> T:
-        return read(path, *args, **kwargs)
+    def kept(stamp: tuple[int, int], path: Path, *names: str) -> T:
+        return read(path, *names)
 
-    def current(path: Path, *args: P.args, **kwargs: P.kwargs) -> T:
+    @functools.wraps(read)
+    def current(path: Path, *names: str) -> T:
         try:
             state = path.stat()
         except OSError:
-            return read(path, *args, **kwargs)
-        return kept((state.st_mtime_ns, state.st_size), path, *args, **kwargs)
+            return read(path, *names)
+        return kept((state.st_mtime_ns, state.st_size), path, *names)
 
-    return functools.update_wrapper(current, read)
+    return current
 
 
 @_remembered

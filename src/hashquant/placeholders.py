@@ -73,8 +73,6 @@ class Placeholder:
 class _Module(ModuleType):
     """A module all of whose names are placeholders, but for those of its own modules."""
 
-    __path__: Sequence[str] = ()  # every module of it may be imported
-
     def __getattr__(self, name: str) -> Placeholder:
         if name.startswith("__"):
             raise AttributeError(f"{self.__name__}.{name}")
