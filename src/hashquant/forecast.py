@@ -135,8 +135,7 @@ class Forecast:
 
     def _nearest(self, spec: RunSpec) -> list[Neighbour]:
         """Return the stored runs that differ least from `spec`, all of the same kind."""
-        settings = canonical_json(spec.settings)
-        key = (spec.method, settings, spec.batch_size, spec.bits, *_kind(spec))
+        key = (spec.method, repr(spec.settings), spec.batch_size, spec.bits, *_kind(spec))
         if key not in self._near:
             self._near[key] = self._find(spec)
         return self._near[key]
@@ -163,7 +162,7 @@ class Forecast:
     def _examination(self, cell: Cell, target: Target) -> float | None:
         """Return the seconds of encoding and scoring a target, as the nearest runs had them."""
         spec, options = cell.spec, cell.options.get(target.dataset, {})
-        key = (target.name, canonical_json(options), spec.method, *_kind(spec))
+        key = (target.name, *sorted(options.items()), spec.method, *_kind(spec))
         if key not in self._exams:
             alike = [
                 n for kind, known in self._kinds.items() if kind[1:] == _kind(spec)[1:]
