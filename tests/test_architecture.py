@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: A module imports only from the rows above its own. Packages count as one module.
 LADDER = """errors types
-reading threads
+reading threads hardware trunknames placeholders tally
 codes config statistics pixels faces seeds files shallow reference
 metrics data images download checkpoint gallery literals
 method trunks splits manifests decoding sampling record disjoint
@@ -25,9 +25,9 @@ api registry encoding search selection
 targets training normstats
 preparation
 evaluation planning
-store checks comparisons
+store checks comparisons outline
 latency distributions shortlist
-examination completion
+examination completion forecast
 cell report verification
 runner sheets
 workers
@@ -36,10 +36,10 @@ cli
 RANKS = {name: rank for rank, row in enumerate(LADDER.split("\n")) for name in row.split()}
 SKIP = ("methods", "datasets", "__version__")  # plug-in folders have a law of their own
 REPORT_MAY = {"report", "record", "store", "statistics", "config", "errors", "files", "reference"}
-NO_TORCH = ("errors", "config", "statistics", "record", "store", "registry", "report", "cli.parser",
-            "cli.main", "cli.verbs", "cli.trace", "cli.report")  # fmt: skip
+NO_TORCH = ("errors", "config", "statistics", "record", "store", "registry", "report", "planning",
+            "cli.parser", "cli.main", "cli.verbs", "cli.trace", "cli.report")  # fmt: skip
 BLIND = {"training", "epochs", "selection", "sampling", "checkpoint", "method", "trunks"}
-BORDERS = {"runner", "registry", "cell"}  # where a failure of any kind becomes a record or a name
+BORDERS = {"runner", "registry", "cell", "placeholders"}  # failures become records, or names
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 CODE = ("src", "methods", "datasets", "benchmarks", "run_bench.py")
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|Users|mnt|work|tmp)/\w[\w.-]")

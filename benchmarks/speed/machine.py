@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hashquant.environment import cpu_model, versions
+from hashquant.environment import versions
+from hashquant.hardware import cpu_model
 
 
 def described(threads: int) -> dict[str, str]:

@@ -29,9 +29,10 @@ from torch.overrides import TorchFunctionMode  # noqa: E402
 from hashquant.cell import build_network  # noqa: E402
 from hashquant.config import RunSpec, read_suite  # noqa: E402
 from hashquant.encoding import encode  # noqa: E402
-from hashquant.environment import provenance, resolve_device, resolve_precision  # noqa: E402
+from hashquant.environment import provenance, resolve_device  # noqa: E402
 from hashquant.evaluation import evaluate  # noqa: E402
 from hashquant.examination import stored_codes  # noqa: E402
+from hashquant.hardware import resolve_precision  # noqa: E402
 from hashquant.planning import Cell, plan  # noqa: E402
 from hashquant.runner import Contest, Surroundings, load  # noqa: E402
 from hashquant.statistics import paired_difference  # noqa: E402

@@ -16,11 +16,14 @@ from tabulate import tabulate
 
 ROOT = Path(__file__).resolve().parents[2]
 GOAL = 0.7  #: seconds
-PLAN = ["--dry-run", "--device", "cpu", "--methods", "opqn", "--bits", "16", "--targets", "seen",
-        "--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--batch-size", "8",
-        "--quiet"]  # fmt: skip
-COMMANDS = {"--help": ["--help"], "list": ["list"], "report --help": ["report", "--help"],
-            "--dry-run (one tiny cell)": PLAN}  # fmt: skip
+RESULTS = ["--results-dir", str(ROOT / "results")]
+COMMANDS = {
+    "--help": ["--help"],
+    "list": ["list"],
+    "report --help": ["report", "--help"],
+    "--dry-run": ["--dry-run", *RESULTS],
+    "--dry-run --suite cross-domain": ["--dry-run", "--suite", "cross-domain", *RESULTS],
+}
 
 
 def run(words: list[str], folder: Path) -> tuple[float, float]:
@@ -43,6 +46,11 @@ def imports_torch(words: list[str], folder: Path) -> bool:
         cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return any(line.endswith("| torch") for line in done.stderr.splitlines())
+
+
+def trained() -> int:
+    """Count the stored training runs that a dry run reads."""
+    return len(list((ROOT / "results").rglob("train.json")))
 
 
 def main() -> None:
@@ -74,8 +82,10 @@ def main() -> None:
             "",
             tabulate(rows, head, tablefmt="github", disable_numparse=True),
             "",
-            "`--dry-run` asks each method whether it can meet the bits, loads the images to see "
-            "what is stored for them, and times three steps of each kind of cell: it computes.",
+            f"`--dry-run` asks each method whether it can meet the bits, compares the settings of "
+            f"all cells with the {trained()} training runs stored in `results/`, and estimates "
+            "from them. `--dry-run --measure`, not timed here, loads the images and times three "
+            "steps of each kind of cell.",
         ]
     )
     print(section)

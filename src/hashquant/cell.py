@@ -24,7 +24,8 @@ from hashquant.seeds import seeded
 from hashquant.selection import EpochChoice
 from hashquant.store import CellFolder, Store
 from hashquant.training import EpochReport, TrainResult, train
-from hashquant.trunks import build_trunk, unsealed
+from hashquant.trunknames import unsealed
+from hashquant.trunks import build_trunk
 
 
 @dataclass(frozen=True)

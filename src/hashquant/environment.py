@@ -15,7 +15,7 @@ import torch
 
 from hashquant import __version__
 from hashquant.codes import compiled
-from hashquant.errors import UsageError, unknown_name
+from hashquant.hardware import choose_device, cpu_model
 from hashquant.record import Provenance
 
 PACKAGES = ("torch", "torchvision", "numpy", "faiss-cpu", "faiss-gpu")
@@ -23,8 +23,6 @@ PACKAGES = ("torch", "torchvision", "numpy", "faiss-cpu", "faiss-gpu")
 SOURCES = ("src", "methods", "datasets", "benchmarks", "run_bench.py", "pyproject.toml")
 #: cuBLAS repeats itself only with a fixed workspace, chosen before its first use.
 CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-#: What a CPU calls its bf16 instructions (x86; ARM).
-BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -33,22 +31,11 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         UsageError: if the name is unknown, or a CUDA device is asked for that is not there.
     """
-    wanted = name.strip().lower()
-    kind, _, index = wanted.partition(":")
-    if wanted not in ("auto", "cpu") and (
-        kind != "cuda" or (":" in wanted and not index.isdigit())
-    ):
-        raise unknown_name("device", name, ("auto", "cpu", "cuda", "cuda:0"))
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "cpu" or (wanted == "auto" and not present):
+    index = choose_device(name, torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    if index is None:
         return torch.device("cpu")
-    if int(index or 0) >= present:
-        raise UsageError(
-            f"device must be there, got '{name}': this machine has {present} CUDA devices; "
-            "use --device cpu or auto"
-        )
     os.environ.setdefault(*CUBLAS_WORKSPACE)
-    return torch.device("cuda", int(index or 0))
+    return torch.device("cuda", index)
 
 
 def free_bytes(device: torch.device) -> int:
@@ -62,19 +49,6 @@ def free_bytes(device: torch.device) -> int:
     except OSError:
         pass
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def resolve_precision(name: str, device: str) -> str:
-    """Return what `auto` means on a kind of device: bf16 where it computes in it, else fp32.
-
-    A CPU without such instructions emulates bf16, at a tenth of its fp32 rate.
-    """
-    if name != "auto":
-        return name
-    if device == "cuda":
-        return "bf16"
-    flags = {*_cpu_field("flags").split(), *_cpu_field("Features").split()}
-    return "bf16" if BF16_FLAGS & flags else "fp32"
 
 
 def peak_bytes(device: torch.device) -> int:
@@ -118,23 +92,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def cpu_model() -> str:
-    """Return the processor's name."""
-    return _cpu_field("model name") or platform.processor() or platform.machine() or "unknown"
-
-
-def _cpu_field(name: str) -> str:
-    """Return what Linux says of the first processor, or nothing."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == name:
-                return value.strip()
-    except OSError:
-        pass
-    return ""
 
 
 class Timer:

@@ -1,9 +1,10 @@
 """What a plug-in's text says of it, read without running it: summary, names, paper, citation."""
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hashquant.reference import Claim, Reference
 
@@ -11,15 +12,38 @@ from hashquant.reference import Claim, Reference
 CALLS = {"Reference": Reference, "Claim": Claim}
 
 
+T = TypeVar("T")
+
+
+def _remembered(read: Callable[..., T]) -> Callable[..., T]:
+    """Read a file once, and again when it changes: a plan asks for the same names many times."""
+
+    @functools.cache
+    def kept(stamp: tuple[int, int], path: Path, *names: str) -> T:
+        return read(path, *names)
+
+    @functools.wraps(read)
+    def current(path: Path, *names: str) -> T:
+        try:
+            state = path.stat()
+        except OSError:
+            return read(path, *names)
+        return kept((state.st_mtime_ns, state.st_size), path, *names)
+
+    return current
+
+
+@_remembered
 def summary_in(path: Path) -> str:
     """Return the first line of a file's docstring, or why the file cannot be read."""
     try:
-        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        text = ast.get_docstring(_tree(path)) or ""
     except (OSError, SyntaxError, ValueError) as error:
         return f"cannot be read: {error}"
     return text.partition("\n")[0]
 
 
+@_remembered
 def names_in(path: Path, name: str) -> dict[Any, Any]:  # Any: a literal of the file
     """Return the mapping assigned to `name`; empty without one, or where the file is no Python."""
     value = _assigned(path, name)
@@ -69,10 +93,15 @@ def _built(node: ast.expr) -> object:
 def _assigned(path: Path, name: str) -> ast.expr | None:
     """Return the value first assigned to `name`, at any depth of the file."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _tree(path)
     except (OSError, SyntaxError, ValueError):
         return None
     return next((value for target, value in _assignments(tree) if target == name), None)
+
+
+@_remembered
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

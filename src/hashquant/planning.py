@@ -4,16 +4,18 @@ import dataclasses
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hashquant import registry
 from hashquant.config import Recipe, RunSpec, Suite, canonical_json
-from hashquant.environment import resolve_precision
 from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
-from hashquant.method import Method
+from hashquant.hardware import resolve_precision
 from hashquant.reading import build, coerce
 from hashquant.targets import PROTOCOLS, Target, parse, targets_of
-from hashquant.trunks import sealed
+from hashquant.trunknames import sealed
+
+if TYPE_CHECKING:  # it imports torch, which a plan must not
+    from hashquant.method import Method
 
 Settings = Mapping[str, Mapping[str, Any]]  # Any: YAML values or a flag's text
 
@@ -32,6 +34,11 @@ class Cell:
     targets: tuple[Target, ...] = ()
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the method's plug-in cannot be used."""
+        return self.status == "failed"
+
 
 def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
     """Return the cells of a suite, data set by data set, so that each is loaded once.
@@ -47,13 +54,15 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
     loaded = [_load(method, suite, extra) for method, extra in _rows(suite)]
     targets = {d: targets_of(d, suite.targets, suite.datasets) for d in suite.datasets}
     options = {t.dataset: options_of(suite, t.dataset) for found in targets.values() for t in found}
+    own = {dataset: options_of(suite, dataset) for dataset in suite.datasets}
     planned = [
-        Cell(*_cell(name, suite, device, dataset, row, bits, seed), targets[dataset], options)
+        Cell(*_cell(name, suite, device, (dataset, own[dataset]), row, bits, seed),
+             targets[dataset], options)
         for dataset in suite.datasets
         for row in loaded
         for bits in suite.bits
         for seed in suite.seeds
-    ]
+    ]  # fmt: skip
     cells = list({canonical_json(cell.spec): cell for cell in planned}.values())
     if cells and all(cell.status == "skipped" for cell in cells):
         raise UsageError(f"no method can meet these bits: {cells[0].reason}")
@@ -130,11 +139,12 @@ def _rows(suite: Suite) -> list[tuple[str, Mapping[str, Any]]]:
 @dataclass(frozen=True)
 class _Loaded:
     name: str
-    method: type[Method] | None
+    method: "type[Method] | None"
     config: Any  # the method's own Config
     settings: Mapping[str, Any]
     overrides: Mapping[str, Any]
     reason: str = ""
+    base: "_Loaded | None" = None
 
     def schedule(self, suite: Suite) -> Recipe:
         if self.method is None or suite.recipe != "paper":
@@ -155,8 +165,8 @@ class _Loaded:
         budget = self.method.budget_for(self.config, bits)
         found["features"] = self.method.feature_size(self.config, budget, suite.features)
         found["bits"] = budget.bits
-        if self.method.base:
-            base = _load(self.method.base, suite, {}).resolved(suite, bits)
+        if self.base is not None:
+            base = self.base.resolved(suite, bits)
             found |= {"base": base, "features": base["features"], "schedule": base["schedule"]}
         return found
 
@@ -171,12 +181,14 @@ def _load(name: str, suite: Suite, extra: Mapping[str, Any]) -> _Loaded:
     default = dataclasses.asdict(method.Config())
     settings = dataclasses.asdict(config)
     overrides = {k: v for k, v in settings.items() if v != default[k]}
-    return _Loaded(name, method, config, settings, overrides)
+    base = _load(method.base, suite, {}) if method.base else None
+    return _Loaded(name, method, config, settings, overrides, base=base)
 
 
 def _cell(
-    name: str, suite: Suite, device: str, dataset: str, row: _Loaded, bits: int, seed: int
-) -> tuple[RunSpec, str, str]:
+    name: str, suite: Suite, device: str, dataset: tuple[str, Mapping[str, str]], row: _Loaded,
+    bits: int, seed: int,
+) -> tuple[RunSpec, str, str]:  # fmt: skip
     status, reason = ("failed", row.reason) if row.method is None else ("", "")
     try:
         own = row.resolved(suite, bits)
@@ -188,8 +200,8 @@ def _cell(
         f.name for f in dataclasses.fields(Suite)
     } - {"bits", "features", "settings"}
     spec = RunSpec(
-        suite=name, dataset=dataset, seed=seed, device=device, **own,
-        dataset_options=options_of(suite, dataset), **{key: getattr(suite, key) for key in shared},
+        suite=name, dataset=dataset[0], seed=seed, device=device, **own,
+        dataset_options=dataset[1], **{key: getattr(suite, key) for key in shared},
     )  # fmt: skip
     return spec, status, reason
 

@@ -109,6 +109,8 @@ def _coerce_container(
     value: Any, origin: Any, args: tuple[Any, ...], where: str
 ) -> Any:  # Any: YAML
     if origin is Mapping and isinstance(value, Mapping):
+        if args[1] is float and all(type(v) is float for v in value.values()):
+            return dict(value)  # as records hold them: the losses of every epoch
         return {k: coerce(v, args[1], f"{where}.{k}") for k, v in value.items()}
     if origin is list and isinstance(value, list | tuple):
         return [coerce(v, args[0], where) for v in value]

@@ -6,8 +6,10 @@ plug-in is imported when it is used. Third parties add theirs by the entry-point
 """
 
 import fnmatch
+import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
@@ -20,6 +22,7 @@ import hashquant.methods
 from hashquant.errors import HashQuantError, unknown_name
 from hashquant.literals import citation_in, names_in, reference_in, summary_in
 from hashquant.reference import Reference, Sources, read_claims
+from hashquant.trunknames import TRUNKS
 
 if TYPE_CHECKING:  # both import torch, which listing names must not
     from hashquant.data import Dataset
@@ -58,8 +61,7 @@ def datasets() -> dict[str, Entry]:
 
 def trunks() -> dict[str, Entry]:
     """Return every trunk by name."""
-    names = names_in(Path(__file__).with_name("trunks.py"), "TRUNKS")
-    return {n: Entry(n, str(summary), "hashquant.trunks") for n, summary in names.items()}
+    return {name: Entry(name, line, "hashquant.trunks") for name, line in TRUNKS.items()}
 
 
 def suites() -> dict[str, Path]:
@@ -228,10 +230,15 @@ def _own_source(package: ModuleType, entry: Entry) -> Path | None:
 
 
 def _third_party(group: str) -> dict[str, Entry]:
-    return {
-        point.name: Entry(point.name, f"from {point.value}", point.value.partition(":")[0])
+    return {entry.name: entry for entry in _offered(group, tuple(sys.path))}
+
+
+@functools.cache  # it reads what every installed package offers
+def _offered(group: str, path: tuple[str, ...]) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(point.name, f"from {point.value}", point.value.partition(":")[0])
         for point in entry_points(group=group)
-    }
+    )
 
 
 def _import(entry: Entry) -> ModuleType:

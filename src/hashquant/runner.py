@@ -1,10 +1,9 @@
 """All cells of a plan: cached ones are kept, failures become records, the rest goes on."""
 
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -20,8 +19,7 @@ from hashquant.examination import examine
 from hashquant.planning import Cell
 from hashquant.preparation import Examination, Place, Prepared, prepare, prepare_target
 from hashquant.store import CellFolder, Store
-
-OUTCOMES = ("done", "cached", "skipped", "failed")
+from hashquant.tally import Tally
 
 
 @runtime_checkable
@@ -36,24 +34,6 @@ class Watcher(Protocol):
 
     def say(self, text: str) -> None:
         """Tell a finished cell's outcome."""
-
-
-@dataclass
-class Tally:
-    """How the cells of a run ended; `exit_code` is the command's."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    data_missing: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """3 when images were missing or damaged, else 1 when a cell failed, else 0."""
-        if self.data_missing:
-            return DataError.exit_code
-        return 1 if self.counts["failed"] else 0
-
-    def __str__(self) -> str:
-        return "summary: " + " ".join(f"{name}={self.counts[name]}" for name in OUTCOMES)
 
 
 @dataclass(frozen=True)

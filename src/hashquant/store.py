@@ -180,6 +180,16 @@ class Store:
                 damaged.append(str(path))
         return SuiteRecords(suite, tuple(trains), tuple(evals), tuple(damaged), folders)
 
+    def trained(self) -> Iterator[tuple[CellFolder, TrainRecord]]:
+        """Yield every training run of every suite that ended well, in path order."""
+        for path in sorted(self.root.glob(f"*/*/*/*/*/{TRAIN}")):
+            try:
+                record = from_json(TrainRecord, path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, RecordError):
+                continue
+            if record.status == "done":
+                yield CellFolder(path.parent), record
+
     def suites(self) -> list[str]:
         """Return the suites that have stored records."""
         if not self.root.is_dir():

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hashquant.cli import main
+from hashquant.cli.asked import resolve
 from hashquant.cli.parser import parse
-from hashquant.cli.run import resolve
 from hashquant.config import RESULTS_EPOCH, run_id
 from hashquant.planning import plan
 from hashquant.record import TrainRecord, from_json

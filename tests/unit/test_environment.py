@@ -10,7 +10,6 @@ import torch
 from hashquant import environment
 from hashquant.environment import (
     Timer,
-    cpu_model,
     free_bytes,
     peak_bytes,
     provenance,
@@ -18,6 +17,7 @@ from hashquant.environment import (
     versions,
 )
 from hashquant.errors import UsageError
+from hashquant.hardware import cpu_model
 
 CPU = torch.device("cpu")
 

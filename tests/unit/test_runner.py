@@ -5,8 +5,9 @@ import torch
 from hashquant import runner
 from hashquant.config import Suite
 from hashquant.planning import plan
-from hashquant.runner import Surroundings, Tally
+from hashquant.runner import Surroundings
 from hashquant.store import Store
+from hashquant.tally import Tally
 
 
 class Silent:

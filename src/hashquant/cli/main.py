@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("hashquant").setLevel(logging.INFO if flags.verbose else logging.WARNING)
     try:
-        return _dispatch(flags.verb)(flags)
+        return _dispatch(flags)(flags)
     except HashQuantError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -32,13 +32,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _dispatch(verb: str) -> Callable[[argparse.Namespace], int]:
+def _dispatch(flags: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
     # Verbs are imported when used: only `run`, `data` and `verify` may cost the import of torch.
+    verb = flags.verb
+    if verb == "run" and flags.dry_run and not flags.measure:
+        from hashquant.cli.dryrun import dry_run
+
+        return dry_run
     if verb == "run":
         from hashquant.cli.run import run
 
         return run
-    from hashquant.cli import report, trace, verbs
+    if verb == "report":
+        from hashquant.cli.report import report
 
-    return {"list": verbs.list_names, "report": report.report, "data": verbs.data,
-            "verify": trace.verify, "explain": trace.explain}[verb]  # fmt: skip
+        return report
+    if verb in ("list", "data"):
+        from hashquant.cli import verbs
+
+        return {"list": verbs.list_names, "data": verbs.data}[verb]
+    from hashquant.cli import trace
+
+    return {"verify": trace.verify, "explain": trace.explain}[verb]

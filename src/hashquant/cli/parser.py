@@ -49,6 +49,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _PARSERS[verb](f"run_bench.py {verb}")
     found = parser.parse_args(words)
     found.verb = verb
+    if verb == "run" and found.measure and not found.dry_run:
+        raise UsageError("--measure must come with --dry-run, got it alone")
     return found
 
 
@@ -79,6 +81,8 @@ def _run_parser(prog: str) -> Parser:
     add("--on-bad-image", choices=("stop", "skip"), default="stop",
         help="what an unreadable image does (stop)")  # fmt: skip
     add("--dry-run", action="store_true", help="show the cells and an estimate, run nothing")
+    add("--measure", action="store_true",
+        help="with --dry-run: load the images, time steps of each kind of cell")  # fmt: skip
     add("--force", action="store_true", help="run cells anew that are already stored")
     _add_spread(parser)
     _add_no_figures(parser)

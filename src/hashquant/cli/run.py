@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashquant import registry, targets
-from hashquant.cli.parser import jobs_at_once, numbers, words
+from hashquant import registry
+from hashquant.cli.asked import resolve
+from hashquant.cli.dryrun import TO_RUN, show
+from hashquant.cli.parser import jobs_at_once
 from hashquant.cli.progress import Decoding, Progress
-from hashquant.config import RunSpec, Suite, read_suite
+from hashquant.config import RunSpec
 from hashquant.environment import resolve_device
-from hashquant.errors import HashQuantError, UsageError, unknown_name
-from hashquant.planning import Cell, override, plan
-from hashquant.runner import Surroundings, Tally, is_cached, load, units
+from hashquant.errors import HashQuantError
+from hashquant.planning import Cell, plan
+from hashquant.runner import Contest, Surroundings, is_cached, load, units
 from hashquant.store import Store
+from hashquant.tally import Tally
 from hashquant.workers import run as run_cells
 
 if TYPE_CHECKING:  # pandas is for reports only
@@ -69,48 +72,13 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
         store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)
     )
     if flags.dry_run:
-        return _dry_run(cells, here, tally)
+        return _measure(cells, here, tally)
     wishes = _wishes(flags, cells[0].spec)  # refused before anything is trained
     with store.lock(name):
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)
         _report(store, name, wishes, flags.reports_dir / name)
     return tally.exit_code
-
-
-def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
-    """Return the suite's name and the suite with every flag applied.
-
-    Raises:
-        UsageError: if a name or value is not understood.
-    """
-    name, path = _suite_file(flags.suite)
-    suite = override(read_suite(path), flags.assignments)
-    changes: dict[str, object] = {}
-    if flags.bits:
-        changes["bits"] = numbers("--bits", flags.bits)
-    if flags.seeds:
-        changes["seeds"] = numbers("--seeds", flags.seeds)
-    for key in ("trunk", "epochs", "batch_size"):
-        if getattr(flags, key) is not None:
-            changes[key] = getattr(flags, key)
-    methods = words(flags.methods) if flags.methods else suite.methods
-    datasets = words(flags.datasets) if flags.datasets else suite.datasets
-    changes["methods"] = registry.expand("method", methods, registry.methods())
-    changes["datasets"] = registry.expand("dataset", datasets, registry.datasets())
-    changes["targets"] = targets.expand(words(flags.targets) if flags.targets else suite.targets)
-    return name, dataclasses.replace(suite, **changes)  # type: ignore[arg-type]  # set by name
-
-
-def _suite_file(asked: str) -> tuple[str, Path]:
-    if asked.endswith((".yaml", ".yml")):
-        if not Path(asked).is_file():
-            raise UsageError(f"suite file {asked} must exist, got no such file")
-        return Path(asked).stem, Path(asked)
-    known = registry.suites()
-    if asked.lower() not in known:
-        raise unknown_name("suite", asked, known)
-    return asked.lower(), known[asked.lower()]
 
 
 def _wishes(flags: argparse.Namespace, like: RunSpec) -> "Options":
@@ -133,11 +101,12 @@ def _report(store: Store, name: str, wishes: "Options", out: Path) -> None:
     print(f"tables, figures and page: {out}")
 
 
-def _dry_run(cells: list[Cell], here: Surroundings, tally: Tally) -> int:
+def _measure(cells: list[Cell], here: Surroundings, tally: Tally) -> int:
+    """Show the cells as their images decide, and time a few steps of each kind."""
     from hashquant.cli.estimate import Estimate
 
     estimate = Estimate(here.device)
-    loaded = {}
+    loaded: dict[str, Contest] = {}
     for cell in cells:
         spec = cell.spec
         if spec.dataset not in loaded:
@@ -145,12 +114,9 @@ def _dry_run(cells: list[Cell], here: Surroundings, tally: Tally) -> int:
             for error in loaded[spec.dataset].refused.values():
                 print(f"error: {error}", file=sys.stderr)
         contest = loaded[spec.dataset]
-        state = cell.status or ("cached" if is_cached(cell, contest, here) else "to run")
-        reason = f": {cell.reason}" if cell.reason else ""
-        print(f"{spec.dataset} {spec.label} {spec.bits} bit seed {spec.seed}: {state}{reason}")
-        if state == "to run":
+        state = cell.status or ("cached" if is_cached(cell, contest, here) else TO_RUN)
+        show(cell, state, tally)
+        if state == TO_RUN:
             estimate.add(spec, contest)
-        else:
-            tally.counts[state] += 1
     print(estimate)
     return 0

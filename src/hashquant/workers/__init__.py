@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from hashquant import runner
 from hashquant.planning import Cell
-from hashquant.runner import Surroundings, Tally, Watcher
+from hashquant.runner import Surroundings, Watcher
+from hashquant.tally import Tally
 from hashquant.workers.crew import Crew, waiting
 
 __all__ = ["run"]

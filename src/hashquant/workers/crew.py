@@ -20,7 +20,6 @@ from hashquant.errors import StoreError
 from hashquant.planning import Cell
 from hashquant.runner import (
     Surroundings,
-    Tally,
     Watcher,
     contested,
     counting_failure,
@@ -31,6 +30,7 @@ from hashquant.runner import (
 )
 from hashquant.seeds import CPU
 from hashquant.store import CellFolder
+from hashquant.tally import Tally
 from hashquant.workers.process import work
 from hashquant.workers.room import side_by_side
 

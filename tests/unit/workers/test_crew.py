@@ -12,8 +12,9 @@ from hashquant.config import Suite
 from hashquant.errors import StoreError
 from hashquant.planning import plan
 from hashquant.record import TrainRecord
-from hashquant.runner import Surroundings, Tally, title, units
+from hashquant.runner import Surroundings, title, units
 from hashquant.store import Store
+from hashquant.tally import Tally
 from hashquant.workers import crew
 from hashquant.workers.crew import Crew, Task
 from hashquant.workers.room import side_by_side

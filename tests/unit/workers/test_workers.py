@@ -17,8 +17,9 @@ from hashquant.cli.parser import parse
 from hashquant.cli.run import resolve
 from hashquant.config import Suite
 from hashquant.planning import plan
-from hashquant.runner import Surroundings, Tally
+from hashquant.runner import Surroundings
 from hashquant.store import Store
+from hashquant.tally import Tally
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--epochs", "2",
