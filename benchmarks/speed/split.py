@@ -31,7 +31,7 @@ KERNELS = ("sums of all items", "counting")
 def split(work: Callable[[], object]) -> dict[str, float]:
     """Return the processor seconds of each part of a scoring, and of the rest."""
     spent: Spent = []
-    kernels = search.placing_kernels
+    kernels = placing.placing_kernels
 
     def timed_kernels(*arguments: Any) -> Any:
         found = kernels(*arguments)
