@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from jobs import TASKS, make_job  # noqa: E402
 from machine import described, limits, resident_bytes, restart_peak  # noqa: E402
-from outcome import Row, Run, printed, write  # noqa: E402
+from outcome import MISSED, Row, Run, printed, reached, write  # noqa: E402
+from split import split  # noqa: E402
 
 from hashquant.evaluation import Evaluation  # noqa: E402
 
@@ -43,7 +44,8 @@ def compare(name: str, classes: int, options: argparse.Namespace) -> Row:
         theirs.append((time.perf_counter() - middle) * options.queries / sample)
     check_agreement(name, result, plain)
     memory = extra_memory(name, classes, options)
-    return Row(name, classes, tuple(ours), tuple(theirs), memory)
+    row = Row(name, classes, tuple(ours), tuple(theirs), memory)
+    return replace(row, split=split(job.ours)) if reached(row) == MISSED else row
 
 
 def check_agreement(name: str, result: Evaluation, plain: list[float]) -> None:

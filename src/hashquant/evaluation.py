@@ -12,7 +12,14 @@ from torch import Tensor
 
 from hashquant.errors import HashQuantError
 from hashquant.metrics.ranking import precision_at, rank_grid, recall_at, within_radius
-from hashquant.metrics.ties import TIES, TieGroups, average_precision, relevant_in_top, tied_pairs
+from hashquant.metrics.ties import (
+    TIES,
+    TieGroups,
+    average_precision,
+    average_precisions,
+    relevant_in_top,
+    tied_pairs,
+)
 from hashquant.record import Curve, Score
 from hashquant.threads import workers
 
@@ -109,8 +116,7 @@ def _plan(groups: TieGroups, comparison: str) -> list[Score]:
 def _columns(groups: TieGroups) -> Iterator[Tensor]:
     """Yield each score of the plan for every query of a chunk."""
     size = groups.gallery_size
-    for ties in TIES:
-        yield average_precision(groups, ties=ties)
+    yield from average_precisions(groups)
     for cutoff in _upto(CUTOFFS, size):
         yield average_precision(groups, cutoff)
     yield from precision_at(groups, _upto(PRECISION_RANKS, size)).unbind(1)

@@ -11,7 +11,12 @@ from hashquant.codes.product import check_indices, pack_indices
 from hashquant.errors import HashQuantError
 from hashquant.metrics.health import binary_health, product_health
 from hashquant.metrics.ranking import rank_grid, within_radius
-from hashquant.metrics.ties import TieGroups, average_precision, relevant_in_top
+from hashquant.metrics.ties import (
+    TieGroups,
+    average_precision,
+    average_precisions,
+    relevant_in_top,
+)
 
 
 def groups(radius=None):
@@ -41,6 +46,22 @@ def test_radius_counts_empty_balls_as_zero_precision():
     assert empty.tolist() == [False, True, False]
     assert average_precision(chunk).tolist() == [0, 0, 0]
     assert relevant_in_top(chunk, (1, 9)).tolist() == [[0, 0]] * 3
+
+
+def test_only_ties_tell_the_three_orders_apart():
+    tied = TieGroups(  # one of two tied ones; then the ranking (1, 0, 1)
+        ahead=torch.tensor([[0, 3], [0, 2]]),
+        size=torch.tensor([[2, 0], [1, 1]]),
+        ahead_relevant=torch.tensor([[0, 1], [0, 1]]),
+        relevant=torch.tensor([[1, 0], [1, 1]]),
+        total_relevant=torch.tensor([1, 2]),
+        gallery_size=3,
+    )
+    expected, best, worst = average_precisions(tied)
+    assert expected.tolist() == pytest.approx([3 / 4, 5 / 6], abs=1e-15)
+    assert best.tolist() == pytest.approx([1, 5 / 6], abs=1e-15)
+    assert worst.tolist() == pytest.approx([1 / 2, 5 / 6], abs=1e-15)
+    assert torch.equal(average_precisions(tied, 1, ("worst",))[0], torch.tensor([0.0, 1]).double())
 
 
 @pytest.mark.parametrize(

@@ -117,20 +117,37 @@ def average_precision(groups: TieGroups, cutoff: int = 0, ties: str = "expected"
     Raises:
         HashQuantError: if `ties` is unknown or `cutoff` is negative.
     """
-    if ties not in TIES:
-        raise HashQuantError(f"ties must be one of {', '.join(TIES)}, got '{ties}'")
+    return average_precisions(groups, cutoff, (ties,))[0]
+
+
+def average_precisions(
+    groups: TieGroups, cutoff: int = 0, ties: tuple[str, ...] = TIES
+) -> list[PerQuery]:
+    """Return `average_precision` for each order of ties; they share what no order changes.
+
+    Raises:
+        HashQuantError: if one of `ties` is unknown or `cutoff` is negative.
+    """
+    if unknown := [order for order in ties if order not in TIES]:
+        raise HashQuantError(f"ties must be one of {', '.join(TIES)}, got '{unknown[0]}'")
     limit = _limit(cutoff, groups.gallery_size)
-    open_groups = (groups.ahead < limit) & (groups.relevant > 0)
-    width = int((groups.ahead < limit).sum(dim=1).max()) if groups.ahead.numel() else 0
-    ahead, size = groups.ahead[:, :width], groups.size[:, :width]
-    hits, relevant = groups.ahead_relevant[:, :width], groups.relevant[:, :width]
-    open_groups = open_groups[:, :width]
-    single = (hits + 1).double() / (ahead + 1).double()
-    gain = torch.where(open_groups & (size == 1), single, 0.0)
+    width = _groups_before(groups.ahead, limit)
+    ahead, size, hits, relevant = (
+        x[:, :width] for x in (groups.ahead, groups.size, groups.ahead_relevant, groups.relevant)
+    )
+    open_groups = (ahead < limit) & (relevant > 0)
+    gain = (hits + 1).double().div_(ahead + 1)  # right where a single item is relevant
+    gain.masked_fill_(~open_groups | (size != 1), 0.0)
     many = (open_groups & (size > 1)).nonzero(as_tuple=True)
     parts = [x[many].double() for x in (ahead, size, hits, relevant)]
-    gain[many] = _group_gain(parts, limit, ties)
-    return _row_sum(gain) / groups.total_relevant.clamp(1, limit).double()
+    total = groups.total_relevant.clamp(1, limit).double()
+    if len(parts[0]) == 0:
+        return [_row_sum(gain) / total] * len(ties)
+    found = []
+    for order in ties:
+        gain[many] = _group_gain(parts, limit, order)
+        found.append(_row_sum(gain) / total)
+    return found
 
 
 def relevant_in_top(groups: TieGroups, ranks: tuple[int, ...]) -> Float64[Tensor, "q r"]:
@@ -229,6 +246,14 @@ def _row_sum(values: Float64[Tensor, "q g"]) -> PerQuery:
         folded[:, : width - half] += values[:, half:width]
         values, width = folded, half
     return values[:, 0]
+
+
+def _groups_before(ahead: Counts, limit: int) -> int:
+    """Return how many groups of the fullest row begin before a rank; rows are in order."""
+    if not ahead.numel():
+        return 0
+    rank = ahead.new_full((len(ahead), 1), limit)
+    return int(torch.searchsorted(ahead.contiguous(), rank).max())
 
 
 def _limit(cutoff: int, gallery_size: int) -> int:

@@ -1,0 +1,83 @@
+"""Where the processor time of one scoring goes: seconds of each part, by timing its functions."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+from unittest.mock import patch
+
+from hashquant import evaluation, search
+from hashquant.codes import adc, placing
+
+#: Functions that do a part's work, of which none calls another.
+PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
+    "sums of all items": ((adc, "embedding_bag"),),
+    "scores of relevant items, in order": ((placing, "places_of"), (adc.RankCounter, "prepare")),
+    "counting": ((adc.RankCounter, "count"), (search, "distance_counts")),
+    "sort": ((adc.RankCounter, "finish"),),
+    "groups": ((placing, "_blocks"), (search, "_stack"), (search, "_distance_groups")),
+    "average precision": ((evaluation, "average_precisions"), (evaluation, "average_precision")),
+    "precision and recall at ranks": (
+        (evaluation, "relevant_in_top"), (evaluation, "precision_at"), (evaluation, "recall_at"),
+        (evaluation, "tied_pairs"),
+    ),
+}  # fmt: skip
+Spent: TypeAlias = list[tuple[str, float]]
+
+#: The parts of the compiled kernels, in the order of `placing_kernels`.
+KERNELS = ("sums of all items", "counting")
+
+
+def split(work: Callable[[], object]) -> dict[str, float]:
+    """Return the processor seconds of each part of a scoring, and of the rest."""
+    spent: Spent = []
+    kernels = placing.placing_kernels
+
+    def timed_kernels(*arguments: Any) -> Any:
+        found = kernels(*arguments)
+        return found and tuple(
+            _timed(kernel, name, spent) for kernel, name in zip(found, KERNELS, strict=True)
+        )
+
+    began = time.process_time()
+    with _wrapped(spent), patch.object(search, "placing_kernels", timed_kernels):
+        work()
+    found = {"the rest": time.process_time() - began - sum(seconds for _, seconds in spent)}
+    for part, seconds in spent:
+        found[part] = found.get(part, 0.0) + seconds
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def shares(seconds: Mapping[str, float]) -> str:
+    """Say what share each part of a split has.
+
+    >>> shares({"sort": 3.0, "the rest": 1.0})
+    'sort 75 %, the rest 25 %'
+    """
+    total = sum(seconds.values())
+    return ", ".join(f"{name} {part / total:.0%}".replace("%", " %")
+                     for name, part in seconds.items())  # fmt: skip
+
+
+@contextmanager
+def _wrapped(spent: Spent) -> Iterator[None]:
+    held = [(owner, name, getattr(owner, name), part)
+            for part, functions in PARTS.items() for owner, name in functions]  # fmt: skip
+    for owner, name, function, part in held:
+        setattr(owner, name, _timed(function, part, spent))
+    try:
+        yield
+    finally:
+        for owner, name, function, _ in held:
+            setattr(owner, name, function)
+
+
+def _timed(function: Callable[..., Any], part: str, spent: Spent) -> Callable[..., Any]:
+    def run(*arguments: Any, **options: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return function(*arguments, **options)
+        finally:
+            spent.append((part, time.thread_time() - began))  # by several threads
+
+    return run
