@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -105,7 +105,7 @@ def _rendered(
 ) -> dict[str, bytes]:
     """Return the contents of a figure's files by name; each says which numbers it shows."""
     said = f"numbers={numbers}"
-    options = {
+    options: dict[str, Any] = {  # Any: keywords of each format's own writer
         "pdf": {"metadata": {"CreationDate": None, "ModDate": None, "Subject": said}},
         "svg": {"metadata": {"Date": None, "Description": said}},
         "png": {

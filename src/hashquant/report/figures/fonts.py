@@ -6,6 +6,7 @@ their rules for Arabic and more) took four tenths of the time of a report's figu
 
 import io
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from hashquant.config import digest
@@ -26,12 +27,11 @@ def families() -> tuple[str, ...]:
     Raises:
         StoreError: if it cannot be kept.
     """
-    import fontTools
     import matplotlib as mpl
     from matplotlib.font_manager import findfont, fontManager
 
     whole = Path(findfont(WHOLE))
-    named = digest([mpl.__version__, fontTools.version, whole.stat().st_size, FAMILY, LETTERS])
+    named = digest([mpl.__version__, version("fonttools"), whole.stat().st_size, FAMILY, LETTERS])
     small = Path(mpl.get_cachedir()) / f"hashquant-{named}.ttf"
     if not small.is_file():
         write_atomic(small, small_font(whole))
