@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,13 +26,15 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 from machine import described, resident_bytes, restart_peak  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.codes.compiled import compiled, count_pairs  # noqa: E402
 from hashquant.codes.family import CodeBudget  # noqa: E402
 from hashquant.evaluation import evaluate  # noqa: E402
-from hashquant.report.figures.canvas import canvas, save  # noqa: E402
-from hashquant.report.figures.style import PRESETS, drawing  # noqa: E402
+from hashquant.report.figures.canvas import canvas  # noqa: E402
+from hashquant.report.figures.files import Drawing, write_files  # noqa: E402
+from hashquant.report.figures.style import PRESETS, Preset  # noqa: E402
 from hashquant.search import Gallery, StoredGallery, hamming_groups  # noqa: E402
 
 SIZES = [10**4, 10**5, 10**6, 10**7, 10**8]
@@ -111,20 +113,24 @@ def in_a_process(items: int, queries: int, classes: int, threads: int) -> Point:
     return Point(**json.loads(done.stdout))
 
 
-def figure(points: list[Point], stem: Path, digest: str) -> None:
-    """Draw seconds a pair over the gallery's size, one line a number of classes."""
+def write_figure(points: list[Point], stem: Path) -> None:
+    """Write seconds a pair over the gallery's size, and the numbers."""
     frame = pd.DataFrame([{**asdict(p), "picoseconds": p.picoseconds} for p in points])
     preset = PRESETS["column"]
-    with drawing(preset):
-        panel, axes = canvas(preset)
-        for (classes, held), marker in zip(frame.groupby("classes"), "os^v", strict=False):
-            axes.plot(held["items"], held["picoseconds"], marker=marker, label=f"{classes} classes")
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xlabel("codes in the gallery")
-        axes.set_ylabel("10⁻¹² s a pair")
-        axes.legend()
-        save(panel, frame, stem, digest)
+    write_files(Drawing(partial(growth_figure, frame, preset), frame, stem, preset))
+
+
+def growth_figure(frame: pd.DataFrame, preset: Preset) -> Figure:
+    """Draw one line a number of classes."""
+    panel, axes = canvas(preset)
+    for (classes, held), marker in zip(frame.groupby("classes"), "os^v", strict=False):
+        axes.plot(held["items"], held["picoseconds"], marker=marker, label=f"{classes} classes")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("codes in the gallery")
+    axes.set_ylabel("10⁻¹² s a pair")
+    axes.legend()
+    return panel
 
 
 def main() -> None:
@@ -157,8 +163,7 @@ def main() -> None:
         folder = Path(__file__).parent
         (folder / f"{options.name}.json").write_text(packed, encoding="utf-8")
         (folder / "figures").mkdir(exist_ok=True)
-        digest = sha256(packed.encode()).hexdigest()[:12]
-        figure(points, folder / "figures" / options.name, digest)
+        write_figure(points, folder / "figures" / options.name)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,18 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from jobs import TASKS
+from matplotlib.figure import Figure
 from split import shares
 from tabulate import tabulate
 
-from hashquant.report.figures.canvas import canvas, save
-from hashquant.report.figures.style import PRESETS, drawing
+from hashquant.report.figures.canvas import canvas
+from hashquant.report.figures.files import Drawing, write_files
+from hashquant.report.figures.style import PRESETS, Preset
 
 HEADERS = ("job", "classes", "ours, s", "plain loop, s", "ratio (min – max)", "goal", "stretch",
            "reached", "extra memory, MiB")  # fmt: skip
@@ -124,28 +126,32 @@ def write(run: Run, raw: Mapping[str, object], folder: Path) -> None:
     (folder / "scoring.json").write_text(packed, encoding="utf-8")
     (folder / "RESULTS.md").write_text(text(run), encoding="utf-8")
     (folder / "figures").mkdir(exist_ok=True)
-    figure(run, folder / "figures" / "scoring", sha256(packed.encode()).hexdigest()[:12])
+    frame, preset = ratios(run), PRESETS["double"]
+    drawing = partial(ratio_figure, frame, preset)
+    write_files(Drawing(drawing, frame, folder / "figures" / "scoring", preset))
 
 
-def figure(run: Run, stem: Path, digest: str) -> None:
-    """Draw every ratio beside the goal and the stretch of its row."""
-    frame = pd.DataFrame([
+def ratios(run: Run) -> pd.DataFrame:
+    """Return every ratio beside the goal and the stretch of its row."""
+    return pd.DataFrame([
         {"job": f"{TASKS[row.job].title} ({row.classes} classes)",
          "ratio": statistics.median(row.ratios), "low": min(row.ratios), "high": max(row.ratios),
          "goal": TASKS[row.job].goal, "stretch": TASKS[row.job].stretch}
         for row in run.rows
     ]).astype({"goal": float, "stretch": float})  # fmt: skip
-    preset = PRESETS["double"]
-    with drawing(preset):
-        panel, axes = canvas(preset)
-        panel.set_size_inches(preset.width, 0.6 + 0.24 * len(frame))
-        places = list(range(len(frame)))[::-1]
-        spread = [frame["ratio"] - frame["low"], frame["high"] - frame["ratio"]]
-        axes.errorbar(frame["ratio"], places, xerr=spread, fmt="o", color="#4C78A8", capsize=2)
-        axes.scatter(frame["goal"], places, marker="|", color="#E45756", s=90, label="goal")
-        axes.scatter(frame["stretch"], places, marker="|", color="#F2A93B", s=90, label="stretch")
-        axes.set_yticks(places, frame["job"])
-        axes.set_xscale("log")
-        axes.set_xlabel("times faster than the plain loop (median, min – max)")
-        panel.legend(loc="outside lower center", ncols=2, frameon=False)
-        save(panel, frame, stem, digest)
+
+
+def ratio_figure(frame: pd.DataFrame, preset: Preset) -> Figure:
+    """Draw the ratios, one row a job."""
+    panel, axes = canvas(preset)
+    panel.set_size_inches(preset.width, 0.6 + 0.24 * len(frame))
+    places = list(range(len(frame)))[::-1]
+    spread = [frame["ratio"] - frame["low"], frame["high"] - frame["ratio"]]
+    axes.errorbar(frame["ratio"], places, xerr=spread, fmt="o", color="#4C78A8", capsize=2)
+    axes.scatter(frame["goal"], places, marker="|", color="#E45756", s=90, label="goal")
+    axes.scatter(frame["stretch"], places, marker="|", color="#F2A93B", s=90, label="stretch")
+    axes.set_yticks(places, frame["job"])
+    axes.set_xscale("log")
+    axes.set_xlabel("times faster than the plain loop (median, min – max)")
+    panel.legend(loc="outside lower center", ncols=2, frameon=False)
+    return panel

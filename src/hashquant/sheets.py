@@ -14,9 +14,10 @@ from hashquant.disjoint import Seen, without_overlap
 from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.preparation import family_of
 from hashquant.record import EvalRecord
-from hashquant.report.blocks import Block, records_digest, select_blocks
+from hashquant.report.blocks import Block, select_blocks
 from hashquant.report.figures.canvas import file_stem
-from hashquant.report.figures.retrieval import Results, Sheet, write_sheet
+from hashquant.report.figures.drawings import draw_all
+from hashquant.report.figures.retrieval import Results, Sheet, sheet_drawing
 from hashquant.shortlist import shortlist, spread_queries
 from hashquant.store import CODES, SuiteRecords
 from hashquant.targets import parse
@@ -64,7 +65,7 @@ def write_sheets(
         labels = {label for block in blocks for label in block.families}
         if not any(_is_row(label, name) for label in labels):
             raise unknown_name("row of the tables", name, labels)
-    digest, paths = records_digest(records), list[Path]()
+    paths: list[Path] = []
     for block in blocks:
         dataset = _permitted(records, block, asked)
         wanted = {bits: _evals(block, asked.rows, bits) for bits in asked.bits or block.bits}
@@ -77,7 +78,7 @@ def write_sheets(
                 title = f"{block.name}, {bits} bits: the first {RESULTS} results"
                 sheet = _sheet(records, evals, asked.queries, shown, title)
                 stem = folder / f"retrieval_{file_stem(block)}_{bits}bit"
-                paths += write_sheet(sheet, stem, digest)
+                paths += draw_all([sheet_drawing(sheet, stem)])
     if not paths:
         raise UsageError(
             f"--sheet must name rows that are stored at the code lengths asked for, got none of "

@@ -7,7 +7,7 @@ from hashquant.config import RunSpec
 from hashquant.errors import unknown_name
 from hashquant.reference import Sources
 from hashquant.report.captions import SPREADS
-from hashquant.report.figures.canvas import FORMATS, KNOWN_FORMATS
+from hashquant.report.figures.files import FORMATS, KNOWN_FORMATS
 from hashquant.report.figures.style import PRESETS
 
 

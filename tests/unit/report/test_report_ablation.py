@@ -8,7 +8,8 @@ import pytest
 
 from hashquant.report.blocks import select_blocks
 from hashquant.report.evidence.queries import gather
-from hashquant.report.figures.ablation import ablation_figure, write_ablations
+from hashquant.report.figures.ablation import ablation_drawings, ablation_figure
+from hashquant.report.figures.drawings import draw_all
 from hashquant.report.figures.style import PRESETS, drawing
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.ablation import ablation_frame, ablation_sheet
@@ -186,7 +187,7 @@ def test_two_methods_keep_their_names_in_the_figure(exams, people, middling):
 def test_figures_repeat_to_the_byte_and_keep_their_numbers(variants, tmp_path):
     frame, blocks = study(variants)
     preset = PRESETS["column"]
-    written = [write_ablations(frame, blocks, tmp_path / x, "d1e2", preset) for x in ("a", "b")]
+    written = [draw_all(ablation_drawings(frame, blocks, tmp_path / x, preset)) for x in ("a", "b")]
     assert [p.read_bytes() for p in written[0]] == [p.read_bytes() for p in written[1]]
     assert [p.name for p in written[0]] == [
         f"ablation_lfw.{kind}" for kind in ("pdf", "png", "svg", "csv")

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from hashquant.report.blocks import row_families, select_blocks
-from hashquant.report.figures.budgets import FRONT_NAME, budgets_figure, write_budgets
+from hashquant.report.figures.budgets import FRONT_NAME, budget_drawings, budgets_figure
+from hashquant.report.figures.drawings import draw_all
 from hashquant.report.figures.style import PRESETS, drawing, looks
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.budgets import BITS, BYTES, Budget, budgets_frame, winners
@@ -246,7 +247,7 @@ def test_figures_repeat_to_the_byte_and_keep_their_numbers(make, five, tmp_path)
     blocks = select_blocks(records)
     frame = budgets_frame(blocks)
     look = looks(row_families(records))
-    written = [write_budgets(frame, blocks, look, tmp_path / x, "d1e2") for x in ("a", "b")]
+    written = [draw_all(budget_drawings(frame, blocks, look, tmp_path / x)) for x in ("a", "b")]
     assert [p.read_bytes() for p in written[0]] == [p.read_bytes() for p in written[1]]
     assert written[0][3].name == "budgets_lfw--Zoë.csv"
     table = pd.read_csv(written[0][3], skiprows=1)
@@ -260,5 +261,5 @@ def test_references_alone_have_a_table_and_no_figure(make, tmp_path):
     frame = budgets_frame(blocks)
     assert "| random" in markdown(budgets_sheet(frame, blocks, "demo"), "d")
     look = looks(row_families(records))
-    assert write_budgets(frame, blocks, look, tmp_path, "d") == []
+    assert list(budget_drawings(frame, blocks, look, tmp_path)) == []
     assert budgets_frame([]).empty

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,9 @@ from hashquant.report.figures.curves import (
     KINDS,
     PR,
     bits_figure,
+    block_drawings,
     curve_figure,
     pr_frame,
-    write_block,
 )
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.figures.style import PRESETS, drawing, looks
@@ -141,8 +140,8 @@ def test_the_same_records_give_the_same_bytes_without_dates(make, tmp_path):
     block, found, look = one_block(records)
     written = []
     for folder in ("a", "b"):
-        paths = write_block(
-            block, found, Metric("mAP"), look, tmp_path / folder, "d1e2", PRESETS["column"]
+        paths = draw_all(
+            block_drawings(block, found, Metric("mAP"), look, tmp_path / folder, PRESETS["column"])
         )
         written.append({path.name: path.read_bytes() for path in paths})
     assert written[0] == written[1]
@@ -161,34 +160,32 @@ def test_the_same_records_give_the_same_bytes_without_dates(make, tmp_path):
     assert b"FontFile2" in pdf
     assert b"CreationDate" not in pdf
     assert not re.search(rb"<dc:date>", svg)
-    assert b"records: d1e2" in svg
+    numbers = re.match(r"# numbers=(\w{16}) ", written[0]["pr_lfw_16bit.csv"].decode())[1]
+    assert all(f"numbers={numbers}".encode() in text for text in (pdf, svg))
 
 
 def test_numbers_beside_a_figure_are_those_drawn(make, tmp_path):
     block, found, look = one_block(make.full(["opqn", "dcdh"]))
-    write_block(block, found, Metric("mAP"), look, tmp_path, "d1e2", PRESETS["column"])
+    draw_all(block_drawings(block, found, Metric("mAP"), look, tmp_path, PRESETS["column"]))
     curve = tmp_path / "pr_lfw_16bit.csv"
-    assert curve.read_text().startswith("# records: d1e2\n")
     pd.testing.assert_frame_equal(pd.read_csv(curve, skiprows=1), pr_frame(block, 16))
     bits = pd.read_csv(tmp_path / "map_vs_bits_lfw.csv", skiprows=1)
     np.testing.assert_array_equal(bits["mean"], found["mean"])
 
 
-def test_several_processes_write_the_same_bytes(make, tmp_path):
+def test_several_processes_write_the_same_bytes(make, tmp_path, monkeypatch):
+    monkeypatch.setattr("hashquant.report.figures.drawings.FEWEST", 2)
     record = dataclasses.replace(make.evaluation(), curves=())
     block, found, look = one_block(make.records([record]))
     written = []
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        tasks = [
-            partial(write_block, block, found, Metric("mAP"), look, folder / str(place), "d1e2",
-                    PRESETS["column"])
-            for place in range(8)
-        ]  # fmt: skip
-        paths = draw_all(tasks, ("svg",), workers)
+        (one,) = block_drawings(block, found, Metric("mAP"), look, folder, PRESETS["column"])
+        tasks = [dataclasses.replace(one, stem=folder / str(place)) for place in range(4)]
+        paths = draw_all(tasks, ("svg", "pdf"), workers)
         written.append([(path.relative_to(folder), path.read_bytes()) for path in paths])
     assert written[0] == written[1]
-    assert len(written[0]) == 8 * 2
+    assert len(written[0]) == 4 * 3
 
 
 def test_file_names_are_safe(make):
@@ -200,4 +197,4 @@ def test_file_names_are_safe(make):
 
 def test_only_failures_draw_nothing(make, tmp_path):
     block, found, look = one_block(make.records(trains=[make.training("failed", "x")]))
-    assert write_block(block, found, Metric("mAP"), look, tmp_path, "d", PRESETS["column"]) == []
+    assert not list(block_drawings(block, found, Metric("mAP"), look, tmp_path, PRESETS["column"]))

@@ -2,32 +2,38 @@
 
 import shutil
 import subprocess
+from functools import partial
 
 import pandas as pd
 import pytest
 
 from hashquant.report.figures import pgf
-from hashquant.report.figures.canvas import canvas, save, saved_as, usable_formats
-from hashquant.report.figures.style import PRESETS, drawable, drawing
+from hashquant.report.figures.canvas import canvas
+from hashquant.report.figures.files import Drawing, usable_formats, write_files
+from hashquant.report.figures.style import PRESETS, drawable
 
 NEEDS_TEX = pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
 HARD = r"Zoë 人 → щ 50% a_b {c} #1 & $x$ ~^ < \ µ ±−…"
 
 
-def draw(stem):
-    with drawing(PRESETS["column"]):
-        figure, axes = canvas(PRESETS["column"])
-        axes.plot([-1, 2], [1, 2], label=drawable(HARD))
-        axes.pcolormesh([[0.1, 0.2]], rasterized=True)
-        axes.set_xticks([0, 1], [drawable("a_b"), drawable("50%")])
-        axes.set_title(drawable(HARD))
-        return save(figure, pd.DataFrame({"x": [1]}), stem, "d1e2")
+def hard_figure(preset):
+    figure, axes = canvas(preset)
+    axes.plot([-1, 2], [1, 2], label=drawable(HARD))
+    axes.pcolormesh([[0.1, 0.2]], rasterized=True)
+    axes.set_xticks([0, 1], [drawable("a_b"), drawable("50%")])
+    axes.set_title(drawable(HARD))
+    return figure
+
+
+def draw(stem, formats):
+    preset = PRESETS["column"]
+    task = Drawing(partial(hard_figure, preset), pd.DataFrame({"x": [1]}), stem, preset)
+    return write_files(task, formats)
 
 
 @NEEDS_TEX
 def test_any_text_compiles_with_no_package_but_pgf(tmp_path):
-    with saved_as(("pgf",)):
-        paths = draw(tmp_path / "figure")
+    paths = draw(tmp_path / "figure", ("pgf",))
     assert [path.name for path in paths] == ["figure.pgf", "figure.csv"]
     assert paths[0].read_bytes().isascii()
     (tmp_path / "paper.tex").write_text(
@@ -44,8 +50,7 @@ def test_any_text_compiles_with_no_package_but_pgf(tmp_path):
 @NEEDS_TEX
 def test_all_formats_repeat_to_the_byte(tmp_path):
     formats = ("pgf", "pdf", "png", "svg")
-    with saved_as(formats):
-        written = [draw(tmp_path / folder / "figure") for folder in ("a", "b")]
+    written = [draw(tmp_path / folder / "figure", formats) for folder in ("a", "b")]
     assert [path.suffix for path in written[0]] == [".pdf", ".png", ".svg", ".pgf", ".csv"]
     assert [p.read_bytes() for p in written[0]] == [p.read_bytes() for p in written[1]]
 

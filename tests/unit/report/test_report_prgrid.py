@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hashquant.report.blocks import row_families, select_blocks
-from hashquant.report.figures.prgrid import grid_figure, grid_frame, pages, write_page
+from hashquant.report.figures.drawings import draw_all
+from hashquant.report.figures.prgrid import grid_figure, grid_frame, page_drawing, pages
 from hashquant.report.figures.style import PRESETS, drawing, looks
 
 TARGETS = [f"set{i}" for i in range(7)]
@@ -63,7 +64,7 @@ def test_panels_are_readable_and_the_legend_is_shared(records):
 
 def test_numbers_beside_a_page_are_those_drawn(records, tmp_path):
     page, look = pages(select_blocks(records))[0], looks(row_families(records))
-    paths = write_page(page, look, tmp_path / "pr_grid_1", "d1e2")
+    paths = draw_all([page_drawing(page, look, tmp_path / "pr_grid_1")])
     assert [path.suffix for path in paths] == [".pdf", ".png", ".svg", ".csv"]
     curves = grid_frame(page)
     assert len(curves.groupby(["dataset", "target", "bits"])) == 8

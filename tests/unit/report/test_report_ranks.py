@@ -9,7 +9,8 @@ import pytest
 
 from hashquant.report.blocks import row_families
 from hashquant.report.evidence.queries import HEADLINE
-from hashquant.report.figures.criticaldifference import ranks_figure, write_ranks
+from hashquant.report.figures.criticaldifference import rank_drawings, ranks_figure
+from hashquant.report.figures.drawings import draw_all
 from hashquant.report.figures.style import PRESETS, drawing, looks
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.maps import map_tables
@@ -73,7 +74,7 @@ def test_too_little_is_one_sentence_instead_of_a_diagram(make, tmp_path, methods
     studies = studied(make.records(ordered(make, methods, bits)))
     text = markdown(ranks_sheet(studies, "demo"), "d")
     assert f"Not enough blocks or rows for a test of ranks: {said}, it takes 5 and 3." in text
-    assert write_ranks(studies, {}, tmp_path, "d", PRESETS["column"]) == ()
+    assert draw_all(rank_drawings(studies, {}, tmp_path, PRESETS["column"])) == ()
     assert ranks_frame(studies).empty
     with pytest.raises(ValueError, match="must hold a test, got none: Not enough"):
         ranks_figure(studies[0], {}, PRESETS["column"])
@@ -130,9 +131,9 @@ def test_the_diagram_repeats_to_the_byte(make, tmp_path):
     records = make.records(ordered(make))
     look = looks(row_families(records))
     written = [
-        [path.read_bytes() for path in write_ranks(studied(records), look, tmp_path / n, "d",
-                                                   PRESETS["column"])]
+        draw_all(rank_drawings(studied(records), look, tmp_path / n, PRESETS["column"]))
         for n in ("a", "b")
-    ]  # fmt: skip
+    ]
+    written = [[path.read_bytes() for path in paths] for paths in written]
     assert written[0] == written[1]
     assert len(written[0]) == 4

@@ -7,12 +7,13 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
+from hashquant.report.figures.drawings import draw_all
 from hashquant.report.figures.retrieval import (
     Results,
     Sheet,
+    sheet_drawing,
     sheet_figure,
     sheet_frame,
-    write_sheet,
 )
 from hashquant.report.figures.style import GREEN, PRESETS, drawing
 
@@ -87,7 +88,7 @@ def test_the_numbers_and_the_bytes_repeat(sheet, tmp_path):
     line = frame[(frame["query"] == 2) & (frame["label"] == "opqn") & (frame["rank"] == 4)].iloc[0]
     assert (line["ap"], line["item"], line["right"], line["tied"]) == (0.25, 13, False, True)
     assert len(frame) == QUERIES * 2 * RANKS
-    written = [write_sheet(sheet, tmp_path / name / "retrieval_x", "d") for name in "ab"]
+    written = [draw_all([sheet_drawing(sheet, tmp_path / x / "retrieval_x")]) for x in "ab"]
     assert [path.suffix for path in written[0]] == [".pdf", ".png", ".svg", ".csv"]
     for one, other in zip(*written, strict=True):
         assert one.read_bytes() == other.read_bytes()

@@ -2,7 +2,8 @@
 
 import dataclasses
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import pandas as pd
 
 from hashquant.report.blocks import Block
 from hashquant.report.evidence.queries import ALPHA
-from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.canvas import file_stem
+from hashquant.report.figures.files import Drawing
 from hashquant.report.figures.shortnames import row_names
 from hashquant.report.figures.style import (
     BLACK,
@@ -22,7 +24,6 @@ from hashquant.report.figures.style import (
     VERMILLION,
     Preset,
     drawable,
-    drawing,
     legend_below,
 )
 from hashquant.report.numerals import number
@@ -37,22 +38,15 @@ LENGTHS = ((BLACK, "o"), (BLUE, "s"), (VERMILLION, "^"), (GREEN, "D"), (PURPLE, 
 NAME_WIDTH = 24
 
 
-def write_ablations(
-    frame: pd.DataFrame, blocks: Sequence[Block], folder: Path, digest: str, preset: Preset
-) -> list[Path]:
-    """Write `ablation_<block>` for each block with variants, and the numbers drawn.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    paths: list[Path] = []
+def ablation_drawings(
+    frame: pd.DataFrame, blocks: Sequence[Block], folder: Path, preset: Preset
+) -> Iterator[Drawing]:
+    """Yield `ablation_<block>` for each block with variants."""
     for block in blocks:
         mine = frame[(frame["train"] == block.dataset) & (frame["target"] == block.target)]
         if mine["difference"].notna().any():
-            with drawing(preset):
-                figure = ablation_figure(mine, block.name, preset)
-                paths += save(figure, mine, folder / f"ablation_{file_stem(block)}", digest)
-    return paths
+            draw = partial(ablation_figure, mine, block.name, preset)
+            yield Drawing(draw, mine, folder / f"ablation_{file_stem(block)}", preset)
 
 
 def ablation_figure(mine: pd.DataFrame, title: str, preset: Preset) -> "Figure":

@@ -2,23 +2,25 @@
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.canvas import file_stem
+from hashquant.report.figures.files import Drawing
 from hashquant.report.figures.shortnames import row_names
 from hashquant.report.figures.style import (
     PRESETS,
     Look,
     Preset,
     drawable,
-    drawing,
     legend_below,
     line_options,
+    looks_of,
 )
 from hashquant.report.tables.budgets import (
     Budget,
@@ -40,27 +42,20 @@ FRONT_NAME = "Pareto front"
 LOG_FROM = 4
 
 
-def write_budgets(
+def budget_drawings(
     frame: pd.DataFrame,
     blocks: Sequence[Block],
     look: Mapping[str, Look],
     folder: Path,
-    digest: str,
     preset: Preset = PRESETS["double"],
-) -> list[Path]:
-    """Write `budgets_<block>` for each block of a `budgets_frame`, and its numbers.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    paths: list[Path] = []
+) -> Iterator[Drawing]:
+    """Yield `budgets_<block>` for each block of a `budgets_frame`."""
     for block in blocks:
         mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
         if len(mine[mine["family"] != "reference"]):
-            with drawing(preset):
-                figure = budgets_figure(mine, look, block.name, preset)
-                paths += save(figure, mine, folder / f"budgets_{file_stem(block)}", digest)
-    return paths
+            shown = looks_of(look, mine["label"])
+            draw = partial(budgets_figure, mine, shown, block.name, preset)
+            yield Drawing(draw, mine, folder / f"budgets_{file_stem(block)}", preset)
 
 
 def budgets_figure(

@@ -1,7 +1,8 @@
 """How evenly codes are used: a map of codewords per product code, the ones of each bit."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import pandas as pd
 
 from hashquant.report.blocks import Block
 from hashquant.report.distances import codewords_frame, counted_blocks, ones_frame
-from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.canvas import file_stem
+from hashquant.report.figures.files import Drawing
 from hashquant.report.figures.panels import heading, panel_grid
-from hashquant.report.figures.style import PRESETS, Look, Preset, drawing
+from hashquant.report.figures.style import PRESETS, Look, Preset, looks_of
 from hashquant.store import SuiteRecords
 
 if TYPE_CHECKING:
@@ -28,34 +30,28 @@ CODEWORDS = "codewords of each book (rows), the most used first"
 ONES = "share of gallery items whose bit is 1, in the order of the code"
 
 
-def write_code_use(
+def code_use_drawings(
     records: SuiteRecords,
     blocks: Sequence[Block],
     look: Mapping[str, Look],
     folder: Path,
-    digest: str,
     preset: Preset = PRESETS["double"],
-) -> list[Path]:
-    """Write `codewords_…` and `bits_<block>_<bits>bit` where a block has such codes.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    paths: list[Path] = []
+) -> Iterator[Drawing]:
+    """Yield `codewords_…` and `bits_<block>_<bits>bit` where a block has such codes."""
     for block, bits, cells, missing in counted_blocks(records, blocks):
         stem = f"{file_stem(block)}_{bits}bit"
         words, ones = codewords_frame(cells), ones_frame(cells)
-        with drawing(preset):
-            if len(words):
-                gone = [label for label in missing if block.families[label] == "quantization"]
-                said = heading(block.name, bits, CODEWORDS, gone)
-                figure = codewords_figure(words, said, preset)
-                paths += save(figure, words, folder / f"codewords_{stem}", digest)
-            if len(ones):
-                gone = [label for label in missing if block.families[label] == "hashing"]
-                figure = ones_figure(ones, look, heading(block.name, bits, ONES, gone), preset)
-                paths += save(figure, ones, folder / f"bits_{stem}", digest)
-    return paths
+        if len(words):
+            gone = [label for label in missing if block.families[label] == "quantization"]
+            draw = partial(
+                codewords_figure, words, heading(block.name, bits, CODEWORDS, gone), preset
+            )
+            yield Drawing(draw, words, folder / f"codewords_{stem}", preset)
+        if len(ones):
+            gone = [label for label in missing if block.families[label] == "hashing"]
+            said, shown = heading(block.name, bits, ONES, gone), looks_of(look, ones["label"])
+            draw = partial(ones_figure, ones, shown, said, preset)
+            yield Drawing(draw, ones, folder / f"bits_{stem}", preset)
 
 
 def codewords_figure(frame: pd.DataFrame, title: str, preset: Preset) -> "Figure":

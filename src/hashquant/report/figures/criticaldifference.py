@@ -1,13 +1,14 @@
 """The critical-difference diagram of Demšar (2006): mean ranks on an axis, bars join what ties."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashquant.report.figures.canvas import save
-from hashquant.report.figures.style import GREY, Look, Preset, drawable, drawing
+from hashquant.report.figures.files import Drawing
+from hashquant.report.figures.style import GREY, Look, Preset, drawable, looks_of
 from hashquant.report.numerals import number
 from hashquant.report.tables.ranks import RankStudy
 from hashquant.statistics.ranks import RankTest
@@ -40,23 +41,15 @@ class _Plan:
         return self.axis + (0.9 + 0.75 * place) * self.em
 
 
-def write_ranks(
-    studies: Sequence[RankStudy], look: Mapping[str, Look], folder: Path, digest: str,
-    preset: Preset,
-) -> tuple[Path, ...]:  # fmt: skip
-    """Write `ranks_<kind>` for each study that could be made, and the numbers drawn.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    paths: list[Path] = []
+def rank_drawings(
+    studies: Sequence[RankStudy], look: Mapping[str, Look], folder: Path, preset: Preset
+) -> Iterator[Drawing]:
+    """Yield `ranks_<kind>` for each study that could be made."""
     for study in studies:
         if study.test is not None:
-            with drawing(preset):
-                figure = ranks_figure(study, look, preset)
-                stem = folder / f"ranks_{study.kind.replace(' ', '-')}"
-                paths += save(figure, study.lines, stem, digest)
-    return tuple(paths)
+            draw = partial(ranks_figure, study, looks_of(look, study.lines["row"]), preset)
+            stem = folder / f"ranks_{study.kind.replace(' ', '-')}"
+            yield Drawing(draw, study.lines, stem, preset)
 
 
 def ranks_figure(study: RankStudy, look: Mapping[str, Look], preset: Preset) -> "Figure":

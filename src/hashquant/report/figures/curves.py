@@ -1,8 +1,9 @@
 """Curves along a ranking and mAP against code length, each with the CSV of its plotted numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,16 @@ import pandas as pd
 
 from hashquant.record import Curve, EvalRecord
 from hashquant.report.blocks import Block
-from hashquant.report.figures.canvas import canvas, file_stem, save, short_title
+from hashquant.report.figures.canvas import canvas, file_stem, short_title
+from hashquant.report.figures.files import Drawing
 from hashquant.report.figures.shortnames import row_names
 from hashquant.report.figures.style import (
     Look,
     Preset,
     drawable,
-    drawing,
     legend_below,
     line_options,
+    looks_of,
     row_order,
 )
 from hashquant.report.frame import SECONDARY, Metric
@@ -201,30 +203,23 @@ def bits_figure(
     return figure
 
 
-def write_block(
+def block_drawings(
     block: Block,
     cells: pd.DataFrame,
     metric: Metric,
     look: Mapping[str, Look],
     folder: Path,
-    digest: str,
     preset: Preset,
-) -> list[Path]:
-    """Write a block's figures into `folder`: the curves of each code length, the metric by bits.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    paths: list[Path] = []
+) -> Iterator[Drawing]:
+    """Yield a block's figures in `folder`: the curves of each code length, the metric by bits."""
     stem, title = file_stem(block), short_title(block)
-    with drawing(preset):
-        for bits in block.bits:
-            curves = pr_frame(block, bits)
-            for kind in KINDS if len(curves) else ():
-                figure = curve_figure(curves, kind, look, f"{title}, {bits} bits", preset)
-                paths += save(figure, curves, folder / f"{kind.stem}_{stem}_{bits}bit", digest)
-        if cells["n"].any():
-            name = folder_name(str(metric).lower().replace("@", "-at-"))
-            figure = bits_figure(cells, look, metric, title, preset)
-            paths += save(figure, cells, folder / f"{name}_vs_bits_{stem}", digest)
-    return paths
+    for bits in block.bits:
+        curves = pr_frame(block, bits)
+        mine = looks_of(look, curves["label"])
+        for kind in KINDS if len(curves) else ():
+            draw = partial(curve_figure, curves, kind, mine, f"{title}, {bits} bits", preset)
+            yield Drawing(draw, curves, folder / f"{kind.stem}_{stem}_{bits}bit", preset)
+    if cells["n"].any():
+        name = folder_name(str(metric).lower().replace("@", "-at-"))
+        draw = partial(bits_figure, cells, looks_of(look, cells["label"]), metric, title, preset)
+        yield Drawing(draw, cells, folder / f"{name}_vs_bits_{stem}", preset)

@@ -1,7 +1,8 @@
 """Histograms of distances within one class and between classes, one panel a method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import pandas as pd
 
 from hashquant.report.blocks import Block
 from hashquant.report.distances import counted_blocks, distances_frame
-from hashquant.report.figures.canvas import file_stem, save
+from hashquant.report.figures.canvas import file_stem
+from hashquant.report.figures.files import Drawing
 from hashquant.report.figures.panels import heading, panel_grid
-from hashquant.report.figures.style import PRESETS, Look, Preset, drawing, legend_below
+from hashquant.report.figures.style import PRESETS, Look, Preset, legend_below, looks_of
 from hashquant.store import SuiteRecords
 
 if TYPE_CHECKING:
@@ -32,27 +34,19 @@ SCALES = {
 WHAT = "distances of query and gallery item, near ones on the left"
 
 
-def write_distances(
+def distance_drawings(
     records: SuiteRecords,
     blocks: Sequence[Block],
     look: Mapping[str, Look],
     folder: Path,
-    digest: str,
     preset: Preset = PRESETS["double"],
-) -> list[Path]:
-    """Write `distances_<block>_<bits>bit` for each block and code length that has counts.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    paths: list[Path] = []
+) -> Iterator[Drawing]:
+    """Yield `distances_<block>_<bits>bit` for each block and code length that has counts."""
     for block, bits, cells, missing in counted_blocks(records, blocks):
         frame = distances_frame(cells)
         said = heading(block.name, bits, WHAT, missing)
-        stem = folder / f"distances_{file_stem(block)}_{bits}bit"
-        with drawing(preset):
-            paths += save(distances_figure(frame, look, said, preset), frame, stem, digest)
-    return paths
+        draw = partial(distances_figure, frame, looks_of(look, frame["label"]), said, preset)
+        yield Drawing(draw, frame, folder / f"distances_{file_stem(block)}_{bits}bit", preset)
 
 
 def distances_figure(

@@ -1,6 +1,6 @@
-"""All figures of a report, drawn one after another or by several processes at a time."""
+"""All figures of a report: those that changed are drawn, by several processes at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -8,29 +8,32 @@ from pathlib import Path
 
 from hashquant.report.blocks import row_families
 from hashquant.report.figures import prgrid
-from hashquant.report.figures.ablation import write_ablations
-from hashquant.report.figures.budgets import write_budgets
-from hashquant.report.figures.canvas import FORMATS, saved_as, usable_formats
-from hashquant.report.figures.codeuse import write_code_use
-from hashquant.report.figures.criticaldifference import write_ranks
-from hashquant.report.figures.curves import write_block
-from hashquant.report.figures.distances import write_distances
-from hashquant.report.figures.heatmaps import write_matrices
+from hashquant.report.figures.ablation import ablation_drawings
+from hashquant.report.figures.budgets import budget_drawings
+from hashquant.report.figures.codeuse import code_use_drawings
+from hashquant.report.figures.criticaldifference import rank_drawings
+from hashquant.report.figures.curves import block_drawings
+from hashquant.report.figures.distances import distance_drawings
+from hashquant.report.figures.files import (
+    FORMATS,
+    Drawing,
+    present_files,
+    usable_formats,
+    write_files,
+)
+from hashquant.report.figures.heatmaps import matrix_drawings
 from hashquant.report.figures.style import PRESETS, looks
 from hashquant.report.findings import Findings
 from hashquant.report.options import Options
 
-#: Writes some figures and returns their files; a `partial` of a module's function.
-Drawing = Callable[[], Sequence[Path]]
-
 #: A process takes seconds to start: none is started for fewer drawings than this.
-FEWEST = 4
+FEWEST = 16
 
 
 def drawn_figures(
     found: Findings, folder: Path, options: Options
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Draw all figures into `folder`; return their files, and which formats could not be written.
+    """Bring all figures in `folder` up to date; return their files, and what was left out and why.
 
     Raises:
         StoreError: if a file cannot be written.
@@ -39,48 +42,53 @@ def drawn_figures(
     return draw_all(drawings(found, folder, options), usable, options.workers), notes
 
 
-def drawings(found: Findings, folder: Path, options: Options) -> list[Drawing]:
-    """Return what draws the figures, each writing its files when called.
+def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawing]:
+    """Yield every figure of a report.
 
     What holds several panels is never narrower than a page's width.
     """
-    records, extras, digest = found.records, found.extras, found.digest
+    records, extras, blocks = found.records, found.extras, found.blocks
     look, preset = looks(row_families(records)), PRESETS[options.preset]
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
-    return [
-        *(partial(write_block, table.block, table.cells, found.metric, look, folder, digest, preset)
-          for table in found.asked if not table.secondary),
-        *(partial(prgrid.write_page, page, look, folder / stem, digest, wide)
-          for stem, page in prgrid.named_pages(found.blocks, wide)),
-        partial(write_matrices, extras.matrix, folder, digest, wide),
-        *(partial(write_budgets, extras.budgets, [block], look, folder, digest, wide)
-          for block in found.blocks),
-        partial(write_ablations, extras.ablation, found.blocks, folder, digest, preset),
-        partial(write_ranks, extras.ranks, look, folder, digest, preset),
-        *(partial(write, records, [block], look, folder, digest, wide)
-          for block in found.blocks for write in (write_distances, write_code_use)),
-    ]  # fmt: skip
+    for table in found.asked:
+        if not table.secondary:
+            yield from block_drawings(table.block, table.cells, found.metric, look, folder, preset)
+    for stem, page in prgrid.named_pages(blocks, wide):
+        yield prgrid.page_drawing(page, look, folder / stem, wide)
+    yield from matrix_drawings(extras.matrix, folder, wide)
+    yield from budget_drawings(extras.budgets, blocks, look, folder, wide)
+    yield from ablation_drawings(extras.ablation, blocks, folder, preset)
+    yield from rank_drawings(extras.ranks, look, folder, preset)
+    yield from distance_drawings(records, blocks, look, folder, wide)
+    yield from code_use_drawings(records, blocks, look, folder, wide)
 
 
 def draw_all(
-    drawings: Sequence[Drawing], formats: Sequence[str] = FORMATS, workers: int = 1
+    drawings: Iterable[Drawing], formats: Sequence[str] = FORMATS, workers: int = 1
 ) -> tuple[Path, ...]:
-    """Draw all figures in the given formats; return their files in the order of the drawings.
+    """Draw what is not there yet in the given formats; return all files in the drawings' order.
 
     Raises:
         StoreError: if a file cannot be written.
     """
-    draw = partial(_draw, formats=tuple(formats))
-    workers = min(workers, len(drawings) // FEWEST)
+    tasks = list(drawings)
+    found = [present_files(task, formats) for task in tasks]
+    # The largest first: none is left for a single process at the end.
+    missing = sorted(
+        (place for place, paths in enumerate(found) if paths is None),
+        key=lambda place: -len(tasks[place].frame),
+    )
+    written = _written([tasks[place] for place in missing], formats, workers)
+    for place, paths in zip(missing, written, strict=True):
+        found[place] = paths
+    return tuple(path for paths in found for path in paths or ())
+
+
+def _written(tasks: Sequence[Drawing], formats: Sequence[str], workers: int) -> list[list[Path]]:
+    write = partial(write_files, formats=tuple(formats))
+    workers = min(workers, len(tasks) // FEWEST)
     if workers < 2:
-        found = [draw(drawing) for drawing in drawings]
-    else:
-        # Fresh processes: a fork of one that computes with threads may hang.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            found = list(pool.map(draw, drawings))
-    return tuple(path for paths in found for path in paths)
-
-
-def _draw(drawing: Drawing, formats: tuple[str, ...]) -> list[Path]:
-    with saved_as(formats):
-        return list(drawing())
+        return [write(task) for task in tasks]
+    # Fresh processes: a fork of one that computes with threads may hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(write, tasks))

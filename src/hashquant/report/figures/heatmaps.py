@@ -2,8 +2,9 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from hashquant.report.evidence.queries import ALPHA
-from hashquant.report.figures.canvas import save
+from hashquant.report.figures.files import Drawing
 from hashquant.report.figures.shortnames import short_names
-from hashquant.report.figures.style import BLUE, PRESETS, VERMILLION, Preset, drawable, drawing
+from hashquant.report.figures.style import BLUE, PRESETS, VERMILLION, Preset, drawable
 from hashquant.report.tables.domains import DIFFERENCE
 
 if TYPE_CHECKING:
@@ -67,31 +68,25 @@ class _Layout:
         return x / self.width, y / self.height, width / self.width, height / self.height
 
 
-def write_matrices(
-    frame: pd.DataFrame, folder: Path, digest: str, preset: Preset = PRESETS["double"]
-) -> list[Path]:
-    """Write `domain_matrix_<bits>bit` for each code length of a `matrix_frame`, and its numbers.
+def matrix_drawings(
+    frame: pd.DataFrame, folder: Path, preset: Preset = PRESETS["double"]
+) -> Iterator[Drawing]:
+    """Yield `domain_matrix_<bits>bit` for each code length of a `matrix_frame`.
 
     The colour scales are those of all code lengths together. In each CSV `train_short` and
     `target_short` are the names that the figure shows.
-
-    Raises:
-        StoreError: if a file cannot be written.
     """
     scored = frame[frame["mean"].notna() | frame["difference"].notna()]
     if scored.empty:
-        return []
+        return
     short = short_names([*sorted(set(frame["train"])), *sorted(set(frame["target"]))])
     limits = (_round_up(scored["mean"].max()), _round_up(scored["difference"].abs().max()))
-    paths: list[Path] = []
     for bits, part in scored.groupby("bits"):
         named = part.copy()
         named.insert(2, "train_short", named["train"].map(short))
         named.insert(3, "target_short", named["target"].map(short))
-        with drawing(preset):
-            figure = matrix_figure(named, int(str(bits)), limits, preset)
-            paths += save(figure, named, folder / f"domain_matrix_{bits}bit", digest)
-    return paths
+        draw = partial(matrix_figure, named, int(str(bits)), limits, preset)
+        yield Drawing(draw, named, folder / f"domain_matrix_{bits}bit", preset)
 
 
 def _round_up(value: float) -> float:

@@ -2,23 +2,24 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.figures.canvas import save
 from hashquant.report.figures.curves import PR, draw_curves, pr_frame, top
+from hashquant.report.figures.files import Drawing
 from hashquant.report.figures.shortnames import row_names, short_names
 from hashquant.report.figures.style import (
     PRESETS,
     Look,
     Preset,
     drawable,
-    drawing,
     legend_below,
     line_options,
+    looks_of,
     row_order,
 )
 
@@ -63,21 +64,16 @@ def _panel_height(preset: Preset, columns: int) -> float:
     return min(preset.width / columns * PANEL, PANEL_LINES * preset.font / 72)
 
 
-def write_page(
+def page_drawing(
     blocks: Sequence[Block],
     look: Mapping[str, Look],
     stem: Path,
-    digest: str,
     preset: Preset = PRESETS["double"],
-) -> list[Path]:
-    """Write one page of the grid, and the numbers drawn on it.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    with drawing(preset):
-        curves = grid_frame(blocks)
-        return save(grid_figure(curves, look, preset), curves, stem, digest)
+) -> Drawing:
+    """Return the drawing of one page of the grid."""
+    curves = grid_frame(blocks)
+    shown = looks_of(look, curves["label"])
+    return Drawing(partial(grid_figure, curves, shown, preset), curves, stem, preset)
 
 
 def grid_frame(blocks: Sequence[Block]) -> pd.DataFrame:

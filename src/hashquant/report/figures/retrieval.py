@@ -3,14 +3,15 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from hashquant.report.figures.canvas import save
-from hashquant.report.figures.style import GREEN, PRESETS, Preset, drawable, drawing
+from hashquant.report.figures.files import Drawing
+from hashquant.report.figures.style import GREEN, PRESETS, Preset, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,16 +49,9 @@ class Sheet:
     terms: str
 
 
-def write_sheet(
-    sheet: Sheet, stem: Path, digest: str, preset: Preset = PRESETS["double"]
-) -> list[Path]:
-    """Write a sheet, and the ranks that it shows.
-
-    Raises:
-        StoreError: if a file cannot be written.
-    """
-    with drawing(preset):
-        return save(sheet_figure(sheet, preset), sheet_frame(sheet), stem, digest)
+def sheet_drawing(sheet: Sheet, stem: Path, preset: Preset = PRESETS["double"]) -> Drawing:
+    """Return the drawing of a sheet; its numbers are the ranks that it shows."""
+    return Drawing(partial(sheet_figure, sheet, preset), sheet_frame(sheet), stem, preset)
 
 
 def sheet_frame(sheet: Sheet) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hashquant.config import digest
+from hashquant.report.figures.fonts import WHOLE, families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,6 +160,15 @@ def looks(families: Mapping[str, str]) -> dict[str, Look]:
     return {label: found[label] for label in ordered}
 
 
+def looks_of(look: Mapping[str, Look], labels: Iterable[str]) -> dict[str, Look]:
+    """Return the looks of some rows: a figure depends on those of no other.
+
+    >>> looks_of(KNOWN, ["opqn", "opqn"]) == {"opqn": KNOWN["opqn"]}
+    True
+    """
+    return {label: look[label] for label in dict.fromkeys(labels)}
+
+
 def _free_look(label: str, family: str, taken: Iterable[Look]) -> Look:
     base = KNOWN.get(label.partition(" ")[0])
     hues = (base.color,) if base else HUES[family]
@@ -196,7 +206,7 @@ def drawing(preset: Preset) -> Iterator[None]:
     """Set matplotlib's parameters for one figure and put the old ones back.
 
     Fonts are matplotlib's own DejaVu, embedded as Type 42, and the SVG's salt is fixed: the same
-    numbers give the same bytes on any machine with the same matplotlib.
+    numbers give the same bytes on any machine with the same matplotlib and fontTools.
     """
     import matplotlib as mpl
     import seaborn as sns
@@ -204,7 +214,7 @@ def drawing(preset: Preset) -> Iterator[None]:
     small = preset.font * 0.9
     settings: Any = {  # Any: matplotlib types its parameters as a union of every name
         **sns.axes_style("ticks"),
-        "font.family": ["DejaVu Sans"], "font.size": preset.font, "text.usetex": False,
+        "font.family": [*families()], "font.size": preset.font, "text.usetex": False,
         "axes.labelsize": preset.font, "axes.titlesize": preset.font, "legend.fontsize": small,
         "xtick.labelsize": small, "ytick.labelsize": small, "axes.linewidth": preset.line * 0.6,
         "xtick.major.width": preset.line * 0.6, "ytick.major.width": preset.line * 0.6,
@@ -274,7 +284,7 @@ def _drawable_letters() -> frozenset[int]:
     from matplotlib.font_manager import findfont
     from matplotlib.ft2font import FT2Font
 
-    return frozenset(FT2Font(findfont("DejaVu Sans")).get_charmap())
+    return frozenset(FT2Font(findfont(WHOLE)).get_charmap())
 
 
 def drawable(text: str) -> str:
