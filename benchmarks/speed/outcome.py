@@ -20,6 +20,17 @@ from hashquant.report.figures.style import PRESETS, Preset
 
 HEADERS = ("job", "classes", "ours, s", "plain loop, s", "ratio (min – max)", "goal", "stretch",
            "reached", "extra memory, MiB")  # fmt: skip
+#: The other results, and what they are of.
+OTHERS = {
+    "DEMO.md": "The README's command, before and after",
+    "TRAINING.md": "Training against the usual loop",
+    "PROFILE.md": "What a training step spends its time on",
+    "COMPILING.md": "What torch.compile would give",
+    "STREAMING.md": "Images from a file instead of memory",
+    "STARTUP.md": "Start-up",
+    "REPORTS.md": "Reports on 1,000 records",
+    "DEVICE.md": "Scoring on a card",
+}
 MEMORY_GOAL, MEMORY_STRETCH = 1024.0, 512.0
 MISSED = "**missed**"
 
@@ -98,8 +109,8 @@ def misses(run: Run) -> list[str]:
     return found
 
 
-def text(run: Run) -> str:
-    """Return RESULTS.md."""
+def text(run: Run, folder: Path) -> str:
+    """Return RESULTS.md, which names the other results that lie in `folder`."""
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     memory = max(row.extra_mib for row in run.rows)
     held = "stretch" if memory <= MEMORY_STRETCH else "goal" if memory <= MEMORY_GOAL else "missed"
@@ -115,16 +126,31 @@ def text(run: Run) -> str:
         "Memory is what scoring adds to a fresh process at its peak, compiled kernels included:",
         f"{memory:.0f} MiB at most ({held}; goal {MEMORY_GOAL:.0f}, stretch {MEMORY_STRETCH:.0f}).",
         "", printed(run), "", "## What limits the rows that miss their goal", "", *missed, "",
-        "Raw times: `scoring.json`; figure: `figures/scoring.png`; growth with the gallery:",
-        "`growth.py`.", "",
+        "Raw times: `scoring.json`; figure: `figures/scoring.png`.", "", *beside(folder), "",
     ])  # fmt: skip
+
+
+def beside(folder: Path) -> list[str]:
+    """Name the other results, and say what bf16 training costs where that was measured."""
+    found = ["## Beside scoring", "",
+             "- Growth with the gallery: `growth.json`, `figures/growth.png`; 10⁸ codes by 1,000 "
+             "queries: `streamed.json`."]  # fmt: skip
+    for name, what in OTHERS.items():
+        path = folder / name
+        if path.is_file():
+            found.append(f"- {what}: [{name}]({name}).")
+    cost = folder / "PRECISION.md"
+    if cost.is_file():
+        said = cost.read_text(encoding="utf-8").strip().splitlines()[-1]
+        found.append(f"- mAP that bf16 training costs: [PRECISION.md](PRECISION.md). {said}")
+    return found
 
 
 def write(run: Run, raw: Mapping[str, object], folder: Path) -> None:
     """Write RESULTS.md, scoring.json and the figure."""
     packed = json.dumps(raw, indent=1, ensure_ascii=False) + "\n"
     (folder / "scoring.json").write_text(packed, encoding="utf-8")
-    (folder / "RESULTS.md").write_text(text(run), encoding="utf-8")
+    (folder / "RESULTS.md").write_text(text(run, folder), encoding="utf-8")
     (folder / "figures").mkdir(exist_ok=True)
     frame, preset = ratios(run), PRESETS["double"]
     drawing = partial(ratio_figure, frame, preset)

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from hashquant import evaluation, search
 from hashquant.codes import adc, placing
+from hashquant.codes.compiled import compiled
 
 #: Functions that do a part's work, of which none calls another.
 PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
@@ -24,23 +25,19 @@ PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
 }  # fmt: skip
 Spent: TypeAlias = list[tuple[str, float]]
 
-#: The parts of the compiled kernels, in the order of `placing_kernels`.
-KERNELS = ("sums of all items", "counting")
+#: What a compiled kernel does.
+KERNEL = "counting"
 
 
 def split(work: Callable[[], object]) -> dict[str, float]:
     """Return the processor seconds of each part of a scoring, and of the rest."""
     spent: Spent = []
-    kernels = placing.placing_kernels
-
-    def timed_kernels(*arguments: Any) -> Any:
-        found = kernels(*arguments)
-        return found and tuple(
-            _timed(kernel, name, spent) for kernel, name in zip(found, KERNELS, strict=True)
-        )
+    def timed_kernel(*arguments: Any) -> Any:
+        found = compiled(*arguments)
+        return found and _timed(found, KERNEL, spent)
 
     began = time.process_time()
-    with _wrapped(spent), patch.object(search, "placing_kernels", timed_kernels):
+    with _wrapped(spent), patch.object(search, "compiled", timed_kernel):
         work()
     found = {"the rest": time.process_time() - began - sum(seconds for _, seconds in spent)}
     for part, seconds in spent:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from hashquant.codes.adc import BLOCK, Blocks, bin_count, merged_entries, rank_relevant
 from hashquant.codes.binary import WORD_BITS, distance_counts
-from hashquant.codes.compiled import compiled, count_pairs
-from hashquant.codes.placing import placing_kernels, rank_by_placing
+from hashquant.codes.compiled import compiled, count_pairs, count_places
+from hashquant.codes.placing import rank_by_placing
 from hashquant.codes.real import cosine_scores, unpack_real
 from hashquant.devicesearch import distance_chunks, score_chunks
 from hashquant.errors import HashQuantError
@@ -186,15 +186,17 @@ def _counted_chunks(
     one_query = 4 * bins + 8 * BLOCK + 256 * most
     chunk = min(_CHUNK, max(1, memory_bytes // (threads * one_query)))
     sign = -1.0 if larger_is_closer else 1.0
-    kernels = placing_kernels(entries, len(tables))
+    kernel = None
+    if entries.indices.dtype == np.uint8:
+        kernel = compiled(count_places, len(tables) * len(classes))
 
     def rank(start: int) -> TieGroups:
         part = slice(start, start + chunk)
         signed, bounds = tables[part].double().mul(sign).numpy(), slices[part].numpy()
-        if kernels is None:
+        if kernel is None:
             blocks = rank_relevant(signed, entries, bounds)
         else:
-            blocks = rank_by_placing(signed, entries, bounds, kernels)
+            blocks = rank_by_placing(signed, entries, bounds, kernel)
         return _stack(blocks, totals[part], len(gallery))
 
     starts = range(0, len(tables), chunk)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from hashquant import environment
-from hashquant.codes import compiled, placing
+from hashquant.codes import compiled
 from hashquant.codes.adc import Entries
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
-from hashquant.codes.placing import placing_kernels, rank_by_placing
+from hashquant.codes.placing import rank_by_placing
 from hashquant.codes.product import pack_indices
 from hashquant.evaluation import evaluate
 from hashquant.search import Gallery, hamming_groups, table_groups
@@ -138,15 +138,15 @@ def test_two_distances_a_word_are_counted_at_once():
     assert joint.reshape(4, 4).nonzero()[1].tolist() == [3, 2, 0]  # distances to 111
 
 
-@pytest.mark.parametrize("unit", [1.0, 1e-12])  # far apart; nearer than keys can tell
+@pytest.mark.parametrize("unit", [1.0, 1e-12])  # far apart; nearer than bins can tell
 def test_scores_are_counted_between_and_at_the_values(unit):
     table = np.array([[-unit, 0, unit / 2, unit, 2 * unit, 3 * unit, 4 * unit, 1.0, 8.0]])
     relevant = np.array([[1], [3], [4], [4], [7]], dtype=np.uint8)
     table[0, 7] += 4 * unit  # the last value in both cases
     others = np.array([[0], [2], [4], [5], [5], [7], [8]], dtype=np.uint8)
     entries = Entries(np.concatenate([others[:3], relevant, others[3:]]))
-    kernels = placing_kernels(entries, compiled.FROM_PAIRS)
-    (found,) = rank_by_placing(table[np.newaxis], entries, np.array([[3, 8]]), kernels)
+    kernel = compiled.compiled(compiled.count_places, compiled.FROM_PAIRS)
+    (found,) = rank_by_placing(table[np.newaxis], entries, np.array([[3, 8]]), kernel)
     assert found.ahead.tolist() == [1, 3, 4, 9]  # one is before 0, one between 0 and a unit
     assert found.size.tolist() == [1, 1, 3, 2]
     assert found.ahead_relevant.tolist() == [0, 1, 2, 4]
@@ -155,19 +155,10 @@ def test_scores_are_counted_between_and_at_the_values(unit):
 
 def test_weighted_entries_count_as_often_as_they_weigh():
     entries = Entries(np.array([[0], [1], [2]], dtype=np.uint8), np.array([5, 2, 7]))
-    kernels = placing_kernels(entries, compiled.FROM_PAIRS)
+    kernel = compiled.compiled(compiled.count_places, compiled.FROM_PAIRS)
     table = np.array([[[1.0, 2.0, 2.0]]])
-    (found,) = rank_by_placing(table, entries, np.array([[1, 2]]), kernels)
+    (found,) = rank_by_placing(table, entries, np.array([[1, 2]]), kernel)
     assert [column.tolist() for column in found] == [[5], [9], [0], [2]]
-
-
-def test_more_items_than_a_strip_holds(both_ways, monkeypatch):
-    monkeypatch.setattr(placing, "STRIP", 100)
-    tables, wanted, gallery = table_case((6, 1234, 3), 2, 256, 5, 256)
-    pure, fast = both_ways(
-        lambda: bits_of(table_groups(tables, wanted, gallery, larger_is_closer=False))
-    )
-    assert fast == pure
 
 
 def test_small_searches_stay_pure():

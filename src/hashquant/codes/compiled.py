@@ -18,13 +18,13 @@ Kernel = Callable[P, None]
 
 #: Fewer pairs of query and item do not repay importing numba.
 FROM_PAIRS = 1 << 26
-#: The largest key of a score; infinity has the next.
-KEY_TOP = float((1 << 32) - 2)
+#: Queries that one pass over codeword indices serves, and items whose scores it holds.
+TOGETHER, STRIP = 4, 1 << 13
 
 _SIGNATURES = {
     "count_pairs": "void(u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1])",
-    "add_entries": "void(u1[:, ::1], f8[:, :, ::1], f8[:, ::1])",
-    "count_places": "void(f8[::1], u4[::1], f8[::1], f8[::1], u4[::1], i4[::1], u4[:, ::1])",
+    "count_places": "void(u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], i4[::1],"
+    " i8[:, ::1], u4[::1])",
 }
 
 
@@ -68,62 +68,57 @@ def count_pairs(
             counts[at] += np.uint32(1)
 
 
-def add_entries(
-    indices: UInt8[np.ndarray, "n m"],
-    tables: Float64[np.ndarray, "m k 4"],
-    scores: Float64[np.ndarray, "4 n"],
-) -> None:
-    """Write the scores of items under the tables of four queries, added in order of the books."""
-    for j in range(len(indices)):
-        i = indices[j, 0]
-        a, b, c, d = tables[0, i, 0], tables[0, i, 1], tables[0, i, 2], tables[0, i, 3]
-        for m in range(1, indices.shape[1]):
-            i = indices[j, m]
-            a += tables[m, i, 0]
-            b += tables[m, i, 1]
-            c += tables[m, i, 2]
-            d += tables[m, i, 3]
-        scores[0, j], scores[1, j], scores[2, j], scores[3, j] = a, b, c, d
-
-
 def count_places(
-    scores: Float64[np.ndarray, " n"],
+    indices: UInt8[np.ndarray, "n m"],
     weights: UInt32[np.ndarray, " w"],
-    scale: Float64[np.ndarray, " 3"],
+    tables: Float64[np.ndarray, "m k 4"],
+    scale: Float64[np.ndarray, "4 3"],
     values: Float64[np.ndarray, " v"],
-    keys: UInt32[np.ndarray, " v"],
     begins: Int32[np.ndarray, " b"],
-    counts: UInt32[np.ndarray, "2 v"],
+    bounds: Int64[np.ndarray, "2 5"],
+    counts: UInt32[np.ndarray, " c"],
 ) -> None:
-    """Count where scores fall among values in order; without `weights` a score counts once.
+    """Count where the scores of all items fall among the ordered values of four queries.
 
-    Infinity follows the values, and each has a key: (value - origin)·rate, cut to 0 … KEY_TOP, and
-    one more for infinity. `scale` is the origin, the rate and a shift; `begins` says where the
-    keys that are b when shifted begin. `counts` gets those between the values p - 1 and p, and
-    those that equal value p.
+    A query's values end with infinity. `begins` says at which of them a bin of scores begins,
+    its row of `scale` is the origin, the bins a unit, and the last bin; `bounds` has where each
+    query's values and bins begin. At 2p its `counts` hold the items between values p - 1 and p, at
+    2p + 1 those that equal value p. Without `weights` an item counts once.
     """
-    origin, rate, shift = scale[0], scale[1], np.uint32(scale[2])
-    near = np.empty(len(scores), np.uint32)
-    for j in range(len(scores)):  # a loop of its own: vector instructions
-        near[j] = np.uint32(np.int64(min(max((scores[j] - origin) * rate, 0.0), KEY_TOP)))
-    found = counts[0]
-    for j in range(len(scores)):
-        b = np.uint32(near[j] >> shift)
-        low = np.uint32(begins[b])
-        low += np.uint32(keys[low] < near[j])
-        low += np.uint32(keys[low] < near[j])
-        count = weights[j] if len(weights) else np.uint32(1)
-        if keys[low] > near[j]:
-            found[low] += count
-            continue
-        high = np.uint32(begins[b + np.uint32(1)])  # many share the bits, or a key: seldom
-        while low < high:
-            middle = (low + high) >> np.uint32(1)
-            if values[middle] < scores[j]:
-                low = middle + np.uint32(1)
-            else:
-                high = middle
-        counts[np.uint32(values[low] == scores[j]), low] += count
+    scores = np.empty((4, STRIP))
+    bins = np.empty(STRIP, np.int32)
+    for start in range(0, len(indices), STRIP):
+        part = indices[start : start + STRIP]
+        for j in range(len(part)):
+            i = part[j, 0]
+            a, b, c, d = tables[0, i, 0], tables[0, i, 1], tables[0, i, 2], tables[0, i, 3]
+            for m in range(1, indices.shape[1]):
+                i = part[j, m]
+                a += tables[m, i, 0]
+                b += tables[m, i, 1]
+                c += tables[m, i, 2]
+                d += tables[m, i, 3]
+            scores[0, j], scores[1, j], scores[2, j], scores[3, j] = a, b, c, d
+        for q in range(4):
+            row, ordered = scores[q], values[bounds[0, q] : bounds[0, q + 1]]
+            begin = begins[bounds[1, q] : bounds[1, q + 1]]
+            found = counts[2 * bounds[0, q] : 2 * bounds[0, q + 1]]
+            origin, rate, last = scale[q, 0], scale[q, 1], scale[q, 2]
+            for j in range(len(part)):  # a loop of its own: vector instructions
+                bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
+            for j in range(len(part)):
+                low = np.uint32(begin[np.uint32(bins[j])])
+                if ordered[low] < row[j]:
+                    low += np.uint32(1)
+                    high = np.uint32(begin[np.uint32(bins[j]) + np.uint32(1)])
+                    while low < high:
+                        middle = (low + high) >> np.uint32(1)
+                        if ordered[middle] < row[j]:
+                            low = middle + np.uint32(1)
+                        else:
+                            high = middle
+                at = np.uint32(2) * low + np.uint32(ordered[low] == row[j])
+                found[at] += weights[start + j] if len(weights) else np.uint32(1)
 
 
 @functools.cache
