@@ -32,6 +32,7 @@ KERNEL = "counting"
 def split(work: Callable[[], object]) -> dict[str, float]:
     """Return the processor seconds of each part of a scoring, and of the rest."""
     spent: Spent = []
+
     def timed_kernel(*arguments: Any) -> Any:
         found = compiled(*arguments)
         return found and _timed(found, KERNEL, spent)
