@@ -21,6 +21,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
 import torch  # noqa: E402
 from profiling import CLASSES, noise_set, products, shares  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.cell import build_network  # noqa: E402
@@ -167,9 +168,7 @@ def main() -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = scratch
         found = [measure(trunk, options) for trunk in options.trunks]
     text = section(found, options)
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text + "\n", encoding="utf-8")
+    leave(text, options.markdown)
 
 
 if __name__ == "__main__":

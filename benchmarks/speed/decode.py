@@ -16,6 +16,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.decoding import read_all  # noqa: E402
@@ -81,9 +82,7 @@ def main() -> None:
             "number of them decodes more a second.",
         ]
     )
-    print(section)
-    if options.markdown:
-        options.markdown.write_text(section + "\n", encoding="utf-8")
+    leave(section, options.markdown)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import torch  # noqa: E402
 from jobs import TASKS, make_job  # noqa: E402
 from machine import described  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant import devicesearch  # noqa: E402
@@ -128,9 +129,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     text = report([row(job, options) for job in options.jobs], options)
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text + "\n", encoding="utf-8")
+    leave(text, options.markdown)
 
 
 if __name__ == "__main__":

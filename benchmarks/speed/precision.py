@@ -22,6 +22,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from rates import bf16_note  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
@@ -212,9 +213,7 @@ def main() -> None:
     [examination] = contest.examinations.values()
     stacked = {kind: np.stack(rows) for kind, rows in found.items()}
     text = section(stacked, examination.query_labels.cpu().numpy(), cells, options)
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text + "\n", encoding="utf-8")
+    leave(text, options.markdown)
 
 
 if __name__ == "__main__":

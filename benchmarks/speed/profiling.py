@@ -18,6 +18,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from rates import DTYPES, bf16_note, matrix_rate, training_flops  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
@@ -155,9 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     profiles = [measure(trunk, options) for trunk in options.trunks]
     section = markdown(profiles, options)
-    print(section)
-    if options.markdown:
-        options.markdown.write_text(section + "\n", encoding="utf-8")
+    leave(section, options.markdown)
 
 
 if __name__ == "__main__":

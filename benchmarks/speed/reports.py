@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[0:0] = [str(ROOT / "src")]
 
 import numpy as np  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant import registry  # noqa: E402
@@ -191,9 +192,7 @@ def main() -> None:
             "did not change is compared, not drawn.",
         ]
     )
-    print(section)
-    if options.markdown:
-        options.markdown.write_text(section + "\n", encoding="utf-8")
+    leave(section, options.markdown)
     if options.json:
         options.json.write_text(json.dumps({"records": count, "rows": rows}, indent=1) + "\n")
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from sections import leave
 from tabulate import tabulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,9 +89,7 @@ def main() -> None:
             "steps of each kind of cell.",
         ]
     )
-    print(section)
-    if options.markdown:
-        options.markdown.write_text(section + "\n", encoding="utf-8")
+    leave(section, options.markdown)
 
 
 if __name__ == "__main__":

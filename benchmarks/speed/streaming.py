@@ -19,6 +19,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.cell import build_network  # noqa: E402
@@ -166,9 +167,7 @@ def main() -> None:
             for name, both in works(spec, images, options.device).items()
         }
     text = section(found, options)
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text + "\n", encoding="utf-8")
+    leave(text, options.markdown)
 
 
 if __name__ == "__main__":

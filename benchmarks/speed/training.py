@@ -29,6 +29,7 @@ from baselines_training import (  # noqa: E402
 )
 from PIL import Image  # noqa: E402
 from rates import DTYPES, bf16_note, matrix_rate, training_flops, wait  # noqa: E402
+from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torchvision import datasets, transforms  # noqa: E402
 
@@ -248,9 +249,7 @@ def main() -> None:
             rows.append(measure(spec, folder, options))
             print(f"{trunk}: {statistics.median(rows[-1].ratios):.2f}x", flush=True)
     section = markdown(rows, options)
-    print(section)
-    if options.markdown:
-        options.markdown.write_text(section + "\n", encoding="utf-8")
+    leave(section, options.markdown)
 
 
 if __name__ == "__main__":

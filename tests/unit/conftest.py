@@ -1,4 +1,4 @@
-"""Folders of tiny images, and a local server, for the tests of data sets."""
+"""What tests share: a command's folders, a silent watcher, tiny images, a local server."""
 
 import functools
 import threading
@@ -8,6 +8,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+
+@pytest.fixture
+def where(tmp_path):
+    """Return the flags that keep a command within the test's own folder."""
+    return [
+        "--results-dir", str(tmp_path / "results"), "--reports-dir", str(tmp_path / "reports"),
+        "--data-dir", str(tmp_path / "data"),
+    ]  # fmt: skip
+
+
+class _Unheard:
+    def show(self, text):
+        pass
+
+    def advance(self, units, text=""):
+        pass
+
+    def say(self, text):
+        pass
+
+
+@pytest.fixture
+def unheard():
+    """Return a watcher of runs that tells nobody."""
+    return _Unheard()
 
 
 @pytest.fixture

@@ -19,14 +19,6 @@ TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--e
         "--no-figures"]  # fmt: skip
 
 
-@pytest.fixture
-def where(tmp_path):
-    return [
-        "--results-dir", str(tmp_path / "results"), "--reports-dir", str(tmp_path / "reports"),
-        "--data-dir", str(tmp_path / "data"),
-    ]  # fmt: skip
-
-
 def last(capsys):
     return capsys.readouterr().out.splitlines()[-1]
 

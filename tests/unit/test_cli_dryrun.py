@@ -21,14 +21,6 @@ sys.exit(100 if "torch" in sys.modules else code)
 """
 
 
-@pytest.fixture
-def where(tmp_path):
-    return [
-        "--results-dir", str(tmp_path / "results"), "--reports-dir", str(tmp_path / "reports"),
-        "--data-dir", str(tmp_path / "data"),
-    ]  # fmt: skip
-
-
 def alone(*words):
     return subprocess.run(
         [sys.executable, "-c", COMMAND, str(ROOT / "src"), *words],

@@ -10,14 +10,6 @@ TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--e
         "--methods", "dcdh", "--bits", "16"]  # fmt: skip
 
 
-@pytest.fixture
-def where(tmp_path):
-    return [
-        "--results-dir", str(tmp_path / "results"), "--reports-dir", str(tmp_path / "reports"),
-        "--data-dir", str(tmp_path / "data"),
-    ]  # fmt: skip
-
-
 def test_a_run_of_one_seed_shows_the_interval_over_queries(where, tmp_path, capsys):
     asked = [*TINY, *where, "--no-figures", "--spread"]
     assert main([*asked, "intervall"]) == 2

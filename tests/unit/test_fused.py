@@ -133,7 +133,7 @@ def compile(kernel, pointers, sizes):
 
 compile(fused._count_distances, ["*i32", "*i32", "*i64", "*i32", "*i32", "i32"],
         {"WORDS": 2, "BINS": 128, "STRIP": 1 << 15, "STEP": 1 << 10})
-compile(fused._count_places, ["*u8", "*fp64", "*fp64", "*i64", "*i32", "i32", "i32"],
+compile(fused._count_places, ["*u8", "*fp64", "*fp64", "*i64", "*i32", "i32", "i32", "i32"],
         {"BOOKS": 8, "WORDS": 256, "HALVINGS": 12, "PLACED": 512})
 """
 

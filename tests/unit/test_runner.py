@@ -10,18 +10,7 @@ from hashquant.store import Store
 from hashquant.tally import Tally
 
 
-class Silent:
-    def show(self, text):
-        pass
-
-    def advance(self, units, text=""):
-        pass
-
-    def say(self, text):
-        pass
-
-
-def test_the_commit_is_read_before_anything_is_run(tmp_path, monkeypatch):
+def test_the_commit_is_read_before_anything_is_run(tmp_path, monkeypatch, unheard):
     order = []
     monkeypatch.setattr(runner, "provenance", lambda device: order.append("commit"))
     nothing = SimpleNamespace(refused={})
@@ -30,7 +19,7 @@ def test_the_commit_is_read_before_anything_is_run(tmp_path, monkeypatch):
     here = Surroundings(Store(tmp_path), tmp_path, torch.device("cpu"))
     tally = Tally()
     runner.run(
-        plan("quick", Suite(methods=("dcdh",), bits=(16,)), device="cpu"), here, Silent(), tally
+        plan("quick", Suite(methods=("dcdh",), bits=(16,)), device="cpu"), here, unheard, tally
     )
     assert order == ["commit", "data", "cell"]
     assert str(tally) == "summary: done=1 cached=0 skipped=0 failed=0"

@@ -52,15 +52,16 @@ def _count_distances(
         tl.atomic_add(relevant + bins, own_counts)
 
 
-@triton.jit(do_not_specialize=["items", "width"])  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["items", "width", "queries"])  # type: ignore[untyped-decorator]
 def _count_places(
     indices: tl.tensor, tables: tl.tensor, held: tl.tensor, known: tl.tensor, counts: tl.tensor,
-    items: tl.tensor, width: tl.tensor,
+    items: tl.tensor, width: tl.tensor, queries: tl.tensor,
     BOOKS: tl.constexpr, WORDS: tl.constexpr, HALVINGS: tl.constexpr, PLACED: tl.constexpr,
 ) -> None:  # fmt: skip
     """Count where some items' scores fall among one query's ordered ones, up to its last."""
-    query = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * PLACED + tl.arange(0, PLACED)
+    program = tl.program_id(0)  # only the first axis of a grid is long enough for any gallery
+    query = (program % queries).to(tl.int64)
+    at = program // queries * PLACED + tl.arange(0, PLACED)
     inside = at < items
     table, row = tables + query * BOOKS * WORDS, held + query * width
     score = tl.load(table + tl.load(indices + at, mask=inside, other=0).to(tl.int32))
@@ -111,10 +112,10 @@ def fused_places(
     first is counted for.
     """
     counts = torch.zeros(*held.shape, 2, dtype=torch.int32, device=held.device)
-    grid = (len(tables), -(-books.shape[1] // PLACED))
+    grid = (len(tables) * -(-books.shape[1] // PLACED),)
     with _current(tables.device):
         _count_places[grid](
-            books, tables, held, known, counts, books.shape[1], held.shape[1],
+            books, tables, held, known, counts, books.shape[1], held.shape[1], len(tables),
             BOOKS=tables.shape[1], WORDS=tables.shape[2], HALVINGS=held.shape[1].bit_length(),
             PLACED=PLACED,
         )  # fmt: skip

@@ -42,18 +42,7 @@ def lasting(path):
     return {k: v for k, v in record.items() if k not in ("timing", "started_at", "provenance")}
 
 
-class Silent:
-    def show(self, text):
-        pass
-
-    def advance(self, units, text=""):
-        pass
-
-    def say(self, text):
-        pass
-
-
-def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path):
+def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path, unheard):
     suite = Suite(
         methods=("lsh", "dcdh"), bits=(16, 24), epochs=1, batch_size=8, targets=("seen",),
         settings={"synthfaces": {"identities": 4, "images": 8}},
@@ -63,7 +52,7 @@ def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path):
     for folder, jobs in ((alone, 1), (beside, 2)):
         here = Surroundings(Store(folder / "results"), tmp_path / "data", torch.device("cpu"))
         tally = Tally()
-        workers.run(cells, here, Silent(), tally, jobs)
+        workers.run(cells, here, unheard, tally, jobs)
         assert str(tally) == "summary: done=3 cached=0 skipped=0 failed=0"
     for name in ("train.json", "eval.json"):
         ours, theirs = found(beside, name), found(alone, name)
@@ -120,7 +109,7 @@ def statuses(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads processes from /proc")
-def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path):
+def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path, unheard):
     words = command(tmp_path, "--methods", "dcdh", "--bits", "16", "24")
     words[words.index("--epochs") + 1] = "12"
     process = start([*words, "--jobs-per-device", "2"])
@@ -140,7 +129,7 @@ def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path):
     assert sorted(statuses(tmp_path).values()) == ["failed", "interrupted"]
     cells = plan(*resolve(parse(words)), device="cpu")
     here = Surroundings(Store(tmp_path / "results"), tmp_path / "data", torch.device("cpu"))
-    workers.run(cells, here, Silent(), Tally(), 1)
+    workers.run(cells, here, unheard, Tally(), 1)
     trains = {name: json.loads(path.read_text()) for name, path in found(tmp_path).items()}
     assert [len(train["losses"]) for train in trains.values()] == [12, 12]
     # It went on from where it was stopped: partly trained beside the other, which its record says.
