@@ -31,8 +31,9 @@ def run(words: list[str], folder: Path) -> tuple[float, float]:
     """Run one command; return its processor seconds and the seconds that passed."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run_bench.py"), *words], cwd=folder, stdout=subprocess.DEVNULL
-    )
+        [sys.executable, str(ROOT / "run_bench.py"), *words],
+        cwd=folder, env=with_bytecode(folder), stdout=subprocess.DEVNULL,
+    )  # fmt: skip
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -40,11 +41,17 @@ def run(words: list[str], folder: Path) -> tuple[float, float]:
     return used.ru_utime + used.ru_stime, time.perf_counter() - began
 
 
+def with_bytecode(folder: Path) -> dict[str, str]:
+    """Return an environment in which modules are compiled once, as they are unless forbidden."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+
+
 def imports_torch(words: list[str], folder: Path) -> bool:
-    """Tell whether a command imports torch."""
+    """Tell whether a command imports torch; compiles what it imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", str(ROOT / "run_bench.py"), *words],
-        cwd=folder, capture_output=True, text=True, check=True,
+        cwd=folder, env=with_bytecode(folder), capture_output=True, text=True, check=True,
     )  # fmt: skip
     return any(line.endswith("| torch") for line in done.stderr.splitlines())
 

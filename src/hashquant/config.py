@@ -7,12 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from hashquant.errors import UsageError
 from hashquant.reading import build
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 #: Raised by hand, with a CHANGELOG line, when numbers change on purpose.
 RESULTS_EPOCH = 1
@@ -169,7 +172,7 @@ def digest(value: object) -> str:
 
 def run_id(spec: RunSpec, dataset_version: str) -> str:
     """Name a run by everything that decides its numbers."""
-    fields = dataclasses.asdict(spec)
+    fields = _fields(spec)
     if not spec.base:  # came later: runs without a base keep their names
         del fields["base"]
     return digest([fields, dataset_version])
@@ -182,7 +185,7 @@ def comparability_key(
 
     `examined` says what else decides an examination on another set: its version, its options.
     """
-    fixed = {k: v for k, v in dataclasses.asdict(spec).items() if k not in FREE_IN_TABLE}
+    fixed = {k: v for k, v in _fields(spec).items() if k not in FREE_IN_TABLE}
     return digest([fixed, dataset_version, split_digest, *examined])
 
 
@@ -190,9 +193,7 @@ def base_spec(spec: RunSpec) -> RunSpec:
     """Return the run whose embedding `spec` is fitted on, or `spec` itself where there is none."""
     if not spec.base:
         return spec
-    plain: RunSpec = build(
-        RunSpec, dataclasses.asdict(spec) | {"base": {}} | dict(spec.base), "base"
-    )
+    plain: RunSpec = build(RunSpec, _fields(spec) | {"base": {}} | dict(spec.base), "base")
     return plain
 
 
@@ -211,6 +212,13 @@ def read_suite(path: Path) -> Suite:
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # Not `asdict`: the writer asks again for what lies inside, and copies nothing.
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return _fields(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def _fields(value: "DataclassInstance") -> dict[str, Any]:  # Any: each field has its own type
+    """Return a dataclass as a mapping, its values as they are.
+
+    Not `asdict`: JSON's writer asks again for what lies inside, and copies nothing.
+    """
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

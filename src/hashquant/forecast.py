@@ -81,10 +81,8 @@ class Forecast:
 
         Its images are taken for unchanged: what they are is known once they are loaded.
         """
-        return any(
-            all(folder_name(target.name) in found.examined for target in cell.targets)
-            for found in self._runs(cell.spec)
-        )
+        folders = {folder_name(target.name) for target in cell.targets}
+        return any(folders <= found.examined for found in self._runs(cell.spec))
 
     def add(self, cell: Cell, *, fresh: bool = False) -> None:
         """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""
@@ -164,9 +162,10 @@ class Forecast:
         spec, options = cell.spec, cell.options.get(target.dataset, {})
         key = (target.name, *sorted(options.items()), spec.method, *_kind(spec))
         if key not in self._exams:
+            own, folder = _kind(spec)[1:], folder_name(target.name)
             alike = [
-                n for kind, known in self._kinds.items() if kind[1:] == _kind(spec)[1:]
-                for n in known if folder_name(target.name) in n.examined
+                n for kind, known in self._kinds.items() if kind[1:] == own
+                for n in known if folder in n.examined
                 and (n.record.spec.dataset != target.dataset
                      or n.record.spec.dataset_options == options)
             ]  # fmt: skip
