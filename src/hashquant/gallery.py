@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int64, Integer, UInt8
 from torch import Tensor
 
+from hashquant.codes.adc import Entries, Walk, merged_entries
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import unpack_indices
 from hashquant.errors import HashQuantError
@@ -18,9 +19,12 @@ from hashquant.types import Labels, PackedCodes
 AnyLabels: TypeAlias = Int64[Tensor, " labels"]  # as many as items, which is checked
 #: Where some items begin, and their packed codes.
 Block: TypeAlias = tuple[int, UInt8[np.ndarray, "n bytes"]]
+Slices: TypeAlias = Int64[Tensor, "q 2"]
 
 #: Items of a file that are mapped into memory at a time.
 MAPPED = 1 << 20
+#: Codes that are unpacked in one go: what is in between stays in the cache.
+_UNPACKED = 1 << 13
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +61,9 @@ class Gallery:
     @property
     def books(self) -> tuple[int, int]:
         """M and K of the tables that can search this gallery."""
-        if self.budget.subspaces:
-            return self.budget.subspaces, self.budget.codewords
-        return self.budget.code_bytes, 256
+        return _books(self.budget)
 
-    def slices(self, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:
+    def slices(self, query_labels: AnyLabels) -> Slices:
         """Return the bounds of each query's relevant items."""
         return class_slices(self.labels, query_labels)
 
@@ -71,11 +73,14 @@ class Gallery:
 
     def indices(self) -> Integer[Tensor, "n m"]:
         """Return the codeword indices, a byte each where K ≤ 256."""
-        if not self.budget.subspaces or self.budget.bits_per_subspace == 8:
-            return self.codes
-        kind = torch.uint8 if self.budget.codewords <= 256 else torch.int32
-        parts = torch.split(self.codes, 1 << 20)
-        return torch.cat([unpack_indices(part, self.budget).to(kind) for part in parts])
+        return _indices(self.codes, self.budget)
+
+    def entries(self, query_labels: AnyLabels) -> tuple[Walk, Slices]:
+        """Return what is searched by table, and the bounds of each query's relevant entries."""
+        entries, classes = merged_entries(
+            self.indices().numpy(), self.codes.numpy(), self.labels.numpy()
+        )
+        return entries, class_slices(torch.from_numpy(classes), query_labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,23 +112,47 @@ class StoredGallery:
     def __len__(self) -> int:
         return int(self.sizes.sum())
 
-    def slices(self, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:
+    def slices(self, query_labels: AnyLabels) -> Slices:
         """Return the bounds of each query's relevant items."""
         ends = torch.cat([self.sizes.new_zeros(1), self.sizes.cumsum(0)])
         return ends[class_slices(self.classes, query_labels)]
 
     def blocks(self) -> Iterator[Block]:
         """Yield the codes block after block; each is unmapped when it is no longer held."""
-        width = self.budget.code_bytes
         for start in range(0, len(self), MAPPED):
-            shape = (min(MAPPED, len(self) - start), width)
-            yield start, np.memmap(self.path, np.uint8, "c", start * width, shape)
+            yield start, self._mapped(start, min(start + MAPPED, len(self)))
+
+    @property
+    def books(self) -> tuple[int, int]:
+        """M and K of the tables that can search this gallery."""
+        return _books(self.budget)
+
+    def entries(self, query_labels: AnyLabels) -> tuple[Walk, Slices]:
+        """Return what is searched by table, and the bounds of each query's relevant entries."""
+        return self, self.slices(query_labels)
+
+    def part(self, low: int, high: int) -> Entries:
+        """Return items low … high - 1 as entries."""
+        codes = torch.from_numpy(self._mapped(low, high))
+        return Entries(_indices(codes, self.budget).numpy())
+
+    def parts(self) -> Iterator[Entries]:
+        """Yield all items as entries, block after block."""
+        for start in range(0, len(self), MAPPED):
+            yield self.part(start, min(start + MAPPED, len(self)))
+
+    def _mapped(self, low: int, high: int) -> UInt8[np.ndarray, "n bytes"]:
+        """Map the codes of items low … high - 1."""
+        width = self.budget.code_bytes
+        if low == high:  # nothing cannot be mapped
+            return np.zeros((0, width), dtype=np.uint8)
+        return np.memmap(self.path, np.uint8, "c", low * width, (high - low, width))
 
 
 AnyGallery: TypeAlias = Gallery | StoredGallery
 
 
-def class_slices(gallery_labels: Labels, query_labels: AnyLabels) -> Int64[Tensor, "q 2"]:
+def class_slices(gallery_labels: Labels, query_labels: AnyLabels) -> Slices:
     """Return the bounds of each query's class among labels in order.
 
     >>> class_slices(torch.tensor([0, 0, 2]), torch.tensor([2, 0, 1])).tolist()
@@ -132,6 +161,22 @@ def class_slices(gallery_labels: Labels, query_labels: AnyLabels) -> Int64[Tenso
     ordered, wanted = gallery_labels.contiguous(), query_labels.contiguous()
     low = torch.searchsorted(ordered, wanted)
     return torch.stack([low, torch.searchsorted(ordered, wanted, right=True)], dim=1)
+
+
+def _books(budget: CodeBudget) -> tuple[int, int]:
+    """Return M and K; without subspaces every byte of a code is a codeword index."""
+    if budget.subspaces:
+        return budget.subspaces, budget.codewords
+    return budget.code_bytes, 256
+
+
+def _indices(codes: PackedCodes, budget: CodeBudget) -> Integer[Tensor, "n m"]:
+    """Return the codeword indices, a byte each where K ≤ 256."""
+    if not budget.subspaces or budget.bits_per_subspace == 8:
+        return codes
+    kind = torch.uint8 if budget.codewords <= 256 else torch.int32
+    parts = torch.split(codes, _UNPACKED)
+    return torch.cat([unpack_indices(part, budget).to(kind) for part in parts])
 
 
 def check_width(role: str, codes: PackedCodes, budget: CodeBudget) -> None:

@@ -5,16 +5,18 @@ gallery nor the size of a chunk changes a bit of the result.
 """
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from hashquant.codes.adc import BLOCK, Blocks, bin_count, merged_entries, rank_relevant
+from hashquant.codes.adc import Blocks, counter_bytes, rank_relevant
 from hashquant.codes.binary import WORD_BITS, distance_counts
-from hashquant.codes.compiled import compiled, count_pairs, count_places
-from hashquant.codes.placing import rank_by_placing
+from hashquant.codes.compiled import TOGETHER, compiled, count_pairs, count_places
+from hashquant.codes.placing import PLACED_BELOW, places_bytes, rank_by_placing
 from hashquant.codes.real import cosine_scores, unpack_real
 from hashquant.devicesearch import distance_chunks, score_chunks
 from hashquant.errors import HashQuantError
@@ -37,8 +39,10 @@ __all__ = ["Gallery", "StoredGallery", "cosine_groups", "hamming_groups", "table
 Rows = Int64[np.ndarray, " n"]
 
 MEMORY_BYTES = 256 << 20
-#: Queries that share one pass over the gallery's codewords.
+#: Queries of a thread that share one walk through a gallery in memory.
 _CHUNK = 32
+#: Four times the bytes that a relevant item takes while its query is evaluated.
+_EVALUATED = 1 << 10
 
 
 def hamming_groups(
@@ -60,15 +64,13 @@ def hamming_groups(
     check_queries(len(query_codes), query_labels)
     if not query_codes.is_cuda:
         return _popcounted_chunks(query_codes, query_labels, gallery, memory_bytes)
-    if isinstance(gallery, StoredGallery):
-        raise HashQuantError("queries of a stored gallery must be on the CPU, got a CUDA device")
-    return _device_chunks(query_codes, query_labels, gallery, memory_bytes)
+    return _device_chunks(query_codes, query_labels, _in_memory(gallery), memory_bytes)
 
 
 def table_groups(
     tables: QueryTable,
     query_labels: AnyLabels,
-    gallery: Gallery,
+    gallery: AnyGallery,
     *,
     larger_is_closer: bool,
     memory_bytes: int = MEMORY_BYTES,
@@ -77,7 +79,8 @@ def table_groups(
 
     A score is the float64 sum over books in the order m = 0 … M - 1: equal codes tie exactly.
     Tables serve ADC, SDC (the table of the query's own codewords) and asymmetric Hamming
-    (`codes.binary.asymmetric_table`).
+    (`codes.binary.asymmetric_table`). A stored gallery is read on the CPU. Memory grows with the
+    distinct scores of a query's relevant items, which the groups hold, not with the gallery.
 
     Raises:
         HashQuantError: if tables do not fit the gallery or are not finite.
@@ -91,7 +94,7 @@ def table_groups(
         raise HashQuantError("tables must be finite, got NaN or infinite scores")
     if tables.is_cuda:
         signed = tables.double().neg() if larger_is_closer else tables
-        return score_chunks(signed, query_labels, gallery, memory_bytes)
+        return score_chunks(signed, query_labels, _in_memory(gallery), memory_bytes)
     return _counted_chunks(tables, query_labels, gallery, larger_is_closer, memory_bytes)
 
 
@@ -170,39 +173,60 @@ def _distance_groups(
 def _counted_chunks(
     tables: QueryTable,
     labels: AnyLabels,
-    gallery: Gallery,
+    gallery: AnyGallery,
     larger_is_closer: bool,
     memory_bytes: int,
 ) -> Iterator[TieGroups]:
-    """Rank on the CPU by coarse bins and exact scores of what they leave open."""
-    entries, classes = merged_entries(
-        gallery.indices().numpy(), gallery.codes.numpy(), gallery.labels.numpy()
-    )
-    slices = class_slices(torch.from_numpy(classes), labels)
-    totals = class_slices(gallery.labels, labels).diff(dim=1).flatten()
+    """Rank on the CPU, each thread some queries in one walk through the gallery."""
+    entries, slices = gallery.entries(labels)
+    totals = gallery.slices(labels).diff(dim=1).flatten()
+    books, words = gallery.books
     most = int(slices.diff(dim=1).max()) if len(slices) else 0
-    bins = bin_count(len(classes), most, gallery.books[0])
-    threads = torch.get_num_threads()
-    one_query = 4 * bins + 8 * BLOCK + 256 * most
-    chunk = min(_CHUNK, max(1, memory_bytes // (threads * one_query)))
+    placed = words <= 256 and len(gallery) < PLACED_BELOW
+    kernel = compiled(count_places, len(tables) * len(entries)) if placed else None
+    if kernel is None:
+        rank, held = rank_relevant, counter_bytes(len(entries), most, books)
+    else:
+        rank, held = partial(rank_by_placing, kernel=kernel), places_bytes(most)
+    threads, stored = torch.get_num_threads(), isinstance(gallery, StoredGallery)
+    limit = memory_bytes // (threads * (held + 16 * books * words))
+    chunk = _share(len(tables), threads, limit if stored else min(limit, _CHUNK))
+    few = max(1, memory_bytes // (_EVALUATED * max(most, 1)))
     sign = -1.0 if larger_is_closer else 1.0
-    kernel = None
-    if entries.indices.dtype == np.uint8:
-        kernel = compiled(count_places, len(tables) * len(classes))
 
-    def rank(start: int) -> TieGroups:
+    def ranked(start: int) -> list[TieGroups]:
         part = slice(start, start + chunk)
-        signed, bounds = tables[part].double().mul(sign).numpy(), slices[part].numpy()
-        if kernel is None:
-            blocks = rank_relevant(signed, entries, bounds)
-        else:
-            blocks = rank_by_placing(signed, entries, bounds, kernel)
-        return _stack(blocks, totals[part], len(gallery))
+        signed = tables[part].double().mul(sign).numpy()
+        found = rank(signed, entries, slices[part].numpy())
+        return [
+            _stack(list(islice(found, len(total))), total, len(gallery))
+            for total in totals[part].split(few)
+        ]
 
     starts = range(0, len(tables), chunk)
     with workers(threads) as pool:
         for first in range(0, len(starts), threads):
-            yield from pool.map(rank, starts[first : first + threads])
+            for groups in pool.map(ranked, starts[first : first + threads]):
+                yield from groups
+
+
+def _share(queries: int, threads: int, limit: int) -> int:
+    """Return how many queries a thread takes at a time: as many in every walk, whole fours."""
+    limit = max(1, limit)
+    walks = max(1, -(-queries // (threads * limit)))
+    even = -(-queries // (threads * walks))
+    return min(limit, -(-even // TOGETHER) * TOGETHER)
+
+
+def _in_memory(gallery: AnyGallery) -> Gallery:
+    """Refuse a stored gallery.
+
+    Raises:
+        HashQuantError: if it is one.
+    """
+    if isinstance(gallery, StoredGallery):
+        raise HashQuantError("queries of a stored gallery must be on the CPU, got a CUDA device")
+    return gallery
 
 
 def _cosine_chunks(

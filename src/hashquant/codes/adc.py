@@ -5,8 +5,9 @@ and the bins next to them can be out of order with one, so only these get float6
 sorted. All others are counted. The result is that of a full float64 sort, to the bit.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,6 +36,33 @@ class Entries:
 
     indices: Books
     weights: Rows | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def part(self, low: int, high: int) -> "Entries":
+        """Return entries low … high - 1."""
+        weights = None if self.weights is None else self.weights[low:high]
+        return Entries(self.indices[low:high], weights)
+
+    def parts(self) -> Iterator["Entries"]:
+        """Yield all entries at once: they are in memory."""
+        yield self
+
+
+@runtime_checkable
+class Walk(Protocol):
+    """A gallery that is walked through, part after part, wherever its entries are kept."""
+
+    def __len__(self) -> int: ...
+
+    def part(self, low: int, high: int) -> Entries:
+        """Return entries low … high - 1."""
+        ...
+
+    def parts(self) -> Iterator[Entries]:
+        """Yield all entries in order, as many at a time as are held in memory."""
+        ...
 
 
 class Blocks(NamedTuple):
@@ -71,12 +99,24 @@ def exact_scores(table: Float[np.ndarray, "m k"], indices: Books) -> Float[np.nd
     return scores
 
 
-def rank_relevant(
-    tables: Float64[np.ndarray, "q m k"], entries: Entries, slices: Int64[np.ndarray, "q 2"]
-) -> list[Blocks]:
-    """Return each query's groups with relevant items; smaller scores are nearer.
+def distinct(
+    scores: Float64[np.ndarray, " e"], weights: Rows | None
+) -> tuple[Float64[np.ndarray, " v"], Int64[np.ndarray, " v"]]:
+    """Return the distinct scores of some entries in order, and how many items have each."""
+    if weights is None:
+        return np.unique_counts(scores)
+    values, inverse = np.unique_inverse(scores)
+    items = np.zeros(len(values), dtype=np.int64)
+    np.add.at(items, inverse, weights)
+    return values, items
 
-    Row i of `slices` bounds the entries relevant to query i.
+
+def rank_relevant(
+    tables: Float64[np.ndarray, "q m k"], entries: Walk, slices: Int64[np.ndarray, "q 2"]
+) -> Iterator[Blocks]:
+    """Yield each query's groups with relevant items; smaller scores are nearer.
+
+    Row i of `slices` bounds the entries relevant to query i. All queries share one walk.
     """
     books, words = tables.shape[1:]
     counters = [
@@ -86,25 +126,29 @@ def rank_relevant(
     coarse = np.stack([counter.prepare() for counter in counters], axis=-1)  # (m, k, q)
     weights = torch.from_numpy(coarse).flatten(0, 1)
     offsets = torch.arange(books, dtype=torch.int32) * words
-    items = len(entries.indices)
-    bins = torch.empty(len(tables), min(BLOCK, items), dtype=torch.int32)
-    for start in range(0, items, BLOCK):
-        stop = min(start + BLOCK, items)
-        for first in range(start, stop, STRIP):
-            part = torch.from_numpy(entries.indices[first : min(first + STRIP, stop)]).int()
-            sums = embedding_bag(part + offsets, weights, mode="sum")  # (strip, q)
-            bins[:, first - start : first - start + len(part)] = sums.T
-        for counter, row in zip(counters, bins, strict=True):
-            counter.count(row[: stop - start], start)
-    return [counter.finish() for counter in counters]
+    bins = torch.empty(len(tables), min(BLOCK, len(entries)), dtype=torch.int32)
+    for part in entries.parts():
+        for start in range(0, len(part), BLOCK):
+            block = part.part(start, start + BLOCK)
+            for first in range(0, len(block), STRIP):
+                strip = torch.from_numpy(block.indices[first : first + STRIP]).int()
+                sums = embedding_bag(strip + offsets, weights, mode="sum")  # (strip, q)
+                bins[:, first : first + len(strip)] = sums.T
+            for counter, row in zip(counters, bins, strict=True):
+                counter.count(row[: len(block)], block)
+    while counters:
+        yield counters.pop(0).finish()
 
 
 @dataclass(eq=False)
 class RankCounter:
-    """One query's walk over the gallery: prepare, count block after block, finish."""
+    """One query's walk over the gallery: prepare, count block after block, finish.
+
+    What is held depends on the bins and on the relevant entries, not on the gallery.
+    """
 
     table: Table
-    entries: Entries
+    entries: Walk
     low: int
     high: int
 
@@ -114,10 +158,10 @@ class RankCounter:
         Even numbers are stretches of bins whose items need only be counted, odd ones hold
         relevant items and their neighbours.
         """
-        relevant = self.entries.indices[self.low : self.high]
-        count = bin_count(len(self.entries.indices), len(relevant), len(self.table))
+        relevant = self.entries.part(self.low, self.high)
+        count = bin_count(len(self.entries), len(relevant), len(self.table))
         coarse = coarse_table(self.table, count)
-        bins = exact_scores(coarse, relevant).astype(np.int32)
+        bins = exact_scores(coarse, relevant.indices).astype(np.int32)
         near = np.zeros(count + 3, dtype=np.bool_)
         for offset in range(3):
             near[bins + offset] = True
@@ -126,46 +170,43 @@ class RankCounter:
         self._counts = np.zeros(int(number[-1]) + 1, dtype=np.int64)
         small = len(self._counts) < 1 << 15
         self._number = torch.from_numpy(number.astype(np.int16) if small else number)
-        self._kept: list[Rows] = []
-        self._scores: list[Float64[np.ndarray, " e"]] = []
-        self._stretches: list[Shaped[np.ndarray, " e"]] = []
+        scores = exact_scores(self.table, relevant.indices)
+        self._values, self._relevant = distinct(scores, relevant.weights)
+        lowest = np.full(len(self._counts), np.inf)
+        np.minimum.at(lowest, number[bins], scores)
+        self._stretch = 2 * np.searchsorted(lowest[1::2], self._values, side="right") - 1
+        self._kept = np.zeros((2, len(self._values)), dtype=np.int64)
         return coarse
 
-    def count(self, bins: Int32[Tensor, " b"], start: int) -> None:
-        """Count a block of items by stretch, and keep the exact scores of those in odd ones."""
+    def count(self, bins: Int32[Tensor, " b"], block: Entries) -> None:
+        """Count a block's items by stretch, and those of odd ones by their exact scores."""
         number = self._number.index_select(0, bins)
         here = np.flatnonzero((number & 1).bool().numpy())
-        weights, stretches = self.entries.weights, len(self._counts)
-        if weights is None:
+        scores, stretches = exact_scores(self.table, block.indices[here]), len(self._counts)
+        if block.weights is None:
             self._counts += torch.bincount(number, minlength=stretches).numpy()
-        else:
-            held = torch.from_numpy(weights[start : start + len(number)]).double()
-            counts = torch.bincount(number, held, minlength=stretches)
-            self._counts += counts.long().numpy()  # whole numbers below 2^53: exact
-        self._stretches.append(number.numpy()[here])
-        self._kept.append(here + start)
-        self._scores.append(exact_scores(self.table, self.entries.indices[here + start]))
+            scores.sort()
+            self._kept += _up_to(scores, self._values)
+            return
+        held = torch.from_numpy(block.weights).double()
+        counts = torch.bincount(number, held, minlength=stretches)
+        self._counts += counts.long().numpy()  # whole numbers below 2^53: exact
+        order = np.argsort(scores)
+        items = _before(block.weights[here[order]])
+        self._kept += items[_up_to(scores[order], self._values)]
 
     def finish(self) -> Blocks:
-        """Sort what was kept, and return its groups of equal score that hold relevant items."""
-        kept, scores = np.concatenate(self._kept), np.concatenate(self._scores)
-        if self.low == self.high:
-            return Blocks(*np.zeros((4, 0), dtype=np.int64))
-        order = np.argsort(scores)
-        scores, flags = scores[order], ((kept >= self.low) & (kept < self.high))[order]
-        edges = np.flatnonzero(scores[1:] != scores[:-1]) + 1
-        edges = np.concatenate([[0], edges, [len(scores)]])
-        if self.entries.weights is None:
-            items, hits = edges, _before(flags)[edges]
-        else:
-            each = self.entries.weights[kept[order]]
-            items, hits = _before(each)[edges], _before(each * flags)[edges]
-        relevant = np.diff(hits)
-        found = np.flatnonzero(relevant)
+        """Return the groups of equal score that hold relevant items."""
         self._counts[1::2] = 0
-        stretch = np.concatenate(self._stretches)[order[edges[found]]]
-        ahead = items[found] + np.cumsum(self._counts)[stretch]
-        return Blocks(ahead, np.diff(items)[found], hits[found], relevant[found])
+        below, up_to = self._kept
+        ahead = below + np.cumsum(self._counts)[self._stretch]
+        relevant = self._relevant
+        return Blocks(ahead, up_to - below, np.cumsum(relevant) - relevant, relevant)
+
+
+def counter_bytes(items: int, relevant: int, books: int) -> int:
+    """Return what a `RankCounter` holds at most, and its share of a block, in bytes."""
+    return 4 * bin_count(items, relevant, books) + 8 * BLOCK + 64 * relevant
 
 
 def bin_count(items: int, relevant: int, books: int) -> int:
@@ -202,6 +243,13 @@ def _merge(words: Words, labels: Rows) -> tuple[Rows, Int64[np.ndarray, " e"]]:
     order = np.lexsort(keys)
     new = [key[order][1:] != key[order][:-1] for key in keys]
     return order, np.concatenate([[0], np.flatnonzero(np.any(new, axis=0)) + 1])
+
+
+def _up_to(
+    ordered: Float64[np.ndarray, " n"], values: Float64[np.ndarray, " v"]
+) -> Int64[np.ndarray, "2 v"]:
+    """Return how many of the ordered scores are below each value, and how many not above it."""
+    return np.stack([np.searchsorted(ordered, values, side) for side in ("left", "right")])
 
 
 def _before(values: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " c"]:

@@ -4,16 +4,19 @@ The compiled way to what `codes.adc.rank_relevant` finds: the float64 scores of 
 are put in order, and a kernel counts all others between them. Nothing is sorted but these.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int32, Int64, UInt32
+from jaxtyping import Float64, Int32, Int64, UInt8, UInt32
 
-from hashquant.codes.adc import Blocks, Entries, Rows, Table, exact_scores
+from hashquant.codes.adc import Blocks, Rows, Table, Walk, distinct, exact_scores
 from hashquant.codes.compiled import TOGETHER, Kernel
 
 #: Bins a relevant item: more leave fewer scores to compare, fewer stay in the cache.
 BINS_EACH, CACHED = 4, 1 << 14
+#: Items below which no counter of the kernel can overflow.
+PLACED_BELOW = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,33 +32,66 @@ class Places:
     begins: Int32[np.ndarray, " b"]
 
 
+@dataclass(frozen=True, eq=False)
+class Four:
+    """Up to four queries that one call of the kernel serves, as it takes them."""
+
+    relevant: list[Int64[np.ndarray, "_"]]
+    tables: Float64[np.ndarray, "m k 4"]
+    scale: Float64[np.ndarray, "4 3"]
+    values: Float64[np.ndarray, " v"]
+    begins: Int32[np.ndarray, " b"]
+    bounds: Int64[np.ndarray, "2 5"]
+    counts: UInt32[np.ndarray, " c"]
+
+    def count(
+        self,
+        indices: UInt8[np.ndarray, "n m"],
+        weights: UInt32[np.ndarray, " w"],
+        kernel: Kernel[...],
+    ) -> None:
+        """Place some entries; the counts of all add up."""
+        kernel(
+            indices, weights, self.tables, self.scale, self.values, self.begins, self.bounds,
+            self.counts,
+        )  # fmt: skip
+
+    def finish(self) -> Iterator[Blocks]:
+        """Yield each query's groups."""
+        begin = 2 * self.bounds[0]
+        for i, relevant in enumerate(self.relevant):
+            yield _blocks(relevant, self.counts[begin[i] : begin[i + 1] - 2].reshape(-1, 2))
+
+
 def rank_by_placing(
     tables: Float64[np.ndarray, "q m k"],
-    entries: Entries,
+    entries: Walk,
     slices: Int64[np.ndarray, "q 2"],
     kernel: Kernel[...],
-) -> list[Blocks]:
-    """Return what `rank_relevant` returns; indices must be bytes, `kernel` a `count_places`."""
-    found: list[Blocks] = []
-    for start in range(0, len(tables), TOGETHER):
-        part = tables[start : start + TOGETHER]
-        places = [
-            places_of(table, entries, low, high)
-            for table, (low, high) in zip(part, slices[start:].tolist(), strict=False)
-        ]
-        found += _placed(part, places, entries, kernel)
-    return found
+) -> Iterator[Blocks]:
+    """Yield what `rank_relevant` yields; indices must be bytes, `kernel` a `count_places`."""
+    fours = [
+        _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER])
+        for start in range(0, len(tables), TOGETHER)
+    ]
+    for part in entries.parts():
+        indices = np.ascontiguousarray(part.indices)
+        weights = (np.zeros(0) if part.weights is None else part.weights).astype(np.uint32)
+        for four in fours:
+            four.count(indices, weights, kernel)
+    while fours:
+        yield from fours.pop(0).finish()
 
 
-def places_of(table: Table, entries: Entries, low: int, high: int) -> Places:
+def places_bytes(relevant: int) -> int:
+    """Return what a query of a `Four` holds at most, in bytes."""
+    return 4 * CACHED + (8 * BINS_EACH + 32) * relevant
+
+
+def places_of(table: Table, entries: Walk, low: int, high: int) -> Places:
     """Return the places of one query, whose relevant entries are low … high - 1."""
-    scores = exact_scores(table, entries.indices[low:high])
-    if entries.weights is None:
-        values, relevant = np.unique_counts(scores)
-    else:
-        values, inverse = np.unique_inverse(scores)
-        relevant = np.zeros(len(values), dtype=np.int64)
-        np.add.at(relevant, inverse, entries.weights[low:high])
+    held = entries.part(low, high)
+    values, relevant = distinct(exact_scores(table, held.indices), held.weights)
     bins = 1 << (BINS_EACH * len(values)).bit_length()
     bins = max(bins, min(4 * bins, CACHED))
     origin, span = (values[0], values[-1] - values[0]) if len(values) else (0.0, 0.0)
@@ -66,42 +102,34 @@ def places_of(table: Table, entries: Entries, low: int, high: int) -> Places:
     return Places(np.append(values, np.inf), relevant, scale, begins)
 
 
-def _placed(
-    tables: Float64[np.ndarray, "q m k"],
-    places: list[Places],
-    entries: Entries,
-    kernel: Kernel[...],
-) -> list[Blocks]:
-    """Place all entries for up to four queries; a missing one has no values."""
+def _four(
+    tables: Float64[np.ndarray, "q m k"], entries: Walk, slices: Int64[np.ndarray, "q 2"]
+) -> Four:
+    """Return up to four queries before anything is counted; a missing one has no values."""
+    places = [
+        places_of(table, entries, low, high)
+        for table, (low, high) in zip(tables, slices.tolist(), strict=True)
+    ]
     spare = TOGETHER - len(places)
     empty = Places(
         np.array([np.inf]), np.zeros(0, np.int64), (0.0, 0.0, 0.0), np.zeros(2, np.int32)
     )
     held = [*places, *[empty] * spare]
-    lanes = np.pad(tables, ((0, spare), (0, 0), (0, 0))).transpose(1, 2, 0)  # (m, k, 4)
     lengths = [[0, *(len(p.values) for p in held)], [0, *(len(p.begins) for p in held)]]
     bounds = np.cumsum(lengths, axis=1)
-    value_at = 2 * bounds[0]
-    counts = np.zeros(value_at[-1], dtype=np.uint32)
-    kernel(
-        np.ascontiguousarray(entries.indices),
-        np.zeros(0, np.uint32) if entries.weights is None else entries.weights.astype(np.uint32),
-        np.ascontiguousarray(lanes),
-        np.array([p.scale for p in held]),
-        np.concatenate([p.values for p in held]),
-        np.concatenate([p.begins for p in held]),
-        bounds,
-        counts,
+    return Four(
+        relevant=[p.relevant for p in places],
+        tables=np.pad(tables, ((0, spare), (0, 0), (0, 0))).transpose(1, 2, 0).copy(),
+        scale=np.array([p.scale for p in held]),
+        values=np.concatenate([p.values for p in held]),
+        begins=np.concatenate([p.begins for p in held]),
+        bounds=bounds,
+        counts=np.zeros(2 * bounds[0, -1], dtype=np.uint32),
     )
-    return [
-        _blocks(place, counts[value_at[i] : value_at[i + 1] - 2].reshape(-1, 2))
-        for i, place in enumerate(places)
-    ]
 
 
-def _blocks(place: Places, counts: UInt32[np.ndarray, "r 2"]) -> Blocks:
+def _blocks(relevant: Rows, counts: UInt32[np.ndarray, "r 2"]) -> Blocks:
     """Turn counts between and at the values into groups."""
     between, size = counts.T.astype(np.int64)
-    relevant: Rows = place.relevant
     ahead = np.cumsum(between) + np.cumsum(size) - size
     return Blocks(ahead, size, np.cumsum(relevant) - relevant, relevant)
