@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from hashquant import evaluation, search
 from hashquant.codes import adc, placing
-from hashquant.codes.compiled import compiled
+from hashquant.codes.compiled import compiled, placers
 
 #: Functions that do a part's work, of which none calls another.
 PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
@@ -16,7 +16,7 @@ PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
     "scores of relevant items, in order": ((placing, "places_of"), (adc.RankCounter, "prepare")),
     "counting": ((adc.RankCounter, "count"), (search, "distance_counts")),
     "sort": ((adc.RankCounter, "finish"),),
-    "groups": ((placing, "_blocks"), (search, "_stack"), (search, "_distance_groups")),
+    "groups": ((search, "_stack"), (search, "_distance_groups")),
     "average precision": ((evaluation, "average_precisions"), (evaluation, "average_precision")),
     "precision and recall at ranks": (
         (evaluation, "relevant_in_top"), (evaluation, "precision_at"), (evaluation, "recall_at"),
@@ -37,8 +37,16 @@ def split(work: Callable[[], object]) -> dict[str, float]:
         found = compiled(*arguments)
         return found and _timed(found, KERNEL, spent)
 
+    def timed_placers(*arguments: Any) -> Any:
+        found = placers(*arguments)
+        return found and found._replace(count_places=_timed(found.count_places, KERNEL, spent))
+
     began = time.process_time()
-    with _wrapped(spent), patch.object(search, "compiled", timed_kernel):
+    with (
+        _wrapped(spent),
+        patch.object(search, "compiled", timed_kernel),
+        patch.object(search, "placers", timed_placers),
+    ):
         work()
     found = {"the rest": time.process_time() - began - sum(seconds for _, seconds in spent)}
     for part, seconds in spent:

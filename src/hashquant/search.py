@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hashquant.codes.adc import Blocks, counter_bytes, rank_relevant
 from hashquant.codes.binary import WORD_BITS, distance_counts
-from hashquant.codes.compiled import TOGETHER, compiled, count_pairs, count_places
+from hashquant.codes.compiled import TOGETHER, compiled, count_pairs, placers
 from hashquant.codes.placing import PLACED_BELOW, places_bytes, rank_by_placing
 from hashquant.codes.real import cosine_scores, unpack_real
 from hashquant.devicesearch import distance_chunks, score_chunks
@@ -183,11 +183,11 @@ def _counted_chunks(
     books, words = gallery.books
     most = int(slices.diff(dim=1).max()) if len(slices) else 0
     placed = words <= 256 and len(gallery) < PLACED_BELOW
-    kernel = compiled(count_places, len(tables) * len(entries)) if placed else None
-    if kernel is None:
+    kernels = placers(len(tables) * len(entries)) if placed else None
+    if kernels is None:
         rank, held = rank_relevant, counter_bytes(len(entries), most, books)
     else:
-        rank, held = partial(rank_by_placing, kernel=kernel), places_bytes(most)
+        rank, held = partial(rank_by_placing, kernels=kernels), places_bytes(most)
     threads, stored = torch.get_num_threads(), isinstance(gallery, StoredGallery)
     limit = memory_bytes // (threads * (held + 16 * books * words))
     chunk = _share(len(tables), threads, limit if stored else min(limit, _CHUNK))

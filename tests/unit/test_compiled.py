@@ -145,8 +145,8 @@ def test_scores_are_counted_between_and_at_the_values(unit):
     table[0, 7] += 4 * unit  # the last value in both cases
     others = np.array([[0], [2], [4], [5], [5], [7], [8]], dtype=np.uint8)
     entries = Entries(np.concatenate([others[:3], relevant, others[3:]]))
-    kernel = compiled.compiled(compiled.count_places, compiled.FROM_PAIRS)
-    (found,) = rank_by_placing(table[np.newaxis], entries, np.array([[3, 8]]), kernel)
+    kernels = compiled.placers(compiled.FROM_PAIRS)
+    (found,) = rank_by_placing(table[np.newaxis], entries, np.array([[3, 8]]), kernels)
     assert found.ahead.tolist() == [1, 3, 4, 9]  # one is before 0, one between 0 and a unit
     assert found.size.tolist() == [1, 1, 3, 2]
     assert found.ahead_relevant.tolist() == [0, 1, 2, 4]
@@ -155,9 +155,9 @@ def test_scores_are_counted_between_and_at_the_values(unit):
 
 def test_weighted_entries_count_as_often_as_they_weigh():
     entries = Entries(np.array([[0], [1], [2]], dtype=np.uint8), np.array([5, 2, 7]))
-    kernel = compiled.compiled(compiled.count_places, compiled.FROM_PAIRS)
+    kernels = compiled.placers(compiled.FROM_PAIRS)
     table = np.array([[[1.0, 2.0, 2.0]]])
-    (found,) = rank_by_placing(table, entries, np.array([[1, 2]]), kernel)
+    (found,) = rank_by_placing(table, entries, np.array([[1, 2]]), kernels)
     assert [column.tolist() for column in found] == [[5], [9], [0], [2]]
 
 

@@ -8,7 +8,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import NamedTuple, ParamSpec
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8, UInt32, UInt64
@@ -23,8 +23,10 @@ TOGETHER, STRIP = 4, 1 << 13
 
 _SIGNATURES = {
     "count_pairs": "void(u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1])",
+    "score_entries": "void(u1[:, ::1], f8[:, ::1], f8[::1])",
+    "bin_values": "void(f8[::1], f8[::1], i4[::1])",
     "count_places": "void(u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], i4[::1],"
-    " i8[:, ::1], u4[::1])",
+    " i8[:, ::1], u4[:, ::1])",
 }
 
 
@@ -68,7 +70,34 @@ def count_pairs(
             counts[at] += np.uint32(1)
 
 
-def count_places(
+def score_entries(
+    indices: UInt8[np.ndarray, "n m"],
+    table: Float64[np.ndarray, "m k"],
+    scores: Float64[np.ndarray, " n"],
+) -> None:
+    """Score entries under one query's table, as `codes.adc.exact_scores` does."""
+    for j in range(len(indices)):
+        score = table[0, indices[j, 0]]
+        for m in range(1, indices.shape[1]):
+            score += table[m, indices[j, m]]
+        scores[j] = score
+
+
+def bin_values(
+    values: Float64[np.ndarray, " v"],
+    scale: Float64[np.ndarray, " 3"],
+    begins: Int32[np.ndarray, " b"],
+) -> None:
+    """Find at which of the ordered values each bin begins: `begins` of `count_places`."""
+    origin, rate, last = scale[0], scale[1], scale[2]
+    begins[:] = 0
+    for value in values:
+        begins[np.uint32(min(max((value - origin) * rate, 0.0), last)) + np.uint32(1)] += 1
+    for at in range(1, len(begins)):
+        begins[at] += begins[at - 1]
+
+
+def count_places(  # noqa: C901 - a kernel calls no function of its own
     indices: UInt8[np.ndarray, "n m"],
     weights: UInt32[np.ndarray, " w"],
     tables: Float64[np.ndarray, "m k 4"],
@@ -76,14 +105,15 @@ def count_places(
     values: Float64[np.ndarray, " v"],
     begins: Int32[np.ndarray, " b"],
     bounds: Int64[np.ndarray, "2 5"],
-    counts: UInt32[np.ndarray, " c"],
+    counts: UInt32[np.ndarray, "2 v"],
 ) -> None:
     """Count where the scores of all items fall among the ordered values of four queries.
 
     A query's values end with infinity. `begins` says at which of them a bin of scores begins,
     its row of `scale` is the origin, the bins a unit, and the last bin; `bounds` has where each
-    query's values and bins begin. At 2p its `counts` hold the items between values p - 1 and p, at
-    2p + 1 those that equal value p. Without `weights` an item counts once.
+    query's values and bins begin. `counts` holds, under each value, the items that are beyond
+    the value before and not beyond it, and those that equal it. Without `weights` an item counts
+    once.
     """
     scores = np.empty((4, STRIP))
     bins = np.empty(STRIP, np.int32)
@@ -102,13 +132,15 @@ def count_places(
         for q in range(4):
             row, ordered = scores[q], values[bounds[0, q] : bounds[0, q + 1]]
             begin = begins[bounds[1, q] : bounds[1, q + 1]]
-            found = counts[2 * bounds[0, q] : 2 * bounds[0, q + 1]]
+            found = counts[0, bounds[0, q] : bounds[0, q + 1]]
+            equal = counts[1, bounds[0, q] : bounds[0, q + 1]]
             origin, rate, last = scale[q, 0], scale[q, 1], scale[q, 2]
             for j in range(len(part)):  # a loop of its own: vector instructions
                 bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
             for j in range(len(part)):
                 low = np.uint32(begin[np.uint32(bins[j])])
-                if ordered[low] < row[j]:
+                value = ordered[low]
+                if value < row[j]:
                     low += np.uint32(1)
                     high = np.uint32(begin[np.uint32(bins[j]) + np.uint32(1)])
                     while low < high:
@@ -117,8 +149,28 @@ def count_places(
                             low = middle + np.uint32(1)
                         else:
                             high = middle
-                at = np.uint32(2) * low + np.uint32(ordered[low] == row[j])
-                found[at] += weights[start + j] if len(weights) else np.uint32(1)
+                    value = ordered[low]
+                weight = weights[start + j] if len(weights) else np.uint32(1)
+                found[low] += weight
+                if value == row[j]:
+                    equal[low] += weight
+
+
+class Placers(NamedTuple):
+    """The kernels that place scores, as machine code: see the functions of their names."""
+
+    score_entries: Kernel[...]
+    bin_values: Kernel[...]
+    count_places: Kernel[...]
+
+
+def placers(pairs: int) -> Placers | None:
+    """Return the kernels that place scores where `compiled` returns a kernel."""
+    score, bins = compiled(score_entries, pairs), compiled(bin_values, pairs)
+    count = compiled(count_places, pairs)
+    if score is None or bins is None or count is None:
+        return None
+    return Placers(score, bins, count)
 
 
 @functools.cache

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8, UInt32
 
-from hashquant.codes.adc import Blocks, Rows, Table, Walk, distinct, exact_scores
-from hashquant.codes.compiled import TOGETHER, Kernel
+from hashquant.codes.adc import Blocks, Table, Walk, distinct
+from hashquant.codes.compiled import TOGETHER, Placers
 
 #: Bins a relevant item: more leave fewer scores to compare, fewer stay in the cache.
 BINS_EACH, CACHED = 4, 1 << 14
@@ -42,43 +42,43 @@ class Four:
     values: Float64[np.ndarray, " v"]
     begins: Int32[np.ndarray, " b"]
     bounds: Int64[np.ndarray, "2 5"]
-    counts: UInt32[np.ndarray, " c"]
+    counts: UInt32[np.ndarray, "2 v"]
 
     def count(
         self,
         indices: UInt8[np.ndarray, "n m"],
         weights: UInt32[np.ndarray, " w"],
-        kernel: Kernel[...],
+        kernels: Placers,
     ) -> None:
         """Place some entries; the counts of all add up."""
-        kernel(
+        kernels.count_places(
             indices, weights, self.tables, self.scale, self.values, self.begins, self.bounds,
             self.counts,
         )  # fmt: skip
 
     def finish(self) -> Iterator[Blocks]:
         """Yield each query's groups."""
-        begin = 2 * self.bounds[0]
-        for i, relevant in enumerate(self.relevant):
-            yield _blocks(relevant, self.counts[begin[i] : begin[i + 1] - 2].reshape(-1, 2))
+        for begin, relevant in zip(self.bounds[0], self.relevant, strict=False):
+            until, size = self.counts[:, begin : begin + len(relevant)].astype(np.int64)
+            yield Blocks(np.cumsum(until) - size, size, np.cumsum(relevant) - relevant, relevant)
 
 
 def rank_by_placing(
     tables: Float64[np.ndarray, "q m k"],
     entries: Walk,
     slices: Int64[np.ndarray, "q 2"],
-    kernel: Kernel[...],
+    kernels: Placers,
 ) -> Iterator[Blocks]:
-    """Yield what `rank_relevant` yields; indices must be bytes, `kernel` a `count_places`."""
+    """Yield what `rank_relevant` yields; indices must be bytes."""
     fours = [
-        _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER])
+        _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER], kernels)
         for start in range(0, len(tables), TOGETHER)
     ]
     for part in entries.parts():
         indices = np.ascontiguousarray(part.indices)
         weights = (np.zeros(0) if part.weights is None else part.weights).astype(np.uint32)
         for four in fours:
-            four.count(indices, weights, kernel)
+            four.count(indices, weights, kernels)
     while fours:
         yield from fours.pop(0).finish()
 
@@ -88,26 +88,30 @@ def places_bytes(relevant: int) -> int:
     return 4 * CACHED + (8 * BINS_EACH + 32) * relevant
 
 
-def places_of(table: Table, entries: Walk, low: int, high: int) -> Places:
+def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers) -> Places:
     """Return the places of one query, whose relevant entries are low … high - 1."""
     held = entries.part(low, high)
-    values, relevant = distinct(exact_scores(table, held.indices), held.weights)
+    scores = np.empty(len(held))
+    kernels.score_entries(np.ascontiguousarray(held.indices), np.ascontiguousarray(table), scores)
+    values, relevant = distinct(scores, held.weights)
     bins = 1 << (BINS_EACH * len(values)).bit_length()
     bins = max(bins, min(4 * bins, CACHED))
     origin, span = (values[0], values[-1] - values[0]) if len(values) else (0.0, 0.0)
     scale = (float(origin), (bins - 1) / max(float(span), 1e-290), float(bins))
-    at = np.clip((values - scale[0]) * scale[1], 0.0, scale[2]).astype(np.int32)
-    begins = np.zeros(bins + 2, dtype=np.int32)
-    np.cumsum(np.bincount(at, minlength=bins + 1), out=begins[1:])
+    begins = np.empty(bins + 2, dtype=np.int32)
+    kernels.bin_values(values, np.array(scale), begins)
     return Places(np.append(values, np.inf), relevant, scale, begins)
 
 
 def _four(
-    tables: Float64[np.ndarray, "q m k"], entries: Walk, slices: Int64[np.ndarray, "q 2"]
+    tables: Float64[np.ndarray, "q m k"],
+    entries: Walk,
+    slices: Int64[np.ndarray, "q 2"],
+    kernels: Placers,
 ) -> Four:
     """Return up to four queries before anything is counted; a missing one has no values."""
     places = [
-        places_of(table, entries, low, high)
+        places_of(table, entries, low, high, kernels)
         for table, (low, high) in zip(tables, slices.tolist(), strict=True)
     ]
     spare = TOGETHER - len(places)
@@ -124,12 +128,5 @@ def _four(
         values=np.concatenate([p.values for p in held]),
         begins=np.concatenate([p.begins for p in held]),
         bounds=bounds,
-        counts=np.zeros(2 * bounds[0, -1], dtype=np.uint32),
+        counts=np.zeros((2, bounds[0, -1]), dtype=np.uint32),
     )
-
-
-def _blocks(relevant: Rows, counts: UInt32[np.ndarray, "r 2"]) -> Blocks:
-    """Turn counts between and at the values into groups."""
-    between, size = counts.T.astype(np.int64)
-    ahead = np.cumsum(between) + np.cumsum(size) - size
-    return Blocks(ahead, size, np.cumsum(relevant) - relevant, relevant)

@@ -4,6 +4,7 @@ Average precision is in closed form (McSherry and Najork, ECIR 2008). Everything
 arithmetic of the four operations, the same to the bit on every device and for every chunking.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -192,10 +193,7 @@ def harmonic_difference(start: Flat, count: Flat) -> Flat:
     >>> harmonic_difference(torch.tensor([1.0]).double(), torch.tensor([2.0]).double())
     tensor([0.8333], dtype=torch.float64)
     """
-    inverse = [1.0 / j for j in range(1, _TABLED + 1)]
-    tail = [math.fsum(inverse[i:]) for i in range(_TABLED + 1)]  # Σ 1/j, i < j ≤ 64
-    table = torch.tensor(tail, dtype=torch.float64, device=start.device)
-    end = start + count
+    table, end = _tails(start.device), start + count
     small = table[start.clamp(max=_TABLED).long()] - table[end.clamp(max=_TABLED).long()]
     a, b = start.clamp(min=_TABLED), end.clamp(min=_TABLED)
     u, v = 1.0 / a, 1.0 / b
@@ -206,12 +204,25 @@ def harmonic_difference(start: Flat, count: Flat) -> Flat:
     return small + (_log_ratio(a, b) - w / 2 + w * (u + v) * series)
 
 
+@functools.cache
+def _tails(device: torch.device) -> Flat:
+    """Return Σ 1/j over i < j ≤ 64 for each i = 0 … 64."""
+    inverse = [1.0 / j for j in range(1, _TABLED + 1)]
+    tails = [math.fsum(inverse[i:]) for i in range(_TABLED + 1)]
+    return torch.tensor(tails, dtype=torch.float64, device=device)
+
+
+@functools.cache
+def _powers(device: torch.device) -> Flat:
+    """Return 2^i for i = 0 … 63."""
+    return torch.tensor([2.0**i for i in range(64)], dtype=torch.float64, device=device)
+
+
 def _log_ratio(a: Flat, b: Flat) -> Flat:
     """Return ln(b/a) for b ≥ a > 0 by ln 2 and the series of artanh, |z| < 0.172."""
     mantissa, exponent = torch.frexp(b / a)
     halvings = exponent.long() - (mantissa < math.sqrt(0.5)).long()
-    powers = torch.tensor([2.0**i for i in range(64)], dtype=torch.float64, device=a.device)
-    c = b / powers[halvings]  # exact, within [a/√2, a√2]
+    c = b / _powers(a.device)[halvings]  # exact, within [a/√2, a√2]
     z = (c - a) / (c + a)
     square = z * z
     series = torch.full_like(z, 1 / 23)
