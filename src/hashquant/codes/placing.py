@@ -91,7 +91,7 @@ def places_bytes(relevant: int) -> int:
 def places_of(table: Table, entries: Walk, low: int, high: int) -> Places:
     """Return the places of one query, whose relevant entries are low … high - 1."""
     held = entries.part(low, high)
-    values, relevant = distinct(exact_scores(table, held.indices), held.weights)
+    values, relevant, _ = distinct(exact_scores(table, held.indices), held.weights)
     bins = 1 << (BINS_EACH * len(values)).bit_length()
     bins = max(bins, min(4 * bins, CACHED))
     origin, span = (values[0], values[-1] - values[0]) if len(values) else (0.0, 0.0)
