@@ -85,7 +85,7 @@ def rank_by_placing(
 
 def places_bytes(relevant: int) -> int:
     """Return what a query of a `Four` holds at most, in bytes."""
-    return 4 * CACHED + (8 * BINS_EACH + 32) * relevant
+    return 4 * CACHED + (8 * BINS_EACH + 24) * relevant
 
 
 def places_of(table: Table, entries: Walk, low: int, high: int) -> Places:
