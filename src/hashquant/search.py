@@ -212,11 +212,13 @@ def _counted_chunks(
 
 
 def _share(queries: int, threads: int, limit: int) -> int:
-    """Return how many queries a thread takes at a time: as many in every walk, whole fours."""
-    limit = max(1, limit)
-    walks = max(1, -(-queries // (threads * limit)))
-    even = -(-queries // (threads * walks))
-    return min(limit, -(-even // TOGETHER) * TOGETHER)
+    """Return how many queries a thread takes in one walk: whole fours of its part, up to `limit`.
+
+    >>> _share(10, 2, 32), _share(1000, 2, 32)
+    (8, 32)
+    """
+    fours = -(-queries // (threads * TOGETHER))
+    return max(1, min(limit, fours * TOGETHER))
 
 
 def _in_memory(gallery: AnyGallery) -> Gallery:
