@@ -1,11 +1,14 @@
-"""Time exact Hamming scoring over 10^4 to 10^8 codes: linear in pairs, flat in classes.
+"""Time exact scoring over 10^4 to 10^8 codes of 64 bits: linear in pairs, flat in classes.
 
-Usage: python benchmarks/speed/growth.py [--items N ...] [--queries Q] [--classes C ...] [--write]
+Usage: python benchmarks/speed/growth.py [--kind hamming|adc] [--items N ...] [--queries Q]
+[--classes C ...] [--write]
 
 Galleries of 10^7 codes and more are files that are mapped block by block; each point is a process
 of its own, whose peak memory is measured; loading the compiled kernel is not timed. The run of
 10^8 codes by 1,000 queries: python benchmarks/speed/growth.py --items 100000000 --queries 1000
---classes 1000 --name streamed --write
+--classes 1000 --name streamed --write. Look-up tables, of 8 books of 256 codewords:
+python benchmarks/speed/growth.py --kind adc --items 10000 100000 1000000 10000000
+--name growth-tables --write
 """
 
 import argparse
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,22 +29,24 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
-from machine import described, resident_bytes, restart_peak  # noqa: E402
+from machine import UNUSED, described, resident_bytes, restart_peak  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from hashquant.codes.compiled import compiled, count_pairs  # noqa: E402
+from hashquant.codes.binary import unpack_bits  # noqa: E402
+from hashquant.codes.compiled import compiled, count_pairs, count_places  # noqa: E402
 from hashquant.codes.family import CodeBudget  # noqa: E402
-from hashquant.evaluation import evaluate  # noqa: E402
+from hashquant.evaluation import Evaluation, evaluate  # noqa: E402
 from hashquant.report.figures.canvas import canvas  # noqa: E402
 from hashquant.report.figures.files import Drawing, write_files  # noqa: E402
 from hashquant.report.figures.style import PRESETS, Preset  # noqa: E402
-from hashquant.search import Gallery, StoredGallery, hamming_groups  # noqa: E402
+from hashquant.search import Gallery, StoredGallery, hamming_groups, table_groups  # noqa: E402
 
 SIZES = [10**4, 10**5, 10**6, 10**7, 10**8]
 #: Pairs that a point without `--queries` is given, within these numbers of queries.
-PAIRS, QUERIES = 2 * 10**9, (16, 2000)
-STORED_FROM, BLOCK, BUDGET = 10**7, 1 << 20, CodeBudget(64)
+PAIRS, QUERIES = {"hamming": 2 * 10**9, "adc": 2 * 10**8}, (16, 2000)
+BUDGETS = {"hamming": CodeBudget(64), "adc": CodeBudget(64, 8, 256)}
+STORED_FROM, BLOCK = 10**7, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,28 @@ def write_codes(path: Path, sizes: np.ndarray) -> None:
             file.write(drawn(np.searchsorted(ends, places, side="right"), 100 + block).tobytes())
 
 
-def measured(items: int, queries: int, classes: int, folder: Path) -> Point:
+def drawn_tables(query: torch.Tensor) -> torch.Tensor:
+    """Return tables (q, 8, 256) that tell how far a byte is from the query's own, with noise."""
+    g = torch.Generator().manual_seed(2)
+    differing = query.unsqueeze(2) ^ torch.arange(256).to(torch.uint8)  # (q, m, k)
+    distance = unpack_bits(differing.view(-1, 1), 8).sum(1).view(differing.shape)
+    return distance + 0.5 * torch.randn(differing.shape, generator=g)
+
+
+def searching(
+    kind: str, query: torch.Tensor, labels: torch.Tensor, gallery: Gallery | StoredGallery
+) -> Callable[[], Evaluation]:
+    """Return the search that is timed; its kernel is loaded."""
+    pairs = len(query) * len(gallery)
+    if kind == "hamming":
+        compiled(count_pairs, pairs)
+        return lambda: evaluate(hamming_groups(query, labels, gallery), kind)
+    compiled(count_places, pairs)
+    tables = drawn_tables(query)
+    return lambda: evaluate(table_groups(tables, labels, gallery, larger_is_closer=False), kind)
+
+
+def measured(kind: str, items: int, queries: int, classes: int, folder: Path) -> Point:
     """Search once, in this process."""
     sizes = np.full(classes, items // classes)
     sizes[: items % classes] += 1
@@ -90,13 +117,14 @@ def measured(items: int, queries: int, classes: int, folder: Path) -> Point:
     gallery: Gallery | StoredGallery
     if items >= STORED_FROM:
         known = torch.arange(classes)
-        gallery = StoredGallery(path, known, torch.from_numpy(sizes), BUDGET)
+        gallery = StoredGallery(path, known, torch.from_numpy(sizes), BUDGETS[kind])
     else:
         codes = torch.from_numpy(np.fromfile(path, np.uint8).reshape(-1, 8))
-        gallery = Gallery(codes, torch.from_numpy(np.repeat(np.arange(classes), sizes)), BUDGET)
-    compiled(count_pairs, items * queries)
+        own = torch.from_numpy(np.repeat(np.arange(classes), sizes))
+        gallery = Gallery(codes, own, BUDGETS[kind])
+    search = searching(kind, query, labels, gallery)
     before, began = restart_peak(), time.perf_counter()
-    found = evaluate(hamming_groups(query, labels, gallery), "hamming")
+    found = search()
     seconds, peak = time.perf_counter() - began, resident_bytes("VmHWM")
     path.unlink()
     value = next(s.value for s in found.scores if s.metric == "mAP")
@@ -104,13 +132,21 @@ def measured(items: int, queries: int, classes: int, folder: Path) -> Point:
     return Point(items, queries, classes, seconds, (peak - before) * mib, peak * mib, value)
 
 
-def in_a_process(items: int, queries: int, classes: int, threads: int) -> Point:
-    """Search in a fresh process, so that its peak of memory is its own."""
+def in_a_process(options: argparse.Namespace, *shape: int) -> tuple[Point, dict[str, str]]:
+    """Search in a fresh process, so that its peak of memory is its own; name what it ran on."""
     with tempfile.TemporaryDirectory() as folder:
-        asked = [str(x) for x in (items, queries, classes, threads, folder)]
+        asked = [options.kind, *(str(x) for x in (*shape, options.threads)), folder]
         command = [sys.executable, __file__, "--measure", *asked]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Point(**json.loads(done.stdout))
+    point, machine = json.loads(done.stdout)
+    return Point(**point), machine
+
+
+def measure(kind: str, items: str, queries: str, classes: str, threads: str, folder: str) -> None:
+    """Print the point of one search, and the machine with what this process computed with."""
+    torch.set_num_threads(int(threads))
+    point = measured(kind, int(items), int(queries), int(classes), Path(folder))
+    print(json.dumps([asdict(point), described(int(threads))]))
 
 
 def write_figure(points: list[Point], stem: Path) -> None:
@@ -133,32 +169,40 @@ def growth_figure(frame: pd.DataFrame, preset: Preset) -> Figure:
     return panel
 
 
-def main() -> None:
-    """Measure every point, print a table, and write it down if that is asked for."""
-    if sys.argv[1:2] == ["--measure"]:
-        items, queries, classes, threads = (int(x) for x in sys.argv[2:6])
-        torch.set_num_threads(threads)
-        print(json.dumps(asdict(measured(items, queries, classes, Path(sys.argv[6])))))
-        return
+def asked() -> argparse.Namespace:
+    """Read the flags."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=sorted(BUDGETS), default="hamming")
     parser.add_argument("--items", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--queries", type=int, help="instead of as many as make 2·10^9 pairs")
+    parser.add_argument("--queries", type=int, help="instead of as many as make the usual pairs")
     parser.add_argument("--classes", type=int, nargs="+", default=[10, 1000])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--name", default="growth", help="of the files that --write leaves")
     parser.add_argument("--write", action="store_true", help="raw times, and the figure")
-    options = parser.parse_args()
-    points = []
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure every point, print a table, and write it down if that is asked for."""
+    if sys.argv[1:2] == ["--measure"]:
+        measure(*sys.argv[2:])
+        return
+    options = asked()
+    points, machine = list[Point](), dict[str, str]()
     for items in options.items:
-        queries = options.queries or min(max(PAIRS // items, QUERIES[0]), QUERIES[1])
+        usual = min(max(PAIRS[options.kind] // items, QUERIES[0]), QUERIES[1])
         for classes in options.classes:
-            points.append(in_a_process(items, queries, classes, options.threads))
+            shape = items, options.queries or usual, classes
+            point, ran = in_a_process(options, *shape)
+            points.append(point)
+            # Small searches use no compiled kernel: the machine is that of all points together.
+            machine |= {name: value for name, value in ran.items() if value != UNUSED}
             print(f"{items} items, {classes} classes: {points[-1].seconds:.2f} s", flush=True)
     rows = [{**asdict(p), "10^-12 s a pair": p.picoseconds} for p in points]
     print(tabulate(rows, headers="keys", floatfmt=".4g", tablefmt="github"))
     if options.write:
         command = shlex.join(["python", "benchmarks/speed/growth.py", *sys.argv[1:]])
-        raw = {"command": command, "machine": described(options.threads), "points": rows}
+        raw = {"command": command, "machine": described(options.threads) | machine, "points": rows}
         packed = json.dumps(raw, indent=1) + "\n"
         folder = Path(__file__).parent
         (folder / f"{options.name}.json").write_text(packed, encoding="utf-8")

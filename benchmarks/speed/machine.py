@@ -9,6 +9,9 @@ import numpy as np
 from hashquant.environment import versions
 from hashquant.hardware import cpu_model
 
+#: Said of what a process did not load.
+UNUSED = "not used"
+
 
 def described(threads: int) -> dict[str, str]:
     """Name the machine and the versions that compute."""
@@ -17,7 +20,7 @@ def described(threads: int) -> dict[str, str]:
     return {
         "cpu": cpu_model(),
         "threads": str(threads),
-        **{name: known.get(name, "not used") for name in shown},
+        **{name: known.get(name, UNUSED) for name in shown},
     }
 
 

@@ -15,8 +15,9 @@ PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
     "sums of all items": ((adc, "embedding_bag"),),
     "scores of relevant items, in order": ((placing, "places_of"), (adc.RankCounter, "prepare")),
     "counting": ((adc.RankCounter, "count"), (search, "distance_counts")),
-    "sort": ((adc.RankCounter, "finish"),),
-    "groups": ((search, "_stack"), (search, "_distance_groups")),
+    "groups": (
+        (adc.RankCounter, "finish"), (search, "_stack"), (search, "_distance_groups"),
+    ),
     "average precision": ((evaluation, "average_precisions"), (evaluation, "average_precision")),
     "precision and recall at ranks": (
         (evaluation, "relevant_in_top"), (evaluation, "precision_at"), (evaluation, "recall_at"),

@@ -24,7 +24,7 @@ Slices: TypeAlias = Int64[Tensor, "q 2"]
 #: Items of a file that are mapped into memory at a time.
 MAPPED = 1 << 20
 #: Codes that are unpacked in one go: what is in between stays in the cache.
-_UNPACKED = 1 << 13
+_UNPACKED = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,8 +79,8 @@ def table_groups(
 
     A score is the float64 sum over books in the order m = 0 … M - 1: equal codes tie exactly.
     Tables serve ADC, SDC (the table of the query's own codewords) and asymmetric Hamming
-    (`codes.binary.asymmetric_table`). A stored gallery is read on the CPU. Memory grows with the
-    distinct scores of a query's relevant items, which the groups hold, not with the gallery.
+    (`codes.binary.asymmetric_table`). A stored gallery is read on the CPU. Memory does not grow
+    with the gallery, but with a query's relevant items: their distinct scores are its groups.
 
     Raises:
         HashQuantError: if tables do not fit the gallery or are not finite.
@@ -190,6 +190,7 @@ def _counted_chunks(
         rank, held = partial(rank_by_placing, kernels=kernels), places_bytes(most)
     threads, stored = torch.get_num_threads(), isinstance(gallery, StoredGallery)
     limit = memory_bytes // (threads * (held + 16 * books * words))
+    limit = max(limit // 2, limit - TOGETHER)  # queries that are being prepared are held twice
     chunk = _share(len(tables), threads, limit if stored else min(limit, _CHUNK))
     few = max(1, memory_bytes // (_EVALUATED * max(most, 1)))
     sign = -1.0 if larger_is_closer else 1.0
@@ -200,7 +201,7 @@ def _counted_chunks(
         found = rank(signed, entries, slices[part].numpy())
         return [
             _stack(list(islice(found, len(total))), total, len(gallery))
-            for total in totals[part].split(few)
+            for total in torch.split(totals[part], few)
         ]
 
     starts = range(0, len(tables), chunk)
@@ -211,11 +212,13 @@ def _counted_chunks(
 
 
 def _share(queries: int, threads: int, limit: int) -> int:
-    """Return how many queries a thread takes at a time: as many in every walk, whole fours."""
-    limit = max(1, limit)
-    walks = max(1, -(-queries // (threads * limit)))
-    even = -(-queries // (threads * walks))
-    return min(limit, -(-even // TOGETHER) * TOGETHER)
+    """Return how many queries a thread takes in one walk: whole fours of its part, up to `limit`.
+
+    >>> _share(10, 2, 32), _share(1000, 2, 32)
+    (8, 32)
+    """
+    fours = -(-queries // (threads * TOGETHER))
+    return max(1, min(limit, fours * TOGETHER))
 
 
 def _in_memory(gallery: AnyGallery) -> Gallery:

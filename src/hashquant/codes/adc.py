@@ -101,14 +101,17 @@ def exact_scores(table: Float[np.ndarray, "m k"], indices: Books) -> Float[np.nd
 
 def distinct(
     scores: Float64[np.ndarray, " e"], weights: Rows | None
-) -> tuple[Float64[np.ndarray, " v"], Int64[np.ndarray, " v"]]:
-    """Return the distinct scores of some entries in order, and how many items have each."""
-    if weights is None:
-        return np.unique_counts(scores)
-    values, inverse = np.unique_inverse(scores)
-    items = np.zeros(len(values), dtype=np.int64)
-    np.add.at(items, inverse, weights)
-    return values, items
+) -> tuple[Float64[np.ndarray, " v"], Int64[np.ndarray, " v"], Int64[np.ndarray, " v"]]:
+    """Return the distinct scores of some entries, how many items have each, and its first rank.
+
+    Ranks are those of entries in order of score, from 0.
+    """
+    order = None if weights is None else np.argsort(scores)
+    ordered = np.sort(scores) if order is None else scores[order]
+    new = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    edges = np.append(np.flatnonzero(new), len(ordered))
+    ends = edges if weights is None else _before(weights[order])[edges]
+    return ordered[edges[:-1]], np.diff(ends), edges[:-1]
 
 
 def rank_relevant(
@@ -171,37 +174,35 @@ class RankCounter:
         small = len(self._counts) < 1 << 15
         self._number = torch.from_numpy(number.astype(np.int16) if small else number)
         scores = exact_scores(self.table, relevant.indices)
-        self._values, self._relevant = distinct(scores, relevant.weights)
-        lowest = np.full(len(self._counts), np.inf)
-        np.minimum.at(lowest, number[bins], scores)
-        self._stretch = 2 * np.searchsorted(lowest[1::2], self._values, side="right") - 1
-        self._kept = np.zeros((2, len(self._values)), dtype=np.int64)
+        self._values, self._relevant, first = distinct(scores, relevant.weights)
+        self._stretch = np.sort(number[bins])[first]  # stretches rise with the scores
+        self._below, self._size = np.zeros((2, len(first)), dtype=np.int64)
         return coarse
 
     def count(self, bins: Int32[Tensor, " b"], block: Entries) -> None:
         """Count a block's items by stretch, and those of odd ones by their exact scores."""
         number = self._number.index_select(0, bins)
         here = np.flatnonzero((number & 1).bool().numpy())
-        scores, stretches = exact_scores(self.table, block.indices[here]), len(self._counts)
-        if block.weights is None:
+        stretches, weights = len(self._counts), block.weights
+        if weights is None:
             self._counts += torch.bincount(number, minlength=stretches).numpy()
-            scores.sort()
-            self._kept += _up_to(scores, self._values)
-            return
-        held = torch.from_numpy(block.weights).double()
-        counts = torch.bincount(number, held, minlength=stretches)
-        self._counts += counts.long().numpy()  # whole numbers below 2^53: exact
-        order = np.argsort(scores)
-        items = _before(block.weights[here[order]])
-        self._kept += items[_up_to(scores[order], self._values)]
+        else:
+            held = torch.from_numpy(weights).double()
+            counts = torch.bincount(number, held, minlength=stretches)
+            self._counts += counts.long().numpy()  # whole numbers below 2^53: exact
+        scores = exact_scores(self.table, block.indices[here])
+        kept, items, _ = distinct(scores, None if weights is None else weights[here])
+        at, ahead = np.searchsorted(kept, self._values), _before(items)
+        equal = np.append(kept, np.inf)[at] == self._values
+        self._below += ahead[at]
+        self._size += ahead[at + equal] - ahead[at]
 
     def finish(self) -> Blocks:
         """Return the groups of equal score that hold relevant items."""
         self._counts[1::2] = 0
-        below, up_to = self._kept
-        ahead = below + np.cumsum(self._counts)[self._stretch]
+        ahead = self._below + np.cumsum(self._counts)[self._stretch]
         relevant = self._relevant
-        return Blocks(ahead, up_to - below, np.cumsum(relevant) - relevant, relevant)
+        return Blocks(ahead, self._size, np.cumsum(relevant) - relevant, relevant)
 
 
 def counter_bytes(items: int, relevant: int, books: int) -> int:
@@ -243,13 +244,6 @@ def _merge(words: Words, labels: Rows) -> tuple[Rows, Int64[np.ndarray, " e"]]:
     order = np.lexsort(keys)
     new = [key[order][1:] != key[order][:-1] for key in keys]
     return order, np.concatenate([[0], np.flatnonzero(np.any(new, axis=0)) + 1])
-
-
-def _up_to(
-    ordered: Float64[np.ndarray, " n"], values: Float64[np.ndarray, " v"]
-) -> Int64[np.ndarray, "2 v"]:
-    """Return how many of the ordered scores are below each value, and how many not above it."""
-    return np.stack([np.searchsorted(ordered, values, side) for side in ("left", "right")])
 
 
 def _before(values: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " c"]:

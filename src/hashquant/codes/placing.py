@@ -85,7 +85,7 @@ def rank_by_placing(
 
 def places_bytes(relevant: int) -> int:
     """Return what a query of a `Four` holds at most, in bytes."""
-    return 4 * CACHED + (8 * BINS_EACH + 32) * relevant
+    return 4 * CACHED + (8 * BINS_EACH + 24) * relevant
 
 
 def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers) -> Places:
@@ -93,7 +93,7 @@ def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers
     held = entries.part(low, high)
     scores = np.empty(len(held))
     kernels.score_entries(np.ascontiguousarray(held.indices), np.ascontiguousarray(table), scores)
-    values, relevant = distinct(scores, held.weights)
+    values, relevant, _ = distinct(scores, held.weights)
     bins = 1 << (BINS_EACH * len(values)).bit_length()
     bins = max(bins, min(4 * bins, CACHED))
     origin, span = (values[0], values[-1] - values[0]) if len(values) else (0.0, 0.0)

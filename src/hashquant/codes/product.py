@@ -3,8 +3,9 @@
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
+from torch.nn.functional import pad
 
-from hashquant.codes.binary import pack_bits, unpack_bits
+from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.errors import HashQuantError
 from hashquant.types import Indices, PackedCodes, QueryTable
@@ -56,11 +57,13 @@ def unpack_indices(packed: PackedCodes, budget: CodeBudget) -> Int64[Tensor, "n 
     width = budget.bits_per_subspace
     if width == 8:
         return packed.long()
-    bits = unpack_bits(packed, budget.subspaces * width).view(len(packed), budget.subspaces, width)
-    indices = torch.zeros(bits.shape[:2], dtype=torch.int64, device=packed.device)
-    for i in range(width):
-        indices = 2 * indices + bits[:, :, i]
-    return indices
+    begin = torch.arange(budget.subspaces, device=packed.device) * width  # in bits
+    span = (width + 14) // 8  # bytes that an index may touch
+    padded = pad(packed, (0, span))
+    windows = torch.zeros(len(packed), budget.subspaces, dtype=torch.int64, device=packed.device)
+    for i in range(span):
+        windows.bitwise_left_shift_(8).bitwise_or_(padded[:, begin // 8 + i])
+    return windows.bitwise_right_shift_(8 * span - width - begin % 8).bitwise_and_(2**width - 1)
 
 
 def table_scores(tables: QueryTable, indices: Indices) -> Float64[Tensor, "q n"]:
