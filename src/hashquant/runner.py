@@ -19,7 +19,10 @@ from hashquant.examination import examine
 from hashquant.planning import Cell
 from hashquant.preparation import Examination, Place, Prepared, prepare, prepare_target
 from hashquant.store import CellFolder, Store
-from hashquant.tally import Tally
+from hashquant.tally import OUTCOMES, Tally
+
+#: What torch says in a plain RuntimeError, where memory is full beyond its own share of a device.
+_MEMORY_IS_FULL = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 
 
 @runtime_checkable
@@ -30,7 +33,7 @@ class Watcher(Protocol):
         """Name what is running now."""
 
     def advance(self, units: int, text: str = "") -> None:
-        """Count finished epochs and examinations."""
+        """Count finished epochs and examinations; less than zero takes back what is made anew."""
 
     def say(self, text: str) -> None:
         """Tell a finished cell's outcome."""
@@ -173,7 +176,8 @@ def _refuse(batch: list[Cell], error: HashQuantError, watcher: Watcher, tally: T
 
 def _outcome(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
     watcher.show(title(cell))
-    return settled(cell, contest, here, watcher) or attempt(cell, contest, here, watcher)
+    outcome = settled(cell, contest, here, watcher)
+    return outcome or told(cell, attempt(cell, contest, here, watcher), watcher)
 
 
 def settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
@@ -195,7 +199,29 @@ def settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
     return ""
 
 
-def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt at a cell ended: its status, why, and how many of its units were told."""
+
+    status: str
+    reason: str = ""
+    seen: int = 0
+
+    @property
+    def outcome(self) -> str:
+        """What the tally counts: a status of its own, or a failure."""
+        return self.status if self.status in OUTCOMES else "failed"
+
+
+def told(cell: Cell, ending: Ending, watcher: Watcher) -> str:
+    """Tell how a cell ended for good, and return its outcome."""
+    if ending.reason:
+        watcher.say(f"{title(cell)}: {ending.status}: {ending.reason}")
+    watcher.advance(max(units(cell) - ending.seen, 0))
+    return ending.outcome
+
+
+def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> Ending:
     """Train and examine a cell, and return how it ended; any failure becomes its record.
 
     Raises:
@@ -223,14 +249,11 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
         save_failure(folder, cell.spec, name, "interrupted", f"stopped after epoch {seen}")
         raise
     except Exception as error:  # the one border where any failure of a cell becomes a record
-        status, reason = _diagnose(error)
+        status, reason = diagnosed(error)
         save_failure(folder, cell.spec, name, status, reason)
         folder.append_log(traceback.format_exc())
-        watcher.say(f"{title(cell)}: {status}: {reason}")
-        watcher.advance(units(cell) - seen)
-        return "skipped" if status == "skipped" else "failed"
-    watcher.advance(units(cell) - seen)
-    return "failed" if contest.refused else "done"
+        return Ending(status, reason, seen)
+    return Ending("failed" if contest.refused else "done", seen=seen)
 
 
 def _examine(
@@ -246,13 +269,25 @@ def _examine(
         watcher.say(f"{name}: {found.protocol} {found.target}: mAP {found.scores[0].value:.4f}")
 
 
-def _diagnose(error: Exception) -> tuple[str, str]:
+def diagnosed(error: Exception) -> tuple[str, str]:
+    """Return the status of a cell that ended with `error`, and the reason in one line.
+
+    >>> diagnosed(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."))[0]
+    'oom'
+    """
     if isinstance(error, BudgetError):
         return "skipped", str(error)
     if isinstance(error, DivergedError):
         return "diverged", str(error)
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if _is_out_of_memory(error):
         return "oom", f"out of memory: {error}".splitlines()[0]
     if isinstance(error, HashQuantError):
         return "failed", str(error)
     return "failed", f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, RuntimeError):
+        full = any(sign in str(error) for sign in _MEMORY_IS_FULL)
+        return full or isinstance(error, torch.OutOfMemoryError)
+    return isinstance(error, MemoryError)

@@ -79,6 +79,8 @@ def test_measuring_loads_the_images_and_times_steps(where, tmp_path, capsys):
     assert "measured on 3 steps of each kind of cell" in out
     assert "dcdh 16 bit seed 0: to run" in out
     assert not (tmp_path / "results").exists()
+    assert main(["--dry-run", "--measure", "--spread", "intervall", *where]) == 2
+    assert "did you mean 'interval'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,7 @@ def test_measuring_loads_the_images_and_times_steps(where, tmp_path, capsys):
         (["--dry-run", "--device", "cud"], "unknown device 'cud': did you mean 'cuda'"),
         (["--dry-run", "--set", "opqn.margn=1"], "did you mean 'margin'"),
         (["--dry-run", "--trunk", "spher20"], "did you mean 'sphere20'"),
+        (["--dry-run", "--spread", "intervall"], "unknown spread 'intervall': did you mean"),
         (["--dry-run", "--bits", "0"], "bits must be within"),
         (["--dry-run", "--measur"], "did you mean '--measure'"),
     ],

@@ -1,11 +1,12 @@
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from hashquant import runner
 from hashquant.config import Suite
 from hashquant.planning import plan
-from hashquant.runner import Surroundings
+from hashquant.runner import Ending, Surroundings, attempt, diagnosed, kept_in, load, units
 from hashquant.store import Store
 from hashquant.tally import Tally
 
@@ -32,3 +33,39 @@ def test_exit_codes():
     assert tally.exit_code == 1
     tally.data_missing = True
     assert tally.exit_code == 3
+
+
+def test_a_second_attempt_replaces_the_record_of_the_first(tmp_path, monkeypatch, unheard):
+    suite = Suite(
+        methods=("dcdh",), bits=(16,), epochs=1, batch_size=8, targets=("seen",),
+        settings={"synthfaces": {"identities": 4, "images": 8}},
+    )  # fmt: skip
+    [cell] = plan("quick", suite, device="cpu")
+    here = Surroundings(Store(tmp_path), tmp_path, torch.device("cpu"))
+    contest = load(cell, here)
+    folder, _ = kept_in(cell, contest, here)
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "train_cell", full)
+        assert attempt(cell, contest, here, unheard) == Ending("oom", "out of memory: no room", 0)
+    assert folder.train_record().status == "oom"
+    assert attempt(cell, contest, here, unheard) == Ending("done", "", units(cell) - 1)
+    assert folder.train_record().status == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError(), "oom"),
+        (torch.OutOfMemoryError("CUDA"), "oom"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`"), "oom"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "oom"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "failed"),
+        (ValueError("out of memory is a phrase"), "failed"),
+    ],
+)
+def test_what_counts_as_out_of_memory(error, status):
+    assert diagnosed(error)[0] == status

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from hashquant.cli.asked import resolve
-from hashquant.cli.parser import jobs_at_once
+from hashquant.cli.parser import SPREAD, jobs_at_once
 from hashquant.errors import HashQuantError
 from hashquant.forecast import Forecast
 from hashquant.hardware import choose_device, cpu_model, cuda_nodes
@@ -39,7 +39,7 @@ def show(cell: Cell, state: str, tally: Tally, reason: str = "") -> None:
 
 def _dry_run(flags: argparse.Namespace, tally: Tally) -> int:
     name, suite = resolve(flags)
-    jobs_at_once(flags.jobs_per_device)  # refused here as by a run
+    _refuse_as_a_run_would(flags)
     device = "cpu" if choose_device(flags.device, cuda_nodes()) is None else "cuda"
     found = outline(name, suite, device=device)
     _say_what_is_broken(found)
@@ -58,6 +58,14 @@ def _dry_run(flags: argparse.Namespace, tally: Tally) -> int:
     if device == "cuda" and flags.device.strip().lower() == "auto":
         print("device: cuda, for the driver has one; whether torch can use it is seen by the run")
     return 0
+
+
+def _refuse_as_a_run_would(flags: argparse.Namespace) -> None:
+    jobs_at_once(flags.jobs_per_device)
+    if flags.spread != SPREAD:  # what nobody asked for is not worth the import of pandas
+        from hashquant.report import Options
+
+        Options(spread=flags.spread)
 
 
 def _say_what_is_broken(found: Outline) -> None:

@@ -10,6 +10,7 @@ from hashquant.errors import UsageError, nearest, unknown_name
 
 VERBS = ("run", "list", "report", "data", "verify", "explain")
 LISTS = ("methods", "datasets", "suites", "trunks")
+SPREAD = "sd"  # unless asked for otherwise
 
 
 class Parser(argparse.ArgumentParser):
@@ -166,7 +167,7 @@ def _add_folders(parser: Parser, *names: str) -> None:
 
 
 def _add_spread(parser: Parser) -> None:
-    parser.add_argument("--spread", default="sd", metavar="sd|interval",
+    parser.add_argument("--spread", default=SPREAD, metavar="sd|interval",
         help="what stands beside a mean: its standard deviation over seeds, or its 95 %% "
         "bootstrap interval (sd)")  # fmt: skip
 

@@ -71,9 +71,9 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     here = Surroundings(
         store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)
     )
+    wishes = _wishes(flags, cells[0].spec)  # refused before anything is trained
     if flags.dry_run:
         return _measure(cells, here, tally)
-    wishes = _wishes(flags, cells[0].spec)  # refused before anything is trained
     with store.lock(name):
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)

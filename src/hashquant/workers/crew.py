@@ -19,6 +19,7 @@ from hashquant.config import base_spec, run_id
 from hashquant.errors import StoreError
 from hashquant.planning import Cell
 from hashquant.runner import (
+    Ending,
     Surroundings,
     Watcher,
     contested,
@@ -26,7 +27,7 @@ from hashquant.runner import (
     kept_in,
     settled,
     title,
-    units,
+    told,
 )
 from hashquant.seeds import CPU
 from hashquant.store import CellFolder
@@ -72,11 +73,14 @@ def waiting(
 
 
 class Worker:
-    """A process, the cells that are its own, and how far it is in the first of them."""
+    """A process, the cells that are its own, and how far it is in the first of them.
+
+    `crowded`: whether another worker ran beside that first cell, if only for a while.
+    """
 
     def __init__(self, chain: Chain, here: Surroundings) -> None:
         self.chain = chain
-        self.seen = 0
+        self.seen, self.crowded = 0, False
         context = get_context("spawn")  # a forked process cannot use CUDA
         self.link, theirs = context.Pipe()
         level = logging.getLogger("hashquant").getEffectiveLevel()
@@ -90,7 +94,7 @@ class Worker:
 
     def begin(self, jobs: int) -> None:
         """Hand over the first cell of the chain."""
-        self.seen = 0
+        self.seen, self.crowded = 0, False
         with suppress(OSError):  # a worker that is no more is noticed when it is listened to
             self.link.send((self.chain[0].cell, jobs))
 
@@ -114,18 +118,22 @@ class Worker:
 
 
 class Crew:
-    """Workers on one device, and the chains that wait for them."""
+    """Workers on one device, the chains that wait for them, and the cells for a second try.
+
+    A cell that ran out of memory beside others is tried again alone, after all others.
+    """
 
     def __init__(
         self, chains: list[Chain], here: Surroundings, watcher: Watcher, tally: Tally
     ) -> None:
         self._chains = deque(chains)
+        self._aside = Chain()
         self._here = here
         self._watcher = watcher
         self._tally = tally
         self._workers: dict[Connection, Worker] = {}
         self._jobs = 1
-        self._measuring = False
+        self._auto = self._measuring = False
 
     def run(self, jobs: int | None) -> None:
         """Run all chains, `jobs` at once; None: the first cell alone shows how many fit.
@@ -134,7 +142,8 @@ class Crew:
             StoreError: if a worker cannot write its results; the others are stopped.
             KeyboardInterrupt: as it came; the workers have stored their last epochs.
         """
-        self._jobs, self._measuring = min(jobs or 1, max(1, len(self._chains))), jobs is None
+        self._jobs = min(jobs or 1, max(1, len(self._chains)))
+        self._auto = self._measuring = jobs is None
         try:
             self._hire()
             while self._workers:
@@ -145,10 +154,18 @@ class Crew:
             self._stop()
 
     def _hire(self) -> None:
+        if self._aside and not (self._workers or self._chains):
+            self._chains, self._aside, self._jobs = deque([self._aside]), Chain(), 1
         while self._chains and len(self._workers) < self._jobs:
             worker = Worker(self._chains.popleft(), self._here)
             self._workers[worker.link] = worker
-            worker.begin(self._jobs)
+            self._begin(worker)
+
+    def _begin(self, worker: Worker) -> None:
+        worker.begin(self._jobs)
+        if len(self._workers) > 1:
+            for each in self._workers.values():
+                each.crowded = True
 
     def _listen(self, worker: Worker) -> None:
         match worker.hear():
@@ -159,43 +176,65 @@ class Crew:
                 self._watcher.advance(count, text)
             case ("log", record):
                 logging.getLogger(record.name).handle(record)
-            case ("ended", outcome, held, free):
-                self._count(worker, outcome, held, free)
+            case ("ended", ending, held, free):
+                self._count(worker, ending, held, free)
             case ("unwritable", reason):
                 self._tally.counts["failed"] += 1
                 raise StoreError(reason)
             case ("show" | "say" as kind, text):
                 getattr(self._watcher, kind)(text)
 
-    def _count(self, worker: Worker, outcome: str, held: int, free: int) -> None:
-        self._tally.counts[outcome] += 1
-        worker.chain.popleft()
-        if self._measuring and outcome == "done":
+    def _count(self, worker: Worker, ending: Ending, held: int, free: int) -> None:
+        self._conclude(worker, worker.chain.popleft(), ending, starved=ending.status == "oom")
+        if self._measuring and ending.outcome == "done":
             self._measuring = False
             self._jobs = side_by_side(
                 cells=len(self._chains) + bool(worker.chain), cores=os.cpu_count() or 1,
                 free_bytes=free, cell_bytes=held,
             )  # fmt: skip
             self._watcher.say(f"cells at once: {self._jobs} (one holds {held / 2**30:.1f} GiB)")
-        if not worker.chain and self._chains:
-            worker.chain = self._chains.popleft()
-        if worker.chain:
-            worker.begin(self._jobs)
-        else:
-            del self._workers[worker.link]
-            worker.end()
+        self._go_on(worker)
 
-    def _bury(self, worker: Worker) -> None:
-        """Record the cell whose worker ended in it; another takes over the rest of its chain."""
+    def _go_on(self, worker: Worker) -> None:
+        """Give a worker its next cell; let it go where there is none, or no room for it."""
+        fits = len(self._workers) <= self._jobs
+        if fits and not worker.chain and self._chains:
+            worker.chain = self._chains.popleft()
+        if fits and worker.chain:
+            self._begin(worker)
+        else:
+            self._dismiss(worker)
+
+    def _dismiss(self, worker: Worker) -> int:
+        """Return a worker's exit code; another takes over what is left of its chain."""
         del self._workers[worker.link]
-        code, lost = worker.end(), worker.chain.popleft()
         if worker.chain:
             self._chains.appendleft(worker.chain)
-        self._tally.counts["failed"] += 1
+        return worker.end()
+
+    def _bury(self, worker: Worker) -> None:
+        """Record the cell whose worker ended in it."""
+        lost = worker.chain.popleft()
+        code = self._dismiss(worker)
         reason = f"its worker process ended unasked with {_ending(code)}"
-        self._watcher.say(f"{title(lost.cell)}: failed: {reason}")
-        self._watcher.advance(max(units(lost.cell) - worker.seen, 0))
-        save_failure(lost.folder, lost.cell.spec, lost.name, "failed", reason)
+        with counting_failure(self._tally):
+            save_failure(lost.folder, lost.cell.spec, lost.name, "failed", reason)
+        ending = Ending("failed", reason, worker.seen)
+        self._conclude(worker, lost, ending, starved=code == -signal.SIGKILL)
+
+    def _conclude(self, worker: Worker, task: Task, ending: Ending, *, starved: bool) -> None:
+        """Count a worker's cell; one that wanted for memory beside others is set aside."""
+        if not (starved and worker.crowded):
+            self._tally.counts[told(task.cell, ending, self._watcher)] += 1
+            return
+        self._aside.append(task)
+        self._watcher.advance(-worker.seen)
+        self._watcher.say(
+            f"{title(task.cell)}: to be tried once more, alone, after the others: {ending.reason}"
+        )
+        if self._auto and self._jobs > 1:  # or the next would starve as well
+            self._jobs -= 1
+            self._watcher.say(f"cells at once: {self._jobs} from now on")
 
     def _stop(self) -> None:
         """End the workers that still run; cells finished before they heard of it count."""
@@ -206,7 +245,7 @@ class Crew:
             for worker in workers:
                 while (message := worker.hear()) is not None:
                     if message[0] == "ended":
-                        self._tally.counts[message[1]] += 1
+                        self._tally.counts[message[1].outcome] += 1
         finally:  # also when the user will not wait
             for worker in workers:
                 worker.process.kill()

@@ -17,7 +17,7 @@ import torch
 from hashquant.environment import free_bytes, provenance, reserved_bytes
 from hashquant.errors import HashQuantError, StoreError
 from hashquant.planning import Cell
-from hashquant.runner import Contest, Surroundings, attempt, load, title, units
+from hashquant.runner import Contest, Ending, Surroundings, attempt, diagnosed, load, title
 
 INTERRUPTED = 130
 
@@ -34,7 +34,7 @@ class Line:
         self.tell("show", text)
 
     def advance(self, units: int, text: str = "") -> None:
-        """Count finished epochs and examinations."""
+        """Count finished epochs and examinations; less than zero takes some back."""
         self.tell("advance", units, text)
 
     def say(self, text: str) -> None:
@@ -91,26 +91,28 @@ def work(link: Connection, here: Surroundings, threads: int, level: int) -> None
 
 def _serve(link: Connection, line: Line, here: Surroundings) -> None:
     provenance(here.device)  # reads the commit now, as a run alone does
-    contest, reference = None, ""
+    contest: Contest | Ending | None = None
+    reference = ""
     while (task := link.recv()) is not None:
         cell, jobs = task
-        if contest is None or reference != cell.spec.dataset:
+        if contest is None or isinstance(contest, Ending) or reference != cell.spec.dataset:
             contest, reference = None, cell.spec.dataset  # frees one before the next is loaded
             line.show(f"{reference}: loading")
-            contest = _loaded(cell, here, line)
+            contest = _loaded(cell, here)
         line.show(title(cell))
-        beside = replace(here, jobs=jobs)
-        outcome = attempt(cell, contest, beside, line) if contest is not None else "failed"
-        line.tell("ended", outcome, reserved_bytes(here.device), free_bytes(here.device))
+        if isinstance(contest, Ending):
+            ending = contest
+        else:
+            ending = attempt(cell, contest, replace(here, jobs=jobs), line)
+        line.tell("ended", ending, reserved_bytes(here.device), free_bytes(here.device))
 
 
-def _loaded(cell: Cell, here: Surroundings, line: Line) -> Contest | None:
+def _loaded(cell: Cell, here: Surroundings) -> Contest | Ending:
+    """Return a cell's data set, or how the cell ends without it."""
     try:
         return load(cell, here)
-    except HashQuantError as error:
-        line.say(f"error: {error}")
-        line.advance(units(cell))
-        return None
+    except (HashQuantError, MemoryError, torch.OutOfMemoryError) as error:
+        return Ending(*diagnosed(error))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -88,6 +88,17 @@ def test_other_code_or_libraries_draw_again(tmp_path, drawn, monkeypatch):
     assert drawn == ["line", "line"]
 
 
+def test_formats_no_longer_asked_for_go_with_the_next_drawing(tmp_path):
+    draw_all([task(tmp_path)])
+    (tmp_path / "line.svg").write_text("edited by hand")
+    (tmp_path / "line-notes.txt").write_text("not ours")
+    (tmp_path / "line.pdf").unlink()
+    kept = (tmp_path / "line.pdf", tmp_path / "line.csv")
+    assert draw_all([task(tmp_path)], ("pdf",)) == kept
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"line.pdf", "line.csv", "line.svg", "line-notes.txt"}
+
+
 @pytest.mark.parametrize("kind", ["pdf", "png", "svg", "csv"])
 def test_a_damaged_file_is_drawn_again(tmp_path, drawn, kind):
     paths = draw_all([task(tmp_path)])

@@ -12,14 +12,17 @@ from hashquant.config import Suite
 from hashquant.errors import StoreError
 from hashquant.planning import plan
 from hashquant.record import TrainRecord
-from hashquant.runner import Surroundings, title, units
+from hashquant.runner import Ending, Surroundings, title, units
 from hashquant.store import Store
 from hashquant.tally import Tally
 from hashquant.workers import crew
 from hashquant.workers.crew import Crew, Task
 from hashquant.workers.room import side_by_side
 
-DONE = ("ended", "done", 2 << 30, 30 << 30)
+DONE = ("ended", Ending("done"), 2 << 30, 30 << 30)
+FULL = ("ended", Ending("oom", "out of memory: 2 GiB", 2), 2 << 30, 0)
+LATER = "to be tried once more, alone, after the others"
+KILLED = "its worker process ended unasked with SIGKILL (as the system does where memory runs out)"
 
 
 class Notes:
@@ -39,29 +42,32 @@ class Notes:
 
 
 class Scripted(crew.Worker):
-    """Answers a cell at once: `script` gives its messages by bits, None for a sudden end."""
+    """Answers a cell at once: `script` gives its messages by bits, None for a sudden end.
+
+    A second try goes by `-bits`.
+    """
 
     script: ClassVar[dict] = {}
     log: ClassVar[list] = []
 
     def __init__(self, chain, here):
-        self.chain, self.seen, self.stopped = chain, 0, False
+        self.chain, self.seen, self.crowded = chain, 0, False
         self.link, self.theirs = Pipe()
         self.process = SimpleNamespace(terminate=self.terminate, kill=lambda: None)
         self.number = len({number for number, *_ in self.log})
 
     def begin(self, jobs):
-        self.seen = 0
+        self.seen, self.crowded = 0, False
         bits = self.chain[0].cell.spec.bits
+        again = bits in (known for _, known, _ in self.log)
         self.log.append((self.number, bits, jobs))
-        for message in self.script.get(bits, [DONE]):
+        for message in self.script.get(-bits if again else bits, [DONE]):
             if message is None:
                 self.theirs.close()
             else:
                 self.theirs.send(message)
 
     def terminate(self):
-        self.stopped = True
         self.theirs.close()
 
     def end(self):
@@ -114,9 +120,9 @@ def test_there_are_no_more_workers_than_chains(crewed):
 
 
 def test_the_first_finished_cell_alone_shows_how_many_fit(crewed):
-    failed = ("ended", "failed", 1 << 20, 90 << 30)
+    failed = ("ended", Ending("failed"), 1 << 20, 90 << 30)
     # 0.8 of 5 GiB hold one cell of 2 GiB and its context of 1 GiB beside the first.
-    done = ("ended", "done", 2 << 30, 5 << 30)
+    done = ("ended", Ending("done"), 2 << 30, 5 << 30)
     found = crewed([[16], [17], [18], [19], [20]], None, {16: [failed], 17: [done]})
     assert [(bits, jobs) for _, bits, jobs in found.log][:2] == [(16, 1), (17, 1)]
     assert {jobs for _, _, jobs in found.log[2:]} == {2}
@@ -127,14 +133,11 @@ def test_a_lost_worker_costs_one_cell_and_the_rest_goes_on_in_another(crewed):
     found = crewed([[16, 17, 18]], 2, {17: [("advance", 2, ""), None]})
     assert [(number, bits) for number, bits, _ in found.log] == [(0, 16), (0, 17), (1, 18)]
     assert found.tally.counts == {"done": 2, "failed": 1}
-    reason = (
-        "its worker process ended unasked with SIGKILL (as the system does where memory runs out)"
-    )
-    assert found.notes.said == [f"{title(found.cells[17])}: failed: {reason}"]
+    assert found.notes.said == [f"{title(found.cells[17])}: failed: {KILLED}"]
     [record] = found.trains
     assert isinstance(record, TrainRecord)
-    assert (record.status, record.reason, record.spec.bits) == ("failed", reason, 17)
-    assert found.notes.units == units(found.cells[17])
+    assert (record.status, record.reason, record.spec.bits) == ("failed", KILLED, 17)
+    assert found.notes.units == sum(map(units, found.cells.values()))
 
 
 def test_a_full_disk_ends_the_run_and_counts_what_others_finished(crewed):
@@ -143,6 +146,58 @@ def test_a_full_disk_ends_the_run_and_counts_what_others_finished(crewed):
     assert found.notes.said == ["StoreError('the disk is full')"]
     assert found.tally.counts["failed"] == 1
     assert found.tally.counts["done"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"), [(FULL, "out of memory: 2 GiB"), (None, KILLED)], ids=["oom", "killed"]
+)
+def test_a_cell_that_starved_beside_others_is_tried_alone_at_the_end(crewed, ending, reason):
+    found = crewed([[16, 17], [18], [19]], 2, {16: [("advance", 2, ""), ending]})
+    *others, last = found.log
+    assert sorted((bits, jobs) for _, bits, jobs in others) == [(b, 2) for b in (16, 17, 18, 19)]
+    assert last[1:] == (16, 1)
+    assert last[0] not in {number for number, *_ in others}
+    assert found.tally.counts == {"done": 4}
+    assert found.notes.said == [f"{title(found.cells[16])}: {LATER}: {reason}"]
+    assert found.notes.units == sum(map(units, found.cells.values()))
+
+
+def test_the_second_outcome_stands(crewed):
+    told = [("advance", 2, ""), FULL]
+    found = crewed([[16], [17]], 2, {16: told, -16: told, 17: told, -17: [None]})
+    assert [jobs for *_, jobs in found.log] == [2, 2, 1, 1]
+    assert found.tally.counts == {"failed": 2}
+    assert found.notes.said[2:] == [
+        f"{title(found.cells[16])}: oom: out of memory: 2 GiB",
+        f"{title(found.cells[17])}: failed: {KILLED}",
+    ]
+    assert found.notes.units == sum(map(units, found.cells.values()))
+
+
+def test_a_cell_that_starved_alone_is_not_tried_again(crewed):
+    found = crewed([[16, 17]], 2, {16: [("advance", 2, ""), FULL]})
+    assert [bits for _, bits, _ in found.log] == [16, 17]
+    assert found.tally.counts == {"failed": 1, "done": 1}
+    assert found.notes.said == [f"{title(found.cells[16])}: oom: out of memory: 2 GiB"]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, {2, 1}), (3, {3})])
+def test_only_auto_puts_fewer_at_once_after_one_starved(crewed, asked, expected):
+    done = ("ended", Ending("done"), 2 << 30, 9 << 30)  # 0.8 of it: two more beside the first
+    starved = [("advance", 2, ""), FULL]
+    found = crewed([[b] for b in range(16, 24)], asked, {16: [done], 17: starved, 18: starved})
+    *others, late, last = found.log
+    assert {jobs for _, bits, jobs in others if bits > 20} <= expected
+    assert {(late[1:]), (last[1:])} == {(17, 1), (18, 1)}
+    assert found.tally.counts == {"done": 8}
+    lowered = [text for text in found.notes.said if "from now on" in text]
+    assert lowered == ([f"cells at once: {n} from now on" for n in (2, 1)] if not asked else [])
+
+
+def test_a_full_disk_leaves_no_second_try(crewed):
+    found = crewed([[16], [17]], 2, {16: [FULL], 17: [("unwritable", "the disk is full")]})
+    assert [bits for _, bits, _ in found.log] == [16, 17]
+    assert found.tally.counts == {"failed": 1}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from hashquant.config import Suite
 from hashquant.errors import DataError, StoreError
 from hashquant.planning import Cell, plan
-from hashquant.runner import Surroundings, units
+from hashquant.runner import Ending, Surroundings
 from hashquant.store import Store
 from hashquant.workers import process
 from hashquant.workers.process import Line, work
@@ -48,31 +48,36 @@ def test_a_cell_is_run_and_its_end_told(wired, monkeypatch):
     loads = []
     monkeypatch.setattr(process, "_loaded", lambda cell, *_: loads.append(cell) or "contest")
     monkeypatch.setattr(
-        process, "attempt", lambda cell, contest, here, line: f"{contest} of {here.jobs}"
+        process, "attempt", lambda cell, contest, here, line: Ending(f"{contest} of {here.jobs}")
     )
     for jobs in (1, 3):
         ours.send((cell(), jobs))
     ours.send(None)
     work(theirs, here, 1, logging.WARNING)
-    ends = [message[1] for message in heard(ours) if message[0] == "ended"]
+    ends = [message[1].status for message in heard(ours) if message[0] == "ended"]
     assert ends == ["contest of 1", "contest of 3"]
     assert len(loads) == 1
 
 
-def test_a_set_that_went_missing_fails_its_cell(wired, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (DataError("the images are gone"), Ending("failed", "the images are gone")),
+        (torch.OutOfMemoryError("CUDA"), Ending("oom", "out of memory: CUDA")),
+    ],
+)
+def test_a_set_that_cannot_be_loaded_ends_its_cell(wired, monkeypatch, error, ending):
     ours, theirs, here = wired
 
     def missing(cell, here):
-        raise DataError("the images are gone")
+        raise error
 
     monkeypatch.setattr(process, "load", missing)
     ours.send((cell(), 1))
     ours.send(None)
     work(theirs, here, 1, logging.WARNING)
     messages = heard(ours)
-    assert ("say", "error: the images are gone") in messages
-    assert ("advance", units(cell()), "") in messages
-    assert messages[-1][:2] == ("ended", "failed")
+    assert messages[-1][:2] == ("ended", ending)
 
 
 def test_a_full_disk_is_told(wired, monkeypatch):

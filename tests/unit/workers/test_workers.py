@@ -123,8 +123,9 @@ def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path, unh
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in out
-    assert "its worker process ended unasked with SIGKILL" in out
-    assert out.splitlines()[-1] == "summary: done=0 cached=0 skipped=0 failed=1"
+    later = "to be tried once more, alone, after the others: its worker process ended unasked"
+    assert f"{later} with SIGKILL" in out
+    assert out.splitlines()[-1] == "summary: done=0 cached=0 skipped=0 failed=0"
     until(lambda: all(map(gone, crew)))
     assert sorted(statuses(tmp_path).values()) == ["failed", "interrupted"]
     cells = plan(*resolve(parse(words)), device="cpu")

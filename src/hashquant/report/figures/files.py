@@ -1,12 +1,14 @@
 """The files of a figure: all formats from one drawing, its numbers beside them, none drawn twice.
 
 The first line of a figure's CSV names what it was drawn from and the digest of every file beside
-it. Where all of that still holds, the figure is left as it is.
+it. Where all of that still holds, the figure is left as it is; where it is drawn anew, files that
+its line named and that are no longer asked for go, unless somebody has changed them.
 """
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hashquant.files import write_atomic
+from hashquant.files import guarded, write_atomic
 from hashquant.report.figures.identity import identity, short_digest
 from hashquant.report.figures.pgf import missing_tex, pgf_files
 from hashquant.report.figures.style import Preset, drawing
@@ -71,7 +73,7 @@ def write_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Draw a figure into the given formats, and its numbers as CSV, without any date inside.
 
     Raises:
-        StoreError: if a file cannot be written.
+        StoreError: if a file cannot be written or removed.
     """
     numbers = task.frame.to_csv(index=False).encode()
     with drawing(task.preset):
@@ -80,9 +82,26 @@ def write_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path]:
     first = _first_line(task, formats, numbers, sums)
     # The CSV last: it speaks of the others.
     files[f"{task.stem.name}.csv"] = first.encode() + b"\n" + numbers
+    unasked = list(_former_files(task, files))
     for name, data in files.items():
         write_atomic(task.stem.with_name(name), data)
+    for path in unasked:
+        with guarded(path):
+            path.unlink()
     return [task.stem.with_name(name) for name in files]
+
+
+def _former_files(task: Drawing, kept: Container[str]) -> Iterator[Path]:
+    """Yield files of the figure as it was drawn before, still as they were, that are not `kept`."""
+    try:
+        first = _named(task, ".csv").read_bytes().partition(b"\n")[0].decode(errors="replace")
+    except OSError:
+        return
+    for end, digest in re.findall(r" ([-.][\w.-]+)=(\w+)", first):
+        path = _named(task, end)
+        with suppress(OSError):  # what is gone, or cannot be read, is left
+            if path.name not in kept and short_digest(path.read_bytes()) == digest:
+                yield path
 
 
 def _named(task: Drawing, end: str) -> Path:
