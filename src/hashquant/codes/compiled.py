@@ -19,7 +19,7 @@ Kernel = Callable[P, None]
 #: Fewer pairs of query and item do not repay importing numba.
 FROM_PAIRS = 1 << 26
 #: Queries that one pass over codeword indices serves, and items whose scores it holds.
-TOGETHER, STRIP = 4, 1 << 14
+TOGETHER, STRIP = 4, 1 << 13
 
 _SIGNATURES = {
     "count_pairs": "void(u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1])",
