@@ -50,7 +50,7 @@ demo: setup
 	$(PY) run_bench.py --methods opqn dcdh gpq --bits 16 24 36 48
 
 test: setup
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: setup
 	$(PY) -m pytest -q -m "$(if $(HASHQUANT_DATA),$(MARKS) or data,($(MARKS)) and not data)"
@@ -68,7 +68,7 @@ bench: setup
 	$(PY) benchmarks/speed/compiling.py --markdown benchmarks/speed/COMPILING.md
 	$(PY) benchmarks/speed/streaming.py --markdown benchmarks/speed/STREAMING.md
 	$(PY) benchmarks/speed/startup.py --markdown benchmarks/speed/STARTUP.md
-	$(PY) benchmarks/speed/reports.py
+	$(PY) benchmarks/speed/reports.py --markdown benchmarks/speed/REPORTS.md
 
 lock: setup
 	@{ head -n 2 requirements.lock; \
