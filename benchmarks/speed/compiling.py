@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,8 +39,8 @@ EPOCH = 10_000
 #: epochs until a compiled step is steady: it is compiled, and CUDA graphs are recorded later
 WARM_UP = 3
 Train = Callable[[TrainingSet, RunSpec, int, torch.device], object]
-#: how the trunk is run → the mode of torch.compile; CUDA graphs want a CUDA device
-MODES = {"plain": "", "compiled": "default", "CUDA graphs": "reduce-overhead"}
+#: what a row is called → `trunk_mode`; CUDA graphs want a CUDA device
+MODES = {"plain": "eager", "compiled": "compiled", "CUDA graphs": "graphs"}
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ def prepared(fresh: Network, spec: RunSpec, mode: str, device: torch.device) -> 
     """Return an epoch of training a copy of the network, its trunk compiled in `mode` if any."""
     network = copy.deepcopy(fresh)
     network.to(memory_format=memory_format(device, spec.precision))  # type: ignore[call-overload]
-    if mode:
-        network.trunk = torch.compile(network.trunk, mode=mode)  # type: ignore[assignment]
+    network.run_trunk_as(mode)
     return partial(run_epoch, network, build_optimizer(network, spec.schedule))
 
 
@@ -74,10 +73,11 @@ def measure(trunk: str, options: argparse.Namespace) -> list[Row]:
     spec = plan("speed", suite, device=device.type)[0].spec
     fresh = build_network(spec, CLASSES, device)
     images = noise_set(options.batch * options.steps, spec, device)
-    modes = {k: m for k, m in MODES.items() if device.type == "cuda" or m != "reduce-overhead"}
+    modes = {k: m for k, m in MODES.items() if device.type == "cuda" or m != "graphs"}
     ways = {way: prepared(fresh, spec, mode, device) for way, mode in modes.items()}
     works: dict[str, Callable[[], object]] = {
-        way: partial(run, images, spec, 0, device) for way, run in ways.items()
+        way: partial(run, images, replace(spec, trunk_mode=modes[way]), 0, device)
+        for way, run in ways.items()
     }
     with repeatable(device):
         times = timed(works, WARM_UP + options.repeats, device)
@@ -147,8 +147,9 @@ def section(found: list[list[Row]], options: argparse.Namespace) -> str:
             "",
             tabulate(rows, head, tablefmt="github", disable_numparse=True),
             "",
-            "Where it wins is no reason yet to switch it on: compiled code rounds otherwise, so "
-            "that a run with it is another run, with a field in its suite and a name of its own.",
+            "`--set trunk_mode=compiled` (or `graphs`, on CUDA) switches it on for runs that are "
+            "long enough. Compiled code rounds otherwise: such a run has a name of its own, and no "
+            "table joins it with others.",
         ]
     )
 

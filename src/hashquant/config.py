@@ -89,6 +89,8 @@ class Suite:
     #: of the trunk in training: bf16 | fp32 | auto (bf16 where the device computes in it); codes
     #: are always encoded in fp32
     precision: str = "auto"
+    #: how the trunk is run in training: eager | compiled | graphs (ADR 0015)
+    trunk_mode: str = "eager"
     recipe: str = "paper"  #: paper | common
     common: Recipe = field(default_factory=Recipe)
     selection: str = "last"  #: which epoch is examined: last | train-loss | validation
@@ -132,6 +134,7 @@ class RunSpec:
     dataset_options: Mapping[str, str] = field(default_factory=dict)
     results_epoch: int = RESULTS_EPOCH
     base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
+    trunk_mode: str = "eager"
 
     @functools.cached_property
     def label(self) -> str:
@@ -150,6 +153,8 @@ class RunSpec:
         return " ".join([self.method, *(f"{k}={v}" for k, v in sorted(shown.items()))])
 
 
+#: Fields of a RunSpec that came later: what is as it was before them keeps its name.
+LATER = {"base": {}, "trunk_mode": "eager"}
 #: Fields of a RunSpec that may differ between the cells of one table.
 FREE_IN_TABLE = (
     "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base"
@@ -172,10 +177,7 @@ def digest(value: object) -> str:
 
 def run_id(spec: RunSpec, dataset_version: str) -> str:
     """Name a run by everything that decides its numbers."""
-    fields = _fields(spec)
-    if not spec.base:  # came later: runs without a base keep their names
-        del fields["base"]
-    return digest([fields, dataset_version])
+    return digest([_named(spec), dataset_version])
 
 
 def comparability_key(
@@ -185,7 +187,7 @@ def comparability_key(
 
     `examined` says what else decides an examination on another set: its version, its options.
     """
-    fixed = {k: v for k, v in _fields(spec).items() if k not in FREE_IN_TABLE}
+    fixed = {k: v for k, v in _named(spec).items() if k not in FREE_IN_TABLE}
     return digest([fixed, dataset_version, split_digest, *examined])
 
 
@@ -208,6 +210,11 @@ def read_suite(path: Path) -> Suite:
     except (OSError, yaml.YAMLError) as error:
         raise UsageError(f"suite file {path} must be readable YAML, got: {error}") from error
     return build(Suite, raw, str(path.name))
+
+
+def _named(spec: RunSpec) -> dict[str, Any]:  # Any: each field has its own type
+    """Return the fields that name a run."""
+    return {k: v for k, v in _fields(spec).items() if k not in LATER or v != LATER[k]}
 
 
 def _plain(value: object) -> object:

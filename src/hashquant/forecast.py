@@ -191,7 +191,8 @@ class Forecast:
 
 def _kind(spec: RunSpec) -> tuple[object, ...]:
     """Return what must agree for one run's time to say something of another's."""
-    return bool(spec.base), spec.trunk, spec.image_size, spec.precision, spec.device
+    how = spec.trunk_mode, spec.precision, spec.device
+    return bool(spec.base), spec.trunk, spec.image_size, *how
 
 
 def _place(spec: RunSpec) -> tuple[object, ...]:

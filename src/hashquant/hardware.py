@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from pathlib import Path
 
 from hashquant.errors import UsageError, unknown_name
@@ -59,6 +60,25 @@ def resolve_precision(name: str, device: str) -> str:
         return "bf16"
     flags = {*_cpu_field("flags").split(), *_cpu_field("Features").split()}
     return "bf16" if BF16_FLAGS & flags else "fp32"
+
+
+def check_trunk_mode(mode: str, device: str) -> None:
+    """Refuse a way to run the trunk that this machine does not have on a kind of device.
+
+    Raises:
+        UsageError: for CUDA graphs on a CPU, or a CPU's machine code without a C++ compiler.
+    """
+    if device == "cuda" or mode == "eager":
+        return
+    if mode == "graphs":
+        raise UsageError("trunk_mode must be eager or compiled on a CPU, got 'graphs': they are of "
+                         "CUDA")  # fmt: skip
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise UsageError(
+            f"trunk_mode=compiled needs a C++ compiler on a CPU, and there is no '{compiler}' here "
+            "(the environment's CXX names another)"
+        )
 
 
 def cpu_model() -> str:

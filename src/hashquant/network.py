@@ -1,10 +1,15 @@
 """A trunk and a method's head as one network."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from hashquant.method import Method
 from hashquant.types import Embedding, Features, Pixels
+
+#: How a trunk is run in training → the mode of torch.compile.
+COMPILED = {"compiled": "default", "graphs": "reduce-overhead"}
 
 
 def memory_format(device: torch.device, precision: str) -> torch.memory_format:
@@ -33,10 +38,21 @@ class Network(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.method = method
+        self._compiled: Callable[[Tensor], Tensor] | None = None
+
+    def run_trunk_as(self, mode: str) -> None:
+        """Choose how the trunk is run in training: eager, compiled or graphs (ADR 0015).
+
+        Out of training it is eager always.
+        """
+        how = COMPILED.get(mode)
+        # The function, not the module: weights keep their names.
+        self._compiled = torch.compile(self.trunk.forward, mode=how, dynamic=False) if how else None
 
     def features(self, images: Pixels) -> Features:
         """Return the trunk's output in fp32, whatever precision the trunk ran in."""
-        features: Tensor = self.trunk(images)
+        compiled = self._compiled if self.training else None
+        features: Tensor = self.trunk(images) if compiled is None else compiled(images)
         return features.float()
 
     def embed(self, images: Pixels) -> Embedding:

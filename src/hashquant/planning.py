@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hashquant import registry
 from hashquant.config import Recipe, RunSpec, Suite, canonical_json
 from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
-from hashquant.hardware import resolve_precision
+from hashquant.hardware import check_trunk_mode, resolve_precision
 from hashquant.reading import build, coerce
 from hashquant.targets import PROTOCOLS, Target, parse, targets_of
 from hashquant.trunknames import sealed
@@ -49,6 +49,7 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
         UsageError: if a setting is unknown, or no method can meet any of the bits.
     """
     _check_settings(suite)
+    check_trunk_mode(suite.trunk_mode, device)
     precision = resolve_precision(suite.precision, device)
     suite = dataclasses.replace(suite, trunk=sealed(suite.trunk), precision=precision)
     loaded = [_load(method, suite, extra) for method, extra in _rows(suite)]

@@ -14,6 +14,7 @@ T = TypeVar("T")
 #: Field names whose values are one of a few words.
 CHOICES = {
     "precision": ("auto", "bf16", "fp32"),
+    "trunk_mode": ("eager", "compiled", "graphs"),
     "recipe": ("paper", "common"),
     "selection": ("last", "train-loss", "validation"),
     "optimizer": ("sgd", "adam"),

@@ -67,6 +67,7 @@ def train(
     """
     layout = memory_format(device, spec.precision)
     network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    network.run_trunk_as(spec.trunk_mode)
     method, choice = network.method, choice or EpochChoice()
     if method.label_fraction < 1 and bool(training.labelled.all()):
         training = mask_labels(training, method.label_fraction, spec.seed)

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashquant.config import Recipe, Suite, canonical_json, digest, read_suite
+from hashquant.config import (
+    Recipe,
+    RunSpec,
+    Suite,
+    canonical_json,
+    comparability_key,
+    digest,
+    read_suite,
+    run_id,
+)
 from hashquant.errors import UsageError
 from hashquant.reading import build, coerce
 
@@ -83,3 +92,18 @@ def test_canonical_json_refuses_what_it_cannot_write():
 def test_every_suite_field_round_trips():
     suite = Suite()
     assert build(Suite, dataclasses.asdict(suite), "suite") == suite
+
+
+def test_a_field_that_came_later_leaves_older_names_alone():
+    spec = RunSpec(
+        suite="s", method="opqn", dataset="d", bits=16, seed=0, trunk="t", image_size=8, resize=0,
+        padding=0, flip=True, mean=(0.5,) * 3, std=(0.5,) * 3, features=16, epochs=1,
+        batch_size=2, precision="fp32", recipe="paper", schedule=Recipe(), selection="last",
+        device="cpu", settings={},
+    )  # fmt: skip
+    older = dataclasses.asdict(spec)
+    del older["base"], older["trunk_mode"]
+    assert run_id(spec, "v") == digest([older, "v"])
+    compiled = dataclasses.replace(spec, trunk_mode="compiled")
+    assert run_id(compiled, "v") != run_id(spec, "v")
+    assert comparability_key(compiled, "v", "s") != comparability_key(spec, "v", "s")

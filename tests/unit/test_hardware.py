@@ -1,7 +1,8 @@
 import pytest
 
 from hashquant import hardware
-from hashquant.hardware import cuda_nodes, resolve_precision
+from hashquant.errors import UsageError
+from hashquant.hardware import check_trunk_mode, cuda_nodes, resolve_precision
 
 
 @pytest.fixture
@@ -31,3 +32,15 @@ def test_auto_precision_follows_the_processor(flags, precision, monkeypatch):
     assert resolve_precision("auto", "cpu") == precision
     assert resolve_precision("auto", "cuda") == "bf16"
     assert resolve_precision("fp32", "cuda") == "fp32"
+
+
+def test_a_trunk_mode_that_cannot_be_is_refused(monkeypatch, tmp_path):
+    check_trunk_mode("eager", "cpu")
+    check_trunk_mode("graphs", "cuda")
+    with pytest.raises(UsageError, match=r"eager or compiled on a CPU, got 'graphs'"):
+        check_trunk_mode("graphs", "cpu")
+    monkeypatch.setenv("CXX", str(tmp_path / "c++"))
+    with pytest.raises(UsageError, match=r"needs a C\+\+ compiler on a CPU, .* no '.*/c\+\+'"):
+        check_trunk_mode("compiled", "cpu")
+    (tmp_path / "c++").touch(mode=0o755)
+    check_trunk_mode("compiled", "cpu")

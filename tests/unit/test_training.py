@@ -155,6 +155,41 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(precision, optim
     assert not equal_states(networks[0], networks[2])
 
 
+def test_only_training_steps_are_compiled(monkeypatch):
+    asked, passes = [], []
+
+    def compile_(function, *, mode, dynamic):
+        def run(images):
+            passes.append(len(images))
+            return function(images)
+
+        asked.append((mode, dynamic))
+        return run
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    eager, compiled = build(), build()
+    train(eager, toy_training(), spec(epochs=1), device=CPU)
+    assert asked == []
+    train(compiled, toy_training(), spec(epochs=1, trunk_mode="compiled"), device=CPU)
+    assert asked == [("default", False)]
+    assert sum(passes) == CLASSES * PER_CLASS
+    assert equal_states(eager, compiled)
+    compiled.eval().embed(torch.zeros(7, 3, 8, 8))
+    assert 7 not in passes
+
+
+@pytest.mark.slow  # it compiles
+def test_a_compiled_trunk_learns_repeats_and_keeps_the_names_of_its_weights():
+    networks = [build(), build()]
+    for network in networks:
+        losses = train(
+            network, toy_training(), spec(epochs=6, trunk_mode="compiled"), device=CPU
+        ).losses
+        assert losses[-1]["class"] < 0.5 * losses[0]["class"]
+    assert equal_states(*networks)
+    assert networks[0].state_dict().keys() == build().state_dict().keys()
+
+
 @pytest.mark.parametrize("cls", [Toy, BalancedToy])
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path, cls, stop_after):

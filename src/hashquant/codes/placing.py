@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8, UInt32
 
-from hashquant.codes.adc import Blocks, Table, Walk, distinct
+from hashquant.codes.adc import Blocks, Entries, Table, Walk, distinct
 from hashquant.codes.compiled import TOGETHER, Placers
 
 #: Bins a relevant item: more leave fewer scores to compare, fewer stay in the cache.
@@ -69,7 +69,24 @@ def rank_by_placing(
     slices: Int64[np.ndarray, "q 2"],
     kernels: Placers,
 ) -> Iterator[Blocks]:
-    """Yield what `rank_relevant` yields; indices must be bytes."""
+    """Yield what `rank_relevant` yields; indices must be bytes.
+
+    A gallery in memory is walked through for every four queries, whose places stay in the cache;
+    one in a file once for all.
+    """
+    together = TOGETHER if isinstance(entries, Entries) else max(1, len(tables))
+    for start in range(0, len(tables), together):
+        part = slice(start, start + together)
+        yield from _rank(tables[part], entries, slices[part], kernels)
+
+
+def _rank(
+    tables: Float64[np.ndarray, "q m k"],
+    entries: Walk,
+    slices: Int64[np.ndarray, "q 2"],
+    kernels: Placers,
+) -> Iterator[Blocks]:
+    """Rank queries in one walk."""
     fours = [
         _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER], kernels)
         for start in range(0, len(tables), TOGETHER)

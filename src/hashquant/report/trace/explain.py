@@ -46,7 +46,7 @@ def _spec_rows(spec: RunSpec) -> Rows:
     yield "data set", f"{spec.dataset} {_pairs(spec.dataset_options)}".strip()
     yield "settings", _pairs(spec.settings) or "none"
     yield "overrides", _pairs(spec.overrides) or "none: the method's defaults"
-    yield "trunk", f"{spec.trunk}, {spec.features} features"
+    yield "trunk", f"{spec.trunk}, {spec.features} features, {spec.trunk_mode} in training"
     crop = f"{spec.image_size} pixels of {spec.resize or 'the stored size'}"
     yield "images", f"{crop}, padding {spec.padding}, flip {spec.flip}"
     yield "", f"mean {_text(spec.mean)}, std {_text(spec.std)}"

@@ -10,7 +10,7 @@ from hashquant.config import RunSpec
 WIDTH = 98
 #: Keys of a suite that a specification holds and that only `--set` can give.
 SUITE_KEYS = ("image_size", "resize", "padding", "flip", "mean", "std", "features", "precision",
-              "recipe", "selection")  # fmt: skip
+              "trunk_mode", "recipe", "selection")  # fmt: skip
 
 
 def command(spec: RunSpec, targets: Sequence[str], options_of: str) -> str:
