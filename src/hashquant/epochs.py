@@ -112,7 +112,7 @@ def run_epoch(
         for step, (images, parts, batch) in enumerate(steps):
             optimizer.zero_grad(set_to_none=True)
             if spec.trunk_mode == "graphs":  # what the step before left may be written over
-                torch.compiler.cudagraph_mark_step_begin()
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             terms = _loss_terms(network, images, parts, batch, spec.precision)
             total = torch.stack(list(terms.values())).sum()
             total.backward()  # type: ignore[no-untyped-call]

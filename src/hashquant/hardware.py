@@ -71,8 +71,9 @@ def check_trunk_mode(mode: str, device: str) -> None:
     if device == "cuda" or mode == "eager":
         return
     if mode == "graphs":
-        raise UsageError("trunk_mode must be eager or compiled on a CPU, got 'graphs': they are of "
-                         "CUDA")  # fmt: skip
+        raise UsageError(
+            "trunk_mode must be eager or compiled on a CPU, got 'graphs': they need a CUDA device"
+        )
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise UsageError(

@@ -46,3 +46,26 @@ def test_features_are_fp32_and_the_embedding_is_the_heads():
     assert torch.equal(features, features.bfloat16().float())  # the trunk did run in bf16
     assert torch.equal(network(images), network.embed(images))
     assert torch.equal(network.embed(images), head(network.features(images)))
+
+
+@pytest.mark.parametrize(("mode", "how"), [("compiled", "default"), ("graphs", "reduce-overhead")])
+def test_a_compiled_trunk_serves_training_only(monkeypatch, mode, how):
+    compiled = []
+
+    def compile_(function, *, mode, dynamic):
+        compiled.append(mode)
+        return lambda images: function(images) + 1
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    network = Network(
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), Head(None, CodeBudget(2), 4, 2)
+    )
+    names, images = network.state_dict().keys(), torch.randn(5, 3, 2, 2)
+    eager = network.features(images)
+    network.run_trunk_as(mode)
+    assert compiled == [how]
+    assert torch.equal(network.train().features(images), eager + 1)
+    assert torch.equal(network.eval().features(images), eager)
+    assert network.state_dict().keys() == names
+    network.run_trunk_as("eager")
+    assert torch.equal(network.train().features(images), eager)

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from hashquant.config import Suite, base_spec, canonical_json, digest, read_suite, run_id
+from hashquant.config import Suite, base_spec, canonical_json, read_suite
 from hashquant.errors import UsageError
 from hashquant.planning import override, plan
 
@@ -124,13 +124,6 @@ def test_fitted_methods_name_the_run_they_are_fitted_on():
 def test_settings_of_the_base_are_named_in_the_rows_fitted_on_it():
     suite = override(dataclasses.replace(SUITE, methods=("pq",)), ["float.margin=0.3"])
     assert cells(suite)[0].spec.label == "pq float.margin=0.3"
-
-
-def test_runs_without_a_base_keep_the_names_they_had():
-    spec = cells(SUITE)[0].spec
-    fields = dataclasses.asdict(spec)
-    del fields["base"]
-    assert run_id(spec, "v") == digest([fields, "v"])
 
 
 def test_variants_are_rows_beside_the_method():

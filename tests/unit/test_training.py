@@ -13,7 +13,6 @@ from hashquant.checkpoint import CheckpointFile
 from hashquant.codes.family import Binary, CodeBudget
 from hashquant.config import Recipe, RunSpec
 from hashquant.data import TrainingSet
-from hashquant.epochs import Ledger
 from hashquant.errors import DivergedError, HashQuantError
 from hashquant.method import Method
 from hashquant.network import Network
@@ -155,30 +154,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(precision, optim
     assert not equal_states(networks[0], networks[2])
 
 
-def test_only_training_steps_are_compiled(monkeypatch):
-    asked, passes = [], []
-
-    def compile_(function, *, mode, dynamic):
-        def run(images):
-            passes.append(len(images))
-            return function(images)
-
-        asked.append((mode, dynamic))
-        return run
-
-    monkeypatch.setattr(torch, "compile", compile_)
-    eager, compiled = build(), build()
-    train(eager, toy_training(), spec(epochs=1), device=CPU)
-    assert asked == []
-    train(compiled, toy_training(), spec(epochs=1, trunk_mode="compiled"), device=CPU)
-    assert asked == [("default", False)]
-    assert sum(passes) == CLASSES * PER_CLASS
-    assert equal_states(eager, compiled)
-    compiled.eval().embed(torch.zeros(7, 3, 8, 8))
-    assert 7 not in passes
-
-
 @pytest.mark.slow  # it compiles
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own
 def test_a_compiled_trunk_learns_repeats_and_keeps_the_names_of_its_weights():
     networks = [build(), build()]
     for network in networks:
@@ -317,15 +294,3 @@ def test_all_trainable_parameters_form_one_group():
         build_optimizer(nn.Flatten(), Recipe())
     with pytest.raises(HashQuantError, match="must be 'sgd' or 'adam', got 'lbfgs'"):
         build_optimizer(network, Recipe(optimizer="lbfgs"))
-
-
-def test_a_ledger_weighs_steps_by_their_images_and_names_the_first_bad_step():
-    ledger = Ledger(2, torch.device("meta"))  # any device but the CPU reads at the end only
-    one, bad = torch.tensor(1.0), torch.tensor(torch.inf)
-    ledger.add(0, {"a": one}, one, 10)
-    ledger.add(1, {"a": 4 * one, "b": one}, one, 20)
-    assert ledger.close() == {"a": 3.0, "b": 1.0}
-    ledger.add(2, {"a": one, "b": bad}, bad, 10)
-    ledger.add(3, {"a": bad}, bad, 10)
-    with pytest.raises(DivergedError, match=r"'b' must be finite, .* epoch 3, step 3"):
-        ledger.close()
