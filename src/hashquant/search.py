@@ -31,7 +31,7 @@ from hashquant.gallery import (
 )
 from hashquant.metrics.ranking import RADIUS
 from hashquant.metrics.ties import TieGroups, groups_of_scores
-from hashquant.threads import workers
+from hashquant.threads import ahead, workers
 from hashquant.types import Counts, PackedCodes, QueryTable
 
 __all__ = ["Gallery", "StoredGallery", "cosine_groups", "hamming_groups", "table_groups"]
@@ -204,11 +204,8 @@ def _counted_chunks(
             for total in torch.split(totals[part], few)
         ]
 
-    starts = range(0, len(tables), chunk)
-    with workers(threads) as pool:
-        for first in range(0, len(starts), threads):
-            for groups in pool.map(ranked, starts[first : first + threads]):
-                yield from groups
+    for groups in ahead(ranked, range(0, len(tables), chunk), threads):
+        yield from groups
 
 
 def _share(queries: int, threads: int, limit: int) -> int:

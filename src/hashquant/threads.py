@@ -1,11 +1,16 @@
 """How many threads compute: pools of single ones, and blocks that keep to one."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
+from typing import TypeVar
 
 import torch
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def workers(count: int) -> ThreadPoolExecutor:
@@ -29,6 +34,21 @@ def workers(count: int) -> ThreadPoolExecutor:
     started.wait()
     torch.set_num_threads(before)
     return pool
+
+
+def ahead(work: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[R]:
+    """Yield what `work` returns for each item, in their order, computed while results are used.
+
+    Besides the result in use no more than one for each thread, and one to spare, is held or made.
+    """
+    with workers(threads) as pool:
+        under_way: deque[Future[R]] = deque()
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            if len(under_way) > threads:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 @contextmanager
