@@ -135,7 +135,8 @@ def beside(folder: Path) -> list[str]:
     found = ["## Beside scoring", "",
              "- Growth with the gallery: `growth.json`, `figures/growth.png`; 10⁸ codes by 1,000 "
              "queries: `streamed.json`.",
-             "- The same for tables: `growth-tables.json`, `figures/growth-tables.png`."]  # fmt: skip
+             "- The same for tables: `growth-tables.json`, `figures/growth-tables.png`.",
+             ]  # fmt: skip
     for name, what in OTHERS.items():
         path = folder / name
         if path.is_file():
