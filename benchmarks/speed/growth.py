@@ -7,8 +7,7 @@ Galleries of 10^7 codes and more are files that are mapped block by block; each 
 of its own, whose peak memory is measured; loading the compiled kernel is not timed. The run of
 10^8 codes by 1,000 queries: python benchmarks/speed/growth.py --items 100000000 --queries 1000
 --classes 1000 --name streamed --write. Look-up tables, of 8 books of 256 codewords:
-python benchmarks/speed/growth.py --kind adc --items 10000 100000 1000000 10000000
---name growth-tables --write
+python benchmarks/speed/growth.py --kind adc --classes 1000 --name growth-tables --write
 """
 
 import argparse
@@ -34,7 +33,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.codes.binary import unpack_bits  # noqa: E402
-from hashquant.codes.compiled import compiled, count_pairs, count_places  # noqa: E402
+from hashquant.codes.compiled import compiled, count_pairs, placers  # noqa: E402
 from hashquant.codes.family import CodeBudget  # noqa: E402
 from hashquant.evaluation import Evaluation, evaluate  # noqa: E402
 from hashquant.report.figures.canvas import canvas  # noqa: E402
@@ -101,7 +100,7 @@ def searching(
     if kind == "hamming":
         compiled(count_pairs, pairs)
         return lambda: evaluate(hamming_groups(query, labels, gallery), kind)
-    compiled(count_places, pairs)
+    placers(pairs)
     tables = drawn_tables(query)
     return lambda: evaluate(table_groups(tables, labels, gallery, larger_is_closer=False), kind)
 
