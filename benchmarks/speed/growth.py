@@ -33,8 +33,9 @@ from matplotlib.figure import Figure  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.codes.binary import unpack_bits  # noqa: E402
-from hashquant.codes.compiled import compiled, count_pairs, placers  # noqa: E402
 from hashquant.codes.family import CodeBudget  # noqa: E402
+from hashquant.codes.kernels import count_pairs, placers  # noqa: E402
+from hashquant.compiled import compiled  # noqa: E402
 from hashquant.evaluation import Evaluation, evaluate  # noqa: E402
 from hashquant.report.figures.canvas import canvas  # noqa: E402
 from hashquant.report.figures.files import Drawing, write_files  # noqa: E402

@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from hashquant import evaluation, search
 from hashquant.codes import adc, placing
-from hashquant.codes.compiled import compiled, placers
+from hashquant.codes.kernels import placers
+from hashquant.compiled import compiled
 
 #: Functions that do a part's work, of which none calls another.
 PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
@@ -18,7 +19,7 @@ PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
     "groups": (
         (adc.RankCounter, "finish"), (search, "_stack"), (search, "_distance_groups"),
     ),
-    "average precision": ((evaluation, "average_precisions"), (evaluation, "average_precision")),
+    "average precision": ((evaluation, "average_precisions"),),
     "precision and recall at ranks": (
         (evaluation, "relevant_in_top"), (evaluation, "precision_at"), (evaluation, "recall_at"),
         (evaluation, "tied_pairs"),

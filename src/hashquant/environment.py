@@ -13,8 +13,7 @@ from types import TracebackType
 
 import torch
 
-from hashquant import __version__
-from hashquant.codes import compiled
+from hashquant import __version__, compiled
 from hashquant.hardware import choose_device, cpu_model
 from hashquant.record import Provenance
 

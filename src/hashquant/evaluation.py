@@ -11,15 +11,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from hashquant.errors import HashQuantError
+from hashquant.metrics.averageprecision import TIES, average_precisions
 from hashquant.metrics.ranking import precision_at, rank_grid, recall_at, within_radius
-from hashquant.metrics.ties import (
-    TIES,
-    TieGroups,
-    average_precision,
-    average_precisions,
-    relevant_in_top,
-    tied_pairs,
-)
+from hashquant.metrics.ties import TieGroups, relevant_in_top, tied_pairs
 from hashquant.record import Curve, Score
 from hashquant.threads import workers
 
@@ -116,9 +110,8 @@ def _plan(groups: TieGroups, comparison: str) -> list[Score]:
 def _columns(groups: TieGroups) -> Iterator[Tensor]:
     """Yield each score of the plan for every query of a chunk."""
     size = groups.gallery_size
-    yield from average_precisions(groups)
-    for cutoff in _upto(CUTOFFS, size):
-        yield average_precision(groups, cutoff)
+    cut = dict.fromkeys(_upto(CUTOFFS, size), ("expected",))
+    yield from average_precisions(groups, {0: TIES, **cut})
     yield from precision_at(groups, _upto(PRECISION_RANKS, size)).unbind(1)
     yield from recall_at(groups, _upto(RECALL_RANKS, size)).unbind(1)
     yield tied_pairs(groups)

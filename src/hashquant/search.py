@@ -15,9 +15,10 @@ from torch import Tensor
 
 from hashquant.codes.adc import Blocks, counter_bytes, rank_relevant
 from hashquant.codes.binary import WORD_BITS, distance_counts
-from hashquant.codes.compiled import TOGETHER, compiled, count_pairs, placers
+from hashquant.codes.kernels import TOGETHER, count_pairs, placers
 from hashquant.codes.placing import PLACED_BELOW, places_bytes, rank_by_placing
 from hashquant.codes.real import cosine_scores, unpack_real
+from hashquant.compiled import compiled
 from hashquant.devicesearch import distance_chunks, score_chunks
 from hashquant.errors import HashQuantError
 from hashquant.gallery import (

@@ -9,7 +9,7 @@ from hashquant.codes.family import Real
 from hashquant.codes.product import unpack_indices
 from hashquant.data import Batch
 from hashquant.encoding import encode_embedding
-from hashquant.metrics.ties import average_precision
+from hashquant.metrics.averageprecision import average_precision
 from hashquant.registry import load_method
 from hashquant.search import Gallery, cosine_groups, hamming_groups, table_groups
 

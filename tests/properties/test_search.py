@@ -13,7 +13,8 @@ from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices, table_scores
 from hashquant.devicesearch import score_chunks
 from hashquant.evaluation import evaluate
-from hashquant.metrics.ties import average_precision, groups_of_scores
+from hashquant.metrics.averageprecision import average_precision
+from hashquant.metrics.ties import groups_of_scores
 from hashquant.search import Gallery, hamming_groups, table_groups
 
 seeds = st.integers(0, 2**31)

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
-from hashquant.metrics.ties import average_precision
+from hashquant.metrics.averageprecision import average_precision
 from hashquant.search import Gallery, hamming_groups, table_groups
 
 pytestmark = pytest.mark.slow

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from hashquant import environment
-from hashquant.codes import compiled
+from hashquant import compiled, environment
 from hashquant.codes.adc import Entries
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
+from hashquant.codes.kernels import count_pairs, placers
 from hashquant.codes.placing import rank_by_placing
 from hashquant.codes.product import pack_indices
 from hashquant.evaluation import evaluate
+from hashquant.metrics.averageprecision import TIES, average_precisions
+from hashquant.metrics.kernels import fold_gains
+from hashquant.metrics.ties import TieGroups
 from hashquant.search import Gallery, hamming_groups, table_groups
 
 SHAPES = [(1, 1, 1), (3, 2, 2), (7, 501, 3), (33, 9000, 40), (5, 8193, 1)]
@@ -26,10 +29,13 @@ def both_ways(monkeypatch):
     """Return a function that runs something pure and compiled, and returns both results."""
 
     def run(compute):
-        monkeypatch.setattr(compiled, "FROM_PAIRS", float("inf"))
-        pure = compute()
+        with monkeypatch.context() as patch:
+            patch.setattr(compiled, "FROM_PAIRS", float("inf"))
+            patch.setattr(compiled, "used", lambda: False)
+            pure = compute()
         monkeypatch.setattr(compiled, "FROM_PAIRS", 0)
-        assert compiled.compiled(compiled.count_pairs, 1) is not None
+        assert compiled.compiled(count_pairs, 1) is not None
+        assert compiled.compiled_too(fold_gains) is not None
         return pure, compute()
 
     return run
@@ -56,6 +62,23 @@ def test_hamming_counts_are_the_same(both_ways, shape, length):
     codes = pack_bits(torch.rand(sum(shape[:2]), length, generator=g) > 0.4)
     gallery = Gallery(codes[shape[0] :], labels, CodeBudget(length))
     pure, fast = both_ways(lambda: bits_of(hamming_groups(codes[: shape[0]], wanted, gallery)))
+    assert fast == pure
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 7, 64, 1000])
+@pytest.mark.parametrize("most", [1, 4])  # items a group
+def test_average_precisions_are_the_same(both_ways, width, most):
+    g = torch.Generator().manual_seed(width)
+    size = torch.randint(1, most + 1, (5, width), generator=g)
+    size[0, width // 2 :] = 0  # padding
+    relevant = torch.minimum(torch.randint(0, most + 1, (5, width), generator=g), size)
+    gallery_size = int(size.sum(dim=1).max()) + 3 if width else 3
+    ahead = torch.where(size > 0, size.cumsum(1) - size, gallery_size)
+    groups = TieGroups(
+        ahead, size, relevant.cumsum(1) - relevant, relevant, relevant.sum(dim=1), gallery_size
+    )
+    wanted = {0: TIES, 1: ("worst",), gallery_size // 2 + 1: TIES}
+    pure, fast = both_ways(lambda: [x.tolist() for x in average_precisions(groups, wanted)])
     assert fast == pure
 
 
@@ -128,7 +151,7 @@ def test_scores_that_crowd_at_one_end_are_placed_too(both_ways):
 
 
 def test_two_distances_a_word_are_counted_at_once():
-    count = compiled.compiled(compiled.count_pairs, compiled.FROM_PAIRS)
+    count = compiled.compiled(count_pairs, compiled.FROM_PAIRS)
     words = np.array([0b000, 0b001, 0b111], dtype=np.uint64)
     pairs = np.array([[0b000, 0b111]], dtype=np.uint64)
     joint = np.zeros((1, 16), dtype=np.uint32)
@@ -145,7 +168,7 @@ def test_scores_are_counted_between_and_at_the_values(unit):
     table[0, 7] += 4 * unit  # the last value in both cases
     others = np.array([[0], [2], [4], [5], [5], [7], [8]], dtype=np.uint8)
     entries = Entries(np.concatenate([others[:3], relevant, others[3:]]))
-    kernels = compiled.placers(compiled.FROM_PAIRS)
+    kernels = placers(compiled.FROM_PAIRS)
     (found,) = rank_by_placing(table[np.newaxis], entries, np.array([[3, 8]]), kernels)
     assert found.ahead.tolist() == [1, 3, 4, 9]  # one is before 0, one between 0 and a unit
     assert found.size.tolist() == [1, 1, 3, 2]
@@ -155,20 +178,20 @@ def test_scores_are_counted_between_and_at_the_values(unit):
 
 def test_weighted_entries_count_as_often_as_they_weigh():
     entries = Entries(np.array([[0], [1], [2]], dtype=np.uint8), np.array([5, 2, 7]))
-    kernels = compiled.placers(compiled.FROM_PAIRS)
+    kernels = placers(compiled.FROM_PAIRS)
     table = np.array([[[1.0, 2.0, 2.0]]])
     (found,) = rank_by_placing(table, entries, np.array([[1, 2]]), kernels)
     assert [column.tolist() for column in found] == [[5], [9], [0], [2]]
 
 
 def test_small_searches_stay_pure():
-    assert compiled.compiled(compiled.count_pairs, compiled.FROM_PAIRS - 1) is None
+    assert compiled.compiled(count_pairs, compiled.FROM_PAIRS - 1) is None
 
 
 def test_without_numba_the_pure_path_serves(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     compiled._machine_code.cache_clear()
-    assert compiled.compiled(compiled.count_pairs, compiled.FROM_PAIRS) is None
+    assert compiled.compiled(count_pairs, compiled.FROM_PAIRS) is None
     compiled._machine_code.cache_clear()
 
 
@@ -183,7 +206,7 @@ def test_nowhere_to_keep_machine_code_is_no_failure(monkeypatch):
 
     monkeypatch.setattr(numba, "njit", read_only)
     compiled._machine_code.cache_clear()
-    assert compiled.compiled(compiled.count_pairs, compiled.FROM_PAIRS) is not None
+    assert compiled.compiled(count_pairs, compiled.FROM_PAIRS) is not None
     compiled._machine_code.cache_clear()
 
 

@@ -9,14 +9,10 @@ from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import check_indices, pack_indices
 from hashquant.errors import HashQuantError
+from hashquant.metrics.averageprecision import average_precision, average_precisions
 from hashquant.metrics.health import binary_health, product_health
 from hashquant.metrics.ranking import rank_grid, within_radius
-from hashquant.metrics.ties import (
-    TieGroups,
-    average_precision,
-    average_precisions,
-    relevant_in_top,
-)
+from hashquant.metrics.ties import TieGroups, relevant_in_top
 
 
 def groups(radius=None):
@@ -61,7 +57,9 @@ def test_only_ties_tell_the_three_orders_apart():
     assert expected.tolist() == pytest.approx([3 / 4, 5 / 6], abs=1e-15)
     assert best.tolist() == pytest.approx([1, 5 / 6], abs=1e-15)
     assert worst.tolist() == pytest.approx([1 / 2, 5 / 6], abs=1e-15)
-    assert torch.equal(average_precisions(tied, 1, ("worst",))[0], torch.tensor([0.0, 1]).double())
+    assert torch.equal(
+        average_precisions(tied, {1: ("worst",)})[0], torch.tensor([0.0, 1]).double()
+    )
 
 
 @pytest.mark.parametrize(

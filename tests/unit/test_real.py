@@ -9,7 +9,7 @@ import torch
 from hashquant.codes.family import CodeBudget, Real
 from hashquant.codes.real import cosine_scores, pack_real, unpack_real
 from hashquant.errors import HashQuantError
-from hashquant.metrics.ties import average_precision
+from hashquant.metrics.averageprecision import average_precision
 from hashquant.search import Gallery, cosine_groups
 
 

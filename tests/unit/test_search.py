@@ -7,7 +7,7 @@ from hashquant.codes.binary import asymmetric_table, pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
 from hashquant.errors import HashQuantError
-from hashquant.metrics.ties import average_precision
+from hashquant.metrics.averageprecision import average_precision
 from hashquant.search import Gallery, hamming_groups, table_groups
 
 BITS = CodeBudget(16)

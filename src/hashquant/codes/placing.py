@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8, UInt32
 
 from hashquant.codes.adc import Blocks, Entries, Table, Walk, distinct
-from hashquant.codes.compiled import TOGETHER, Placers
+from hashquant.codes.kernels import TOGETHER, Placers
 
 #: Bins a relevant item: more leave fewer scores to compare, fewer stay in the cache.
 BINS_EACH, CACHED = 4, 1 << 14
@@ -23,7 +23,7 @@ PLACED_BELOW = 1 << 32
 class Places:
     """One query's distinct relevant scores in order, infinity after them, and their bins.
 
-    `relevant` items have each score; `scale` is as `codes.compiled.count_places` takes it.
+    `relevant` items have each score; `scale` is as `codes.kernels.count_places` takes it.
     """
 
     values: Float64[np.ndarray, " v"]

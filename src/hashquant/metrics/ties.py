@@ -1,11 +1,5 @@
-"""Rankings as tied groups, and what they are worth in expectation over the order of ties.
+"""Rankings as tied groups: where they come from, and what stands before a rank in expectation."""
 
-Average precision is in closed form (McSherry and Najork, ECIR 2008). Everything is float64
-arithmetic of the four operations, the same to the bit on every device and for every chunking.
-"""
-
-import functools
-import math
 from dataclasses import dataclass
 
 import torch
@@ -14,14 +8,6 @@ from torch import Tensor
 
 from hashquant.errors import HashQuantError
 from hashquant.types import Counts, PerQuery
-
-TIES = ("expected", "best", "worst")
-
-#: Harmonic numbers up to this one come from a table, later ones from the asymptotic series.
-_TABLED = 64
-_LN2 = math.log(2.0)
-
-Flat = Float64[Tensor, " f"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,50 +93,6 @@ def groups_of_places(
     )
 
 
-def average_precision(groups: TieGroups, cutoff: int = 0, ties: str = "expected") -> PerQuery:
-    """Return each query's average precision over the first `cutoff` ranks (0: all).
-
-    A group of n items with r relevant, after N items and H relevant, adds
-    (r/n) Σ_j (H + 1 + (j-1)(r-1)/(n-1)) / (N + j), j = 1 … n, cut at the cutoff; the sum is
-    divided by min(cutoff, relevant). `ties` "best" and "worst" put the relevant items of each
-    group first and last. A query without relevant items scores 0.
-
-    Raises:
-        HashQuantError: if `ties` is unknown or `cutoff` is negative.
-    """
-    return average_precisions(groups, cutoff, (ties,))[0]
-
-
-def average_precisions(
-    groups: TieGroups, cutoff: int = 0, ties: tuple[str, ...] = TIES
-) -> list[PerQuery]:
-    """Return `average_precision` for each order of ties; they share what no order changes.
-
-    Raises:
-        HashQuantError: if one of `ties` is unknown or `cutoff` is negative.
-    """
-    if unknown := [order for order in ties if order not in TIES]:
-        raise HashQuantError(f"ties must be one of {', '.join(TIES)}, got '{unknown[0]}'")
-    limit = _limit(cutoff, groups.gallery_size)
-    width = _groups_before(groups.ahead, limit)
-    ahead, size, hits, relevant = (
-        x[:, :width] for x in (groups.ahead, groups.size, groups.ahead_relevant, groups.relevant)
-    )
-    open_groups = (ahead < limit) & (relevant > 0)
-    gain = (hits + 1).double().div_(ahead + 1)  # right where a single item is relevant
-    gain.masked_fill_(~open_groups | (size != 1), 0.0)
-    many = (open_groups & (size > 1)).nonzero(as_tuple=True)
-    parts = [x[many].double() for x in (ahead, size, hits, relevant)]
-    total = groups.total_relevant.clamp(1, limit).double()
-    if len(parts[0]) == 0:
-        return [_row_sum(gain) / total] * len(ties)
-    found = []
-    for order in ties:
-        gain[many] = _group_gain(parts, limit, order)
-        found.append(_row_sum(gain) / total)
-    return found
-
-
 def relevant_in_top(groups: TieGroups, ranks: tuple[int, ...]) -> Float64[Tensor, "q r"]:
     """Return the expected number of relevant items among the first k, for each k of `ranks`.
 
@@ -182,92 +124,3 @@ def tied_pairs(groups: TieGroups) -> PerQuery:
     tied = (groups.relevant * (groups.size - groups.relevant)).sum(dim=1)
     pairs = groups.total_relevant * (groups.gallery_size - groups.total_relevant)
     return tied.double() / pairs.clamp(min=1).double()
-
-
-def harmonic_difference(start: Flat, count: Flat) -> Flat:
-    """Return 1/(N+1) + … + 1/(N+n) of whole numbers N ≥ 0, n ≥ 0, to a few units in the last place.
-
-    The relative error stays small even for n ≪ N, where a difference of harmonic numbers would
-    lose what the group formula needs; no table grows with the gallery.
-
-    >>> harmonic_difference(torch.tensor([1.0]).double(), torch.tensor([2.0]).double())
-    tensor([0.8333], dtype=torch.float64)
-    """
-    table, end = _tails(start.device), start + count
-    small = table[start.clamp(max=_TABLED).long()] - table[end.clamp(max=_TABLED).long()]
-    a, b = start.clamp(min=_TABLED), end.clamp(min=_TABLED)
-    u, v = 1.0 / a, 1.0 / b
-    w = (b - a) * u * v  # 1/a - 1/b
-    u2, v2 = u * u, v * v
-    # H_n = ln n + γ + 1/(2n) - 1/(12n²) + 1/(120n⁴) - 1/(252n⁶) + …, as differences
-    series = 1 / 12 - (u2 + v2) / 120 + (u2 * u2 + u2 * v2 + v2 * v2) / 252
-    return small + (_log_ratio(a, b) - w / 2 + w * (u + v) * series)
-
-
-@functools.cache
-def _tails(device: torch.device) -> Flat:
-    """Return Σ 1/j over i < j ≤ 64 for each i = 0 … 64."""
-    inverse = [1.0 / j for j in range(1, _TABLED + 1)]
-    tails = [math.fsum(inverse[i:]) for i in range(_TABLED + 1)]
-    return torch.tensor(tails, dtype=torch.float64, device=device)
-
-
-@functools.cache
-def _powers(device: torch.device) -> Flat:
-    """Return 2^i for i = 0 … 63."""
-    return torch.tensor([2.0**i for i in range(64)], dtype=torch.float64, device=device)
-
-
-def _log_ratio(a: Flat, b: Flat) -> Flat:
-    """Return ln(b/a) for b ≥ a > 0 by ln 2 and the series of artanh, |z| < 0.172."""
-    mantissa, exponent = torch.frexp(b / a)
-    halvings = exponent.long() - (mantissa < math.sqrt(0.5)).long()
-    c = b / _powers(a.device)[halvings]  # exact, within [a/√2, a√2]
-    z = (c - a) / (c + a)
-    square = z * z
-    series = torch.full_like(z, 1 / 23)
-    for odd in range(21, 0, -2):
-        series = series * square + 1 / odd
-    return halvings.double() * _LN2 + 2 * z * series
-
-
-def _group_gain(parts: list[Flat], limit: int, ties: str) -> Flat:
-    """Return (share) Σ_{j=1…m} (H + 1 + (j-1)·slope) / (start + j) for groups of n > 1 items."""
-    ahead, size, hits, relevant = parts
-    if ties == "expected":
-        start, steps = ahead, size
-        share, slope = relevant / size, (relevant - 1) / (size - 1)
-    else:
-        start = ahead if ties == "best" else ahead + (size - relevant)
-        steps = relevant
-        share = slope = torch.ones_like(ahead)
-    steps = torch.minimum((limit - start).clamp(min=0), steps)
-    constant = (hits + 1) - slope * (start + 1)
-    return share * (slope * steps + constant * harmonic_difference(start, steps))
-
-
-def _row_sum(values: Float64[Tensor, "q g"]) -> PerQuery:
-    """Sum each row by folding halves: zeros at the end of a row never change a bit of it."""
-    width = values.shape[1]
-    if width == 0:
-        return values.sum(dim=1)
-    while width > 1:
-        half = 1 << (width - 1).bit_length() - 1
-        folded = values[:, :half].clone()
-        folded[:, : width - half] += values[:, half:width]
-        values, width = folded, half
-    return values[:, 0]
-
-
-def _groups_before(ahead: Counts, limit: int) -> int:
-    """Return how many groups of the fullest row begin before a rank; rows are in order."""
-    if not ahead.numel():
-        return 0
-    rank = ahead.new_full((len(ahead), 1), limit)
-    return int(torch.searchsorted(ahead.contiguous(), rank).max())
-
-
-def _limit(cutoff: int, gallery_size: int) -> int:
-    if cutoff < 0:
-        raise HashQuantError(f"cutoff must be 0 (the full ranking) or more, got {cutoff}")
-    return min(cutoff, gallery_size) if cutoff else gallery_size

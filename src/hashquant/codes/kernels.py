@@ -1,48 +1,20 @@
-"""Kernels that numba compiles where it is installed: the same counts in less time (ADR 0010).
+"""Kernels that count Hamming distances and place scores, for `hashquant.compiled`.
 
-Each is plain Python over arrays and writes to its last one. They work on whole numbers, or on
-float64 in the order of `codes.adc.exact_scores`, so that they change no bit of a result.
+Scores are summed in the order of `codes.adc.exact_scores`.
 """
 
-import functools
-import inspect
-import sys
-from collections.abc import Callable
-from typing import NamedTuple, ParamSpec
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8, UInt32, UInt64
 
-P = ParamSpec("P")
-Kernel = Callable[P, None]
+from hashquant.compiled import Kernel, compiled, kernel
 
-#: Fewer pairs of query and item do not repay importing numba.
-FROM_PAIRS = 1 << 26
 #: Queries that one pass over codeword indices serves, and items whose scores it holds.
 TOGETHER, STRIP = 4, 1 << 13
 
-_SIGNATURES = {
-    "count_pairs": "void(u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1])",
-    "score_entries": "void(u1[:, ::1], f8[:, ::1], f8[::1])",
-    "bin_values": "void(f8[::1], f8[::1], i4[::1])",
-    "count_places": "void(u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], i4[::1],"
-    " i8[:, ::1], u4[:, ::1])",
-}
 
-
-def compiled(kernel: Kernel[P], pairs: int) -> Kernel[P] | None:
-    """Return a kernel of this module as machine code for a search of so many pairs.
-
-    It is None where numba is not installed, or the search is too small to repay it.
-    """
-    return _machine_code(inspect.unwrap(kernel)) if pairs >= FROM_PAIRS else None
-
-
-def used() -> bool:
-    """Return whether this process has counted with compiled kernels."""
-    return "numba" in sys.modules and _machine_code.cache_info().currsize > 0
-
-
+@kernel("u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1]")
 def count_pairs(
     words: UInt64[np.ndarray, " n"],
     pairs: UInt64[np.ndarray, "p 2"],
@@ -70,6 +42,7 @@ def count_pairs(
             counts[at] += np.uint32(1)
 
 
+@kernel("u1[:, ::1], f8[:, ::1], f8[::1]")
 def score_entries(
     indices: UInt8[np.ndarray, "n m"],
     table: Float64[np.ndarray, "m k"],
@@ -83,6 +56,7 @@ def score_entries(
         scores[j] = score
 
 
+@kernel("f8[::1], f8[::1], i4[::1]")
 def bin_values(
     values: Float64[np.ndarray, " v"],
     scale: Float64[np.ndarray, " 3"],
@@ -97,6 +71,7 @@ def bin_values(
         begins[at] += begins[at - 1]
 
 
+@kernel("u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], i4[::1], i8[:, ::1], u4[:, ::1]")
 def count_places(  # noqa: C901 - a kernel calls no function of its own
     indices: UInt8[np.ndarray, "n m"],
     weights: UInt32[np.ndarray, " w"],
@@ -171,18 +146,3 @@ def placers(pairs: int) -> Placers | None:
     if score is None or bins is None or count is None:
         return None
     return Placers(score, bins, count)
-
-
-@functools.cache
-def _machine_code(kernel: Kernel[P]) -> Kernel[P] | None:
-    """Compile, or load from the cache that numba keeps beside this file or in the home folder."""
-    try:
-        from numba import njit
-    except ImportError:
-        return None
-    signature = _SIGNATURES[kernel.__name__]
-    try:
-        code: Kernel[P] = njit(signature, nogil=True, cache=True)(kernel)
-    except RuntimeError:  # nowhere to write a cache
-        code = njit(signature, nogil=True)(kernel)
-    return code
