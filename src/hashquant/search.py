@@ -251,7 +251,8 @@ def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) 
     rows = np.zeros((4, len(blocks), width), dtype=np.int64)
     for i, block in enumerate(blocks):
         n = len(block.ahead)
-        rows[:, i, :n] = block
+        for row, column in zip(rows, block, strict=True):
+            row[i, :n] = column
         rows[0, i, n:], rows[2, i, n:] = gallery_size, int(total[i])
     ahead, size, hits, relevant = (torch.from_numpy(x) for x in rows)
     return TieGroups(ahead, size, hits, relevant, total, gallery_size)

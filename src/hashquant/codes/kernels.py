@@ -56,6 +56,27 @@ def score_entries(
         scores[j] = score
 
 
+@kernel("f8[::1], i8[::1], f8[::1], i8[::1], i8[::1]")
+def merge_equal(
+    ordered: Float64[np.ndarray, " n"],
+    weights: Int64[np.ndarray, " w"],
+    values: Float64[np.ndarray, " n"],
+    relevant: Int64[np.ndarray, " n"],
+    count: Int64[np.ndarray, " 1"],
+) -> None:
+    """List the distinct values of ordered scores and how many items have each.
+
+    Without `weights` a score is one item's.
+    """
+    at = 0
+    for j in range(len(ordered)):
+        if j == 0 or ordered[j] != ordered[j - 1]:
+            values[at], relevant[at] = ordered[j], 0
+            at += 1
+        relevant[at - 1] += weights[j] if len(weights) else 1
+    count[0] = at
+
+
 @kernel("f8[::1], f8[::1], i4[::1]")
 def bin_values(
     values: Float64[np.ndarray, " v"],
@@ -64,11 +85,13 @@ def bin_values(
 ) -> None:
     """Find at which of the ordered values each bin begins: `begins` of `count_places`."""
     origin, rate, last = scale[0], scale[1], scale[2]
-    begins[:] = 0
-    for value in values:
-        begins[np.uint32(min(max((value - origin) * rate, 0.0), last)) + np.uint32(1)] += 1
-    for at in range(1, len(begins)):
-        begins[at] += begins[at - 1]
+    at = 0
+    for j in range(len(values)):
+        until = np.int64(min(max((values[j] - origin) * rate, 0.0), last)) + 1
+        while at < until:
+            begins[at] = j
+            at += 1
+    begins[at:] = len(values)
 
 
 @kernel("u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], i4[::1], i8[:, ::1], u4[:, ::1]")
@@ -79,16 +102,16 @@ def count_places(  # noqa: C901 - a kernel calls no function of its own
     scale: Float64[np.ndarray, "4 3"],
     values: Float64[np.ndarray, " v"],
     begins: Int32[np.ndarray, " b"],
-    bounds: Int64[np.ndarray, "2 5"],
+    bounds: Int64[np.ndarray, "4 5"],
     counts: UInt32[np.ndarray, "2 v"],
 ) -> None:
-    """Count where the scores of all items fall among the ordered values of four queries.
+    """Count where the scores of all other items fall among the ordered values of four queries.
 
     A query's values end with infinity. `begins` says at which of them a bin of scores begins,
-    its row of `scale` is the origin, the bins a unit, and the last bin; `bounds` has where each
-    query's values and bins begin. `counts` holds, under each value, the items that are beyond
-    the value before and not beyond it, and those that equal it. Without `weights` an item counts
-    once.
+    its row of `scale` is the origin, the bins a unit, and the last bin. `bounds` has where each
+    query's values and bins begin, and where its own items begin and end: they are not counted.
+    `counts` holds, under each value, the items that are beyond the value before and not beyond
+    it, and those that equal it. Without `weights` an item counts once.
     """
     scores = np.empty((4, STRIP))
     bins = np.empty(STRIP, np.int32)
@@ -112,37 +135,42 @@ def count_places(  # noqa: C901 - a kernel calls no function of its own
             origin, rate, last = scale[q, 0], scale[q, 1], scale[q, 2]
             for j in range(len(part)):  # a loop of its own: vector instructions
                 bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
-            for j in range(len(part)):
-                low = np.uint32(begin[np.uint32(bins[j])])
-                value = ordered[low]
-                if value < row[j]:
-                    low += np.uint32(1)
-                    high = np.uint32(begin[np.uint32(bins[j]) + np.uint32(1)])
-                    while low < high:
-                        middle = (low + high) >> np.uint32(1)
-                        if ordered[middle] < row[j]:
-                            low = middle + np.uint32(1)
-                        else:
-                            high = middle
+            own = min(max(bounds[2, q] - start, 0), len(part))
+            after = min(max(bounds[3, q] - start, own), len(part))
+            for first, end in ((0, own), (after, len(part))):
+                for j in range(first, end):
+                    low = np.uint32(begin[np.uint32(bins[j])])
                     value = ordered[low]
-                weight = weights[start + j] if len(weights) else np.uint32(1)
-                found[low] += weight
-                if value == row[j]:
-                    equal[low] += weight
+                    if value < row[j]:
+                        low += np.uint32(1)
+                        high = np.uint32(begin[np.uint32(bins[j]) + np.uint32(1)])
+                        while low < high:
+                            middle = (low + high) >> np.uint32(1)
+                            if ordered[middle] < row[j]:
+                                low = middle + np.uint32(1)
+                            else:
+                                high = middle
+                        value = ordered[low]
+                    weight = weights[start + j] if len(weights) else np.uint32(1)
+                    found[low] += weight
+                    if value == row[j]:
+                        equal[low] += weight
 
 
 class Placers(NamedTuple):
     """The kernels that place scores, as machine code: see the functions of their names."""
 
     score_entries: Kernel[...]
+    merge_equal: Kernel[...]
     bin_values: Kernel[...]
     count_places: Kernel[...]
 
 
 def placers(pairs: int) -> Placers | None:
     """Return the kernels that place scores where `compiled` returns a kernel."""
-    score, bins = compiled(score_entries, pairs), compiled(bin_values, pairs)
-    count = compiled(count_places, pairs)
-    if score is None or bins is None or count is None:
-        return None
-    return Placers(score, bins, count)
+    found = [
+        compiled(function, pairs)
+        for function in (score_entries, merge_equal, bin_values, count_places)
+    ]
+    kernels = [function for function in found if function is not None]
+    return Placers(*kernels) if len(kernels) == len(found) else None

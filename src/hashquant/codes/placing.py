@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt8, UInt32
 
-from hashquant.codes.adc import Blocks, Entries, Table, Walk, distinct
+from hashquant.codes.adc import Blocks, Entries, Table, Walk
 from hashquant.codes.kernels import TOGETHER, Placers
 
 #: Bins a relevant item: more leave fewer scores to compare, fewer stay in the cache.
@@ -21,7 +21,7 @@ PLACED_BELOW = 1 << 32
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """One query's distinct relevant scores in order, infinity after them, and their bins.
+    """One query's distinct relevant scores in order, infinity after them, and how they are binned.
 
     `relevant` items have each score; `scale` is as `codes.kernels.count_places` takes it.
     """
@@ -29,14 +29,18 @@ class Places:
     values: Float64[np.ndarray, " v"]
     relevant: Int64[np.ndarray, " r"]
     scale: tuple[float, float, float]
-    begins: Int32[np.ndarray, " b"]
+    bins: int
 
 
 @dataclass(frozen=True, eq=False)
 class Four:
-    """Up to four queries that one call of the kernel serves, as it takes them."""
+    """Up to four queries that one call of the kernel serves, as it takes them.
+
+    `slices` has where each query's own entries begin and end.
+    """
 
     relevant: list[Int64[np.ndarray, "_"]]
+    slices: Int64[np.ndarray, "2 5"]
     tables: Float64[np.ndarray, "m k 4"]
     scale: Float64[np.ndarray, "4 3"]
     values: Float64[np.ndarray, " v"]
@@ -48,19 +52,21 @@ class Four:
         self,
         indices: UInt8[np.ndarray, "n m"],
         weights: UInt32[np.ndarray, " w"],
+        start: int,
         kernels: Placers,
     ) -> None:
-        """Place some entries; the counts of all add up."""
+        """Place the entries from `start` on; the counts of all add up."""
+        bounds = np.concatenate([self.bounds, self.slices - start])
         kernels.count_places(
-            indices, weights, self.tables, self.scale, self.values, self.begins, self.bounds,
-            self.counts,
-        )  # fmt: skip
+            indices, weights, self.tables, self.scale, self.values, self.begins, bounds, self.counts
+        )
 
     def finish(self) -> Iterator[Blocks]:
         """Yield each query's groups."""
         for begin, relevant in zip(self.bounds[0], self.relevant, strict=False):
-            until, size = self.counts[:, begin : begin + len(relevant)].astype(np.int64)
-            yield Blocks(np.cumsum(until) - size, size, np.cumsum(relevant) - relevant, relevant)
+            until, equal = self.counts[:, begin : begin + len(relevant)].astype(np.int64)
+            hits = np.cumsum(relevant) - relevant
+            yield Blocks(np.cumsum(until) - equal + hits, equal + relevant, hits, relevant)
 
 
 def rank_by_placing(
@@ -91,11 +97,13 @@ def _rank(
         _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER], kernels)
         for start in range(0, len(tables), TOGETHER)
     ]
+    start = 0
     for part in entries.parts():
         indices = np.ascontiguousarray(part.indices)
         weights = (np.zeros(0) if part.weights is None else part.weights).astype(np.uint32)
         for four in fours:
-            four.count(indices, weights, kernels)
+            four.count(indices, weights, start, kernels)
+        start += len(part)
     while fours:
         yield from fours.pop(0).finish()
 
@@ -110,14 +118,21 @@ def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers
     held = entries.part(low, high)
     scores = np.empty(len(held))
     kernels.score_entries(np.ascontiguousarray(held.indices), np.ascontiguousarray(table), scores)
-    values, relevant, _ = distinct(scores, held.weights)
-    bins = 1 << (BINS_EACH * len(values)).bit_length()
+    if held.weights is None:
+        ordered, weights = np.sort(scores), np.zeros(0, dtype=np.int64)
+    else:
+        order = np.argsort(scores)
+        ordered, weights = scores[order], held.weights[order]
+    values, relevant = np.empty(len(held) + 1), np.empty(len(held), dtype=np.int64)
+    count = np.zeros(1, dtype=np.int64)
+    kernels.merge_equal(ordered, weights, values, relevant, count)
+    size = int(count[0])
+    values[size] = np.inf
+    bins = 1 << (BINS_EACH * size).bit_length()
     bins = max(bins, min(4 * bins, CACHED))
-    origin, span = (values[0], values[-1] - values[0]) if len(values) else (0.0, 0.0)
+    origin, span = (values[0], values[size - 1] - values[0]) if size else (0.0, 0.0)
     scale = (float(origin), (bins - 1) / max(float(span), 1e-290), float(bins))
-    begins = np.empty(bins + 2, dtype=np.int32)
-    kernels.bin_values(values, np.array(scale), begins)
-    return Places(np.append(values, np.inf), relevant, scale, begins)
+    return Places(values[: size + 1], relevant[:size], scale, bins)
 
 
 def _four(
@@ -132,18 +147,20 @@ def _four(
         for table, (low, high) in zip(tables, slices.tolist(), strict=True)
     ]
     spare = TOGETHER - len(places)
-    empty = Places(
-        np.array([np.inf]), np.zeros(0, np.int64), (0.0, 0.0, 0.0), np.zeros(2, np.int32)
-    )
+    empty = Places(np.array([np.inf]), np.zeros(0, np.int64), (0.0, 0.0, 0.0), 0)
     held = [*places, *[empty] * spare]
-    lengths = [[0, *(len(p.values) for p in held)], [0, *(len(p.begins) for p in held)]]
+    lengths = [[0, *(len(p.values) for p in held)], [0, *(p.bins + 2 for p in held)]]
     bounds = np.cumsum(lengths, axis=1)
+    begins = np.zeros(bounds[1, -1], dtype=np.int32)
+    for place, first, end in zip(places, bounds[1], bounds[1, 1:], strict=False):
+        kernels.bin_values(place.values[:-1], np.array(place.scale), begins[first:end])
     return Four(
         relevant=[p.relevant for p in places],
+        slices=np.pad(slices.T, ((0, 0), (0, 5 - len(places)))),
         tables=np.pad(tables, ((0, spare), (0, 0), (0, 0))).transpose(1, 2, 0).copy(),
         scale=np.array([p.scale for p in held]),
         values=np.concatenate([p.values for p in held]),
-        begins=np.concatenate([p.begins for p in held]),
+        begins=begins,
         bounds=bounds,
         counts=np.zeros((2, bounds[0, -1]), dtype=np.uint32),
     )
