@@ -85,13 +85,11 @@ def bin_values(
 ) -> None:
     """Find at which of the ordered values each bin begins: `begins` of `count_places`."""
     origin, rate, last = scale[0], scale[1], scale[2]
-    at = 0
-    for j in range(len(values)):
-        until = np.int64(min(max((values[j] - origin) * rate, 0.0), last)) + 1
-        while at < until:
-            begins[at] = j
-            at += 1
-    begins[at:] = len(values)
+    begins[:] = 0
+    for value in values:
+        begins[np.uint32(min(max((value - origin) * rate, 0.0), last)) + np.uint32(1)] += 1
+    for at in range(1, len(begins)):
+        begins[at] += begins[at - 1]
 
 
 @kernel("u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], i4[::1], i8[:, ::1], u4[:, ::1]")

@@ -151,8 +151,8 @@ def _four(
     held = [*places, *[empty] * spare]
     lengths = [[0, *(len(p.values) for p in held)], [0, *(p.bins + 2 for p in held)]]
     bounds = np.cumsum(lengths, axis=1)
-    begins = np.zeros(bounds[1, -1], dtype=np.int32)
-    for place, first, end in zip(places, bounds[1], bounds[1, 1:], strict=False):
+    begins = np.empty(bounds[1, -1], dtype=np.int32)
+    for place, first, end in zip(held, bounds[1], bounds[1, 1:], strict=False):
         kernels.bin_values(place.values[:-1], np.array(place.scale), begins[first:end])
     return Four(
         relevant=[p.relevant for p in places],
