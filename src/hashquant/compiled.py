@@ -16,14 +16,17 @@ Kernel = Callable[P, None]
 #: Fewer pairs of query and item do not repay importing numba.
 FROM_PAIRS = 1 << 26
 
-_SIGNATURES: dict[str, str] = {}
+_SIGNATURES: dict[str, list[str]] = {}
 
 
-def kernel(arguments: str) -> Callable[[Kernel[P]], Kernel[P]]:
-    """Note the types of a kernel's arguments, as numba writes them; the function stays as it is."""
+def kernel(*arguments: str) -> Callable[[Kernel[P]], Kernel[P]]:
+    """Note the types that a kernel's arguments may have, as numba writes them.
+
+    The function stays as it is.
+    """
 
     def noted(function: Kernel[P]) -> Kernel[P]:
-        _SIGNATURES[_name(function)] = f"void({arguments})"
+        _SIGNATURES[_name(function)] = [f"void({types})" for types in arguments]
         return function
 
     return noted
@@ -58,10 +61,11 @@ def _machine_code(function: Kernel[P]) -> Kernel[P] | None:
         from numba import njit
     except ImportError:
         return None
-    signature = _SIGNATURES[_name(function)]
-    options = {"nogil": True, "error_model": "numpy"}  # nothing is divided by zero
+    # No kernel divides by zero: "numpy" spares the check.
+    translate: Callable[..., Callable[[Kernel[P]], Kernel[P]]] = functools.partial(
+        njit, _SIGNATURES[_name(function)], nogil=True, error_model="numpy"
+    )
     try:
-        code: Kernel[P] = njit(signature, cache=True, **options)(function)
+        return translate(cache=True)(function)
     except RuntimeError:  # nowhere to write a cache
-        code = njit(signature, **options)(function)
-    return code
+        return translate()(function)

@@ -140,6 +140,14 @@ def test_table_counts_are_the_same(both_ways, shape, books, words, used):
     assert fast == pure
 
 
+def test_a_query_with_more_relevant_items_than_16_bits_count(both_ways):
+    tables, wanted, gallery = table_case((2, 70_000, 1), 4, 256, 1, 256)
+    pure, fast = both_ways(
+        lambda: bits_of(table_groups(tables, wanted, gallery, larger_is_closer=False))
+    )
+    assert fast == pure
+
+
 def test_scores_that_crowd_at_one_end_are_placed_too(both_ways):
     tables, wanted, gallery = table_case((9, 5000, 4), 4, 256, 1, 256)
     sharp = (40 * tables).softmax(dim=2)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from hashquant import compiled
 from hashquant import gallery as galleries
-from hashquant.codes import compiled
 from hashquant.codes.binary import asymmetric_table, pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices, table_scores

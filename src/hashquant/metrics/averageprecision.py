@@ -54,7 +54,8 @@ def average_precisions(
     cuts = [_cut(groups, cutoff) for cutoff in wanted]
     terms = [_terms(cut, order) for cut, orders in zip(cuts, wanted.values(), strict=True)
              for order in orders]  # fmt: skip
-    gains = torch.cat([_group_gain(x) for x in torch.cat(terms, dim=1).split(_PIECE, dim=1)])
+    pieces = torch.split(torch.cat(terms, dim=1), _PIECE, dim=1)
+    gains = torch.cat([_group_gain(piece) for piece in pieces])
     found, at = [], 0
     for cut, orders in zip(cuts, wanted.values(), strict=True):
         count = cut.tied.shape[1] * len(orders)
@@ -105,11 +106,12 @@ def _tied(ahead: Counts, size: Counts, relevant: Counts, limit: int) -> Int64[Te
     """Find the groups of several items, some relevant, that begin before a rank."""
     listed = None if ahead.is_cuda else compiled_too(list_tied)
     if listed is None:
-        return ((ahead < limit) & (relevant > 0) & (size > 1)).nonzero().T
+        places: Tensor = ((ahead < limit) & (relevant > 0) & (size > 1)).nonzero().T
+        return places
     found = torch.empty(2, ahead.numel(), dtype=torch.int64)
     count = torch.zeros(1, dtype=torch.int64)
     listed(ahead.numpy(), size.numpy(), relevant.numpy(), limit, found.numpy(), count.numpy())
-    return found[:, : int(count)].clone()
+    return torch.clone(found[:, : int(count)])
 
 
 def _terms(cut: _Cut, ties: str) -> Float64[Tensor, "5 f"]:
