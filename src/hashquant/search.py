@@ -248,11 +248,10 @@ def _cosine_chunks(
 def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) -> TieGroups:
     """Pad the rows of a chunk to one width."""
     width = max(len(block.ahead) for block in blocks)
-    rows = np.zeros((4, len(blocks), width), dtype=np.int64)
+    rows = np.empty((4, len(blocks), width), dtype=np.int64)
     for i, block in enumerate(blocks):
-        n = len(block.ahead)
-        for row, column in zip(rows, block, strict=True):
-            row[i, :n] = column
-        rows[0, i, n:], rows[2, i, n:] = gallery_size, int(total[i])
+        padding = gallery_size, 0, int(total[i]), 0
+        for row, column, filler in zip(rows, block, padding, strict=True):
+            row[i, : len(column)], row[i, len(column) :] = column, filler
     ahead, size, hits, relevant = (torch.from_numpy(x) for x in rows)
     return TieGroups(ahead, size, hits, relevant, total, gallery_size)

@@ -132,7 +132,8 @@ def _group_gain(terms: Float64[Tensor, "5 f"]) -> Flat:
     """Return (share) Σ_{j=1…steps} (first + (j-1)·slope) / (start + j) of each column."""
     share, slope, first, start, steps = terms
     constant = first - slope * (start + 1)
-    return share * (slope * steps + constant * harmonic_difference(start, steps))
+    gain: Flat = share * (slope * steps + constant * harmonic_difference(start, steps))
+    return gain
 
 
 def _sums(cut: _Cut, gains: Float64[Tensor, "o f"]) -> Float64[Tensor, "o q"]:
