@@ -56,13 +56,15 @@ def write_report(records: SuiteRecords, out: Path, options: Options | None = Non
     from hashquant.report.figures.drawings import begin, drawings, expected_figures
     from hashquant.report.figures.files import usable_formats
     from hashquant.report.figures.painters import Painters
+    from hashquant.report.figures.stale import remove_stale
 
     folder, (usable, notes) = out / "figures", usable_formats(options.formats)
     with Painters(options.workers, expected_figures(records, folder)) as painters:
         found = find(records, options)
         figures = begin(drawings(found, folder, options), usable, painters)
-        report = _written(found, out)
-        return dataclasses.replace(report, figures=tuple(figures), notes=notes)
+        report = dataclasses.replace(_written(found, out), figures=tuple(figures), notes=notes)
+    remove_stale(folder, report.figures, found.metric)
+    return report
 
 
 def _written(found: Findings, out: Path) -> Report:
