@@ -17,7 +17,7 @@ from hashquant.record import EvalRecord
 from hashquant.report.blocks import Block, select_blocks
 from hashquant.report.figures.canvas import file_stem
 from hashquant.report.figures.drawings import draw_all
-from hashquant.report.figures.retrieval import Results, Sheet, sheet_drawing
+from hashquant.report.figures.retrieval import STEM, Results, Sheet, sheet_drawing
 from hashquant.shortlist import shortlist, spread_queries
 from hashquant.store import CODES, SuiteRecords
 from hashquant.targets import parse
@@ -77,7 +77,7 @@ def write_sheets(
                 _check_images(records, evals[0], shown, data_root)
                 title = f"{block.name}, {bits} bits: the first {RESULTS} results"
                 sheet = _sheet(records, evals, asked.queries, shown, title)
-                stem = folder / f"retrieval_{file_stem(block)}_{bits}bit"
+                stem = folder / f"{STEM}{file_stem(block)}_{bits}bit"
                 paths += draw_all([sheet_drawing(sheet, stem)])
     if not paths:
         raise UsageError(

@@ -1,12 +1,13 @@
 """From stored records to tables, figures and a page: no torch, the same bytes every time."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 from hashquant.errors import UsageError
 from hashquant.files import write_atomic
 from hashquant.report.cards.cited import cited
-from hashquant.report.findings import find
+from hashquant.report.findings import Findings, find
 from hashquant.report.options import Options
 from hashquant.report.page.write import write_page
 from hashquant.report.tables.maps import MapTable
@@ -49,16 +50,27 @@ def write_report(records: SuiteRecords, out: Path, options: Options | None = Non
             f"suite '{records.suite}' has no stored record{damaged}, so {out} was not written: "
             "run the suite first"
         )
-    found = find(records, options)
-    written = []
-    for name, text in report_texts(found).items():
-        written.append(out / name)
-        write_atomic(written[-1], text.encode())
-    headline, opened = tuple(found.headline), write_page(found, out)
     if not options.figures:
-        return Report(tuple(written), (), headline, opened)
-    # Matplotlib takes a second to import: only a report with figures pays for it.
-    from hashquant.report.figures.drawings import drawn_figures
+        return _written(find(records, options), out)
+    # Only a report with figures pays for what draws them, and draws while the rest is written.
+    from hashquant.report.figures.drawings import begin, drawings, expected_figures
+    from hashquant.report.figures.files import usable_formats
+    from hashquant.report.figures.painters import Painters
+    from hashquant.report.figures.stale import remove_stale
 
-    figures, notes = drawn_figures(found, out / "figures", options)
-    return Report(tuple(written), figures, headline, opened, notes)
+    folder, (usable, notes) = out / "figures", usable_formats(options.formats)
+    with Painters(options.workers, expected_figures(records, folder)) as painters:
+        found = find(records, options)
+        figures = begin(drawings(found, folder, options), usable, painters)
+        report = dataclasses.replace(_written(found, out), figures=tuple(figures), notes=notes)
+    remove_stale(folder, report.figures, found.metric)
+    return report
+
+
+def _written(found: Findings, out: Path) -> Report:
+    """Write all but the figures."""
+    tables = []
+    for name, text in report_texts(found).items():
+        tables.append(out / name)
+        write_atomic(tables[-1], text.encode())
+    return Report(tuple(tables), (), tuple(found.headline), write_page(found, out))

@@ -15,8 +15,8 @@ from hashquant.store import SuiteRecords
 
 #: Comparisons that stand in a table of their own; every other one is a method's headline.
 SECONDARY = ("asymmetric-hamming", "sdc")
-#: Which denominator a table takes where a score was stored with several.
-DENOMINATORS = ("min(R,relevant)", "relevant", "k", "")
+#: Which denominator a table takes where a score was stored with several: the one of least place.
+PREFERRED = {"min(R,relevant)": 0, "relevant": 1, "k": 2, "": 3}
 #: Decimals a table shows; what reads equal is marked equal.
 DECIMALS = 4
 NOT_RUN = "not run"
@@ -51,16 +51,17 @@ class Metric:
 
     def find(self, record: EvalRecord, *, secondary: bool = False) -> Score | None:
         """Return this metric's tie-expected score of a record, or None if it has none."""
+        name = self.name.lower()
+        # The cheapest question first: a record holds dozens of scores.
         found = [
             score
             for score in record.scores
-            if score.metric.lower() == self.name.lower()
-            and score.cutoff == self.cutoff
+            if score.cutoff == self.cutoff
             and score.ties in ("expected", "")
             and (score.comparison in SECONDARY) == secondary
+            and score.metric.lower() == name
         ]
-        order = {name: place for place, name in enumerate(DENOMINATORS)}
-        return min(found, key=lambda s: order.get(s.denominator, len(order)), default=None)
+        return min(found, key=lambda s: PREFERRED.get(s.denominator, len(PREFERRED)), default=None)
 
 
 def check_metric(metric: Metric, records: SuiteRecords) -> None:
@@ -69,7 +70,8 @@ def check_metric(metric: Metric, records: SuiteRecords) -> None:
     Raises:
         UsageError: naming the nearest metric that is stored.
     """
-    stored = {str(Metric(s.metric, s.cutoff)) for r in records.evals for s in r.scores}
+    pairs = {(score.metric, score.cutoff) for r in records.evals for score in r.scores}
+    stored = {str(Metric(*pair)) for pair in pairs}
     if records.evals and str(metric).lower() not in {name.lower() for name in stored}:
         raise unknown_name("metric", str(metric), stored)
 

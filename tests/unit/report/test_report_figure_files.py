@@ -53,7 +53,7 @@ def drawn(monkeypatch):
         stems.append(asked.stem.name)
         return write(asked, formats)
 
-    monkeypatch.setattr("hashquant.report.figures.drawings.write_files", spy)
+    monkeypatch.setattr("hashquant.report.figures.painters.write_files", spy)
     return stems
 
 

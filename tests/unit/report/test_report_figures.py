@@ -174,7 +174,7 @@ def test_numbers_beside_a_figure_are_those_drawn(make, tmp_path):
 
 
 def test_several_processes_write_the_same_bytes(make, tmp_path, monkeypatch):
-    monkeypatch.setattr("hashquant.report.figures.drawings.FEWEST", 2)
+    monkeypatch.setattr("hashquant.report.figures.painters.FEWEST", 2)
     record = dataclasses.replace(make.evaluation(), curves=())
     block, found, look = one_block(make.records([record]))
     written = []

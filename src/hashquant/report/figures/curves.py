@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 CURVE_MARKERS = 5
 #: Tenths from which on the vertical axis goes up to 1.
 LOW_TENTHS = 7
+#: What the names of figures against code length have in common.
+BY_BITS = "_vs_bits_"
 #: Axis labels of the columns of `pr_frame`.
 NAMES = {"recall": "Recall", "precision": "Precision", "rank": "Rank k"}
 
@@ -220,6 +222,14 @@ def block_drawings(
             draw = partial(curve_figure, curves, kind, mine, f"{title}, {bits} bits", preset)
             yield Drawing(draw, curves, folder / f"{kind.stem}_{stem}_{bits}bit", preset)
     if cells["n"].any():
-        name = folder_name(str(metric).lower().replace("@", "-at-"))
         draw = partial(bits_figure, cells, looks_of(look, cells["label"]), metric, title, preset)
-        yield Drawing(draw, cells, folder / f"{name}_vs_bits_{stem}", preset)
+        yield Drawing(draw, cells, folder / f"{bits_stem(metric)}{stem}", preset)
+
+
+def bits_stem(metric: Metric) -> str:
+    """Return the start of the name of a metric's figures against code length.
+
+    >>> bits_stem(Metric("mAP", 1000))
+    'map-at-1000_vs_bits_'
+    """
+    return folder_name(str(metric).lower().replace("@", "-at-")) + BY_BITS

@@ -1,9 +1,6 @@
 """All figures of a report: those that changed are drawn, by several processes at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from hashquant.report.blocks import row_families
@@ -12,34 +9,26 @@ from hashquant.report.figures.ablation import ablation_drawings
 from hashquant.report.figures.budgets import budget_drawings
 from hashquant.report.figures.codeuse import code_use_drawings
 from hashquant.report.figures.criticaldifference import rank_drawings
-from hashquant.report.figures.curves import block_drawings
+from hashquant.report.figures.curves import KINDS, block_drawings
 from hashquant.report.figures.distances import distance_drawings
-from hashquant.report.figures.files import (
-    FORMATS,
-    Drawing,
-    present_files,
-    usable_formats,
-    write_files,
-)
+from hashquant.report.figures.files import FORMATS, Drawing, present_files
 from hashquant.report.figures.heatmaps import matrix_drawings
+from hashquant.report.figures.painters import Painters
 from hashquant.report.figures.style import PRESETS, looks
 from hashquant.report.findings import Findings
 from hashquant.report.options import Options
-
-#: A process takes seconds to start: none is started for fewer drawings than this.
-FEWEST = 16
+from hashquant.store import SuiteRecords
 
 
-def drawn_figures(
-    found: Findings, folder: Path, options: Options
-) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Bring all figures in `folder` up to date; return their files, and what was left out and why.
+def expected_figures(records: SuiteRecords, folder: Path) -> int:
+    """Return about how many figures will be drawn into `folder`, before they are known.
 
-    Raises:
-        StoreError: if a file cannot be written.
+    Those of each code length are counted, the others are few; where as many lie there already,
+    they are taken to be still what would be drawn.
     """
-    usable, notes = usable_formats(options.formats)
-    return draw_all(drawings(found, folder, options), usable, options.workers), notes
+    lengths = {(r.spec.dataset, r.target, r.spec.bits) for r in records.evals if r.curves}
+    count = len(KINDS) * len(lengths)
+    return count if sum(1 for _ in folder.glob("*.csv")) < count else 0
 
 
 def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawing]:
@@ -71,6 +60,18 @@ def draw_all(
     Raises:
         StoreError: if a file cannot be written.
     """
+    with Painters(workers) as painters:
+        return tuple(begin(drawings, formats, painters))
+
+
+def begin(
+    drawings: Iterable[Drawing], formats: Sequence[str], painters: Painters
+) -> Iterator[Path]:
+    """Hand what is not there yet to the painters; yield all files, waiting for the last one.
+
+    Raises:
+        StoreError: when asked for the files, if one cannot be written.
+    """
     tasks = list(drawings)
     found = [present_files(task, formats) for task in tasks]
     # The largest first: none is left for a single process at the end.
@@ -78,17 +79,13 @@ def draw_all(
         (place for place, paths in enumerate(found) if paths is None),
         key=lambda place: -len(tasks[place].frame),
     )
-    written = _written([tasks[place] for place in missing], formats, workers)
-    for place, paths in zip(missing, written, strict=True):
+    written = painters.draw([tasks[place] for place in missing], formats)
+    return _all_files(found, zip(missing, written, strict=True))
+
+
+def _all_files(
+    found: list[list[Path] | None], written: Iterable[tuple[int, list[Path]]]
+) -> Iterator[Path]:
+    for place, paths in written:
         found[place] = paths
-    return tuple(path for paths in found for path in paths or ())
-
-
-def _written(tasks: Sequence[Drawing], formats: Sequence[str], workers: int) -> list[list[Path]]:
-    write = partial(write_files, formats=tuple(formats))
-    workers = min(workers, len(tasks) // FEWEST)
-    if workers < 2:
-        return [write(task) for task in tasks]
-    # Fresh processes: a fork of one that computes with threads may hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(write, tasks))
+    yield from (path for paths in found for path in paths or ())

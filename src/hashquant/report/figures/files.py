@@ -54,19 +54,19 @@ def usable_formats(formats: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
 
 def present_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path] | None:
     """Return a figure's files where they are whole and what would be drawn now, else None."""
-    sheet = _named(task, ".csv")
+    sheet = beside(task.stem, ".csv")
     try:
         first, _, numbers = sheet.read_bytes().partition(b"\n")
         # The cheapest question first.
         if numbers != task.frame.to_csv(index=False).encode():
             return None
         ends = re.findall(r" ([-.][\w.-]+)=", first.decode(errors="replace"))
-        sums = {end: short_digest(_named(task, end).read_bytes()) for end in ends}
+        sums = {end: short_digest(beside(task.stem, end).read_bytes()) for end in ends}
     except OSError:
         return None
     if first != _first_line(task, formats, numbers, sums).encode():
         return None
-    return [*(_named(task, end) for end in ends), sheet]
+    return [*(beside(task.stem, end) for end in ends), sheet]
 
 
 def write_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path]:
@@ -82,7 +82,7 @@ def write_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path]:
     first = _first_line(task, formats, numbers, sums)
     # The CSV last: it speaks of the others.
     files[f"{task.stem.name}.csv"] = first.encode() + b"\n" + numbers
-    unasked = list(_former_files(task, files))
+    unasked = list(former_files(task.stem, files))
     for name, data in files.items():
         write_atomic(task.stem.with_name(name), data)
     for path in unasked:
@@ -91,21 +91,22 @@ def write_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path]:
     return [task.stem.with_name(name) for name in files]
 
 
-def _former_files(task: Drawing, kept: Container[str]) -> Iterator[Path]:
+def former_files(stem: Path, kept: Container[str]) -> Iterator[Path]:
     """Yield files of the figure as it was drawn before, still as they were, that are not `kept`."""
     try:
-        first = _named(task, ".csv").read_bytes().partition(b"\n")[0].decode(errors="replace")
+        first = beside(stem, ".csv").read_bytes().partition(b"\n")[0].decode(errors="replace")
     except OSError:
         return
     for end, digest in re.findall(r" ([-.][\w.-]+)=(\w+)", first):
-        path = _named(task, end)
+        path = beside(stem, end)
         with suppress(OSError):  # what is gone, or cannot be read, is left
             if path.name not in kept and short_digest(path.read_bytes()) == digest:
                 yield path
 
 
-def _named(task: Drawing, end: str) -> Path:
-    return task.stem.with_name(task.stem.name + end)
+def beside(stem: Path, end: str) -> Path:
+    """Return the file of a figure whose name ends so."""
+    return stem.with_name(stem.name + end)
 
 
 def _ordered(formats: Sequence[str]) -> list[str]:

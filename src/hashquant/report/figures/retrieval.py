@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Average width of a letter in em; letters of a line beside the images; inches between images.
 LETTER, BESIDE, GAP = 0.6, 13, 0.05
+#: What the names of all sheets begin with.
+STEM = "retrieval_"
 COLUMNS = ["query", "label", "ap", "rank", "item", "score", "right", "tied"]
 
 
