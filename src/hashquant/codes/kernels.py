@@ -10,8 +10,8 @@ from jaxtyping import Float64, Int64, UInt8, UInt16, UInt32, UInt64
 
 from hashquant.compiled import Kernel, compiled, kernel
 
-#: Queries that one pass over codeword indices serves, and items whose bins are held.
-TOGETHER, STRIP = 4, 1 << 12
+#: Queries that one pass over codeword indices serves, and items whose scores it holds.
+TOGETHER, STRIP = 4, 1 << 13
 
 
 @kernel("u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1]")
@@ -56,25 +56,6 @@ def score_entries(
         scores[j] = score
 
 
-@kernel("u1[:, ::1], f8[:, :, ::1], f8[:, ::1]")
-def score_four(
-    indices: UInt8[np.ndarray, "n m"],
-    tables: Float64[np.ndarray, "m k 4"],
-    scores: Float64[np.ndarray, "4 s"],
-) -> None:
-    """Score entries as `score_entries` does under four queries' tables, n of at most s."""
-    for j in range(len(indices)):
-        i = indices[j, 0]
-        a, b, c, d = tables[0, i, 0], tables[0, i, 1], tables[0, i, 2], tables[0, i, 3]
-        for m in range(1, indices.shape[1]):
-            i = indices[j, m]
-            a += tables[m, i, 0]
-            b += tables[m, i, 1]
-            c += tables[m, i, 2]
-            d += tables[m, i, 3]
-        scores[0, j], scores[1, j], scores[2, j], scores[3, j] = a, b, c, d
-
-
 @kernel("f8[::1], i8[::1], f8[::1], i8[::1], i8[::1]")
 def merge_equal(
     ordered: Float64[np.ndarray, " n"],
@@ -112,54 +93,67 @@ def bin_values(
 
 
 @kernel(
-    "f8[::1], u4[::1], f8[::1], f8[::1], u2[::1], u4[:, ::1]",
-    "f8[::1], u4[::1], f8[::1], f8[::1], u4[::1], u4[:, ::1]",
+    "u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], u2[::1], i8[:, ::1], u4[:, ::1]",
+    "u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], u4[::1], i8[:, ::1], u4[:, ::1]",
 )
-def count_places(
-    scores: Float64[np.ndarray, " n"],
+def count_places(  # noqa: C901 - a kernel calls no function of its own
+    indices: UInt8[np.ndarray, "n m"],
     weights: UInt32[np.ndarray, " w"],
-    scale: Float64[np.ndarray, " 3"],
+    tables: Float64[np.ndarray, "m k 4"],
+    scale: Float64[np.ndarray, "4 3"],
     values: Float64[np.ndarray, " v"],
     begins: UInt16[np.ndarray, " b"] | UInt32[np.ndarray, " b"],
+    bounds: Int64[np.ndarray, "4 5"],
     counts: UInt32[np.ndarray, "2 v"],
 ) -> None:
-    """Count where scores fall among a query's ordered values, the last of which is infinity.
+    """Count where items fall among the ordered values of four queries, but for a query's own.
 
-    `begins` says at which value a bin of scores begins; `scale` is the origin, the bins a unit,
-    and the last bin. `counts` holds, under each value, the items that are beyond the value
-    before and not beyond it, and those that equal it. Without `weights` an item counts once.
+    `begins` says at which value a bin begins, `scale` is the origin, the bins a unit, the last
+    bin; `bounds`: where a query's values and bins begin, its own items begin and end. `counts`
+    has, under each value, the items beyond the one before and not beyond it, and those at it.
     """
-    origin, rate, last = scale[0], scale[1], scale[2]
-    found, equal = counts[0], counts[1]
-    bins = np.empty(STRIP, np.int32)
-    for start in range(0, len(scores), STRIP):
-        row = scores[start : start + STRIP]
-        for j in range(len(row)):  # a loop of its own: vector instructions
-            bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
-        for j in range(len(row)):
-            low = np.uint32(begins[np.uint32(bins[j])])
-            value = values[low]
-            if value < row[j]:
-                low += np.uint32(1)
-                high = np.uint32(begins[np.uint32(bins[j]) + np.uint32(1)])
-                while low < high:
-                    middle = (low + high) >> np.uint32(1)
-                    if values[middle] < row[j]:
-                        low = middle + np.uint32(1)
-                    else:
-                        high = middle
-                value = values[low]
-            weight = weights[start + j] if len(weights) else np.uint32(1)
-            found[low] += weight
-            if value == row[j]:
-                equal[low] += weight
+    scores, bins = np.empty((4, STRIP)), np.empty(STRIP, np.int32)
+    for start in range(0, len(indices), STRIP):
+        part = indices[start : start + STRIP]
+        for j in range(len(part)):
+            a = b = c = d = 0.0
+            for m in range(indices.shape[1]):
+                i = part[j, m]
+                a += tables[m, i, 0]
+                b += tables[m, i, 1]
+                c += tables[m, i, 2]
+                d += tables[m, i, 3]
+            scores[0, j], scores[1, j], scores[2, j], scores[3, j] = a, b, c, d
+        for q in range(4):
+            first, end = bounds[0, q], bounds[0, q + 1]
+            row, ordered = scores[q], values[first:end]
+            begin = begins[bounds[1, q] : bounds[1, q + 1]]
+            found, equal = counts[0, first:end], counts[1, first:end]
+            origin, rate, last = scale[q, 0], scale[q, 1], scale[q, 2]
+            for j in range(len(part)):  # a loop of its own: vector instructions
+                bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
+            own = min(max(bounds[2, q] - start, 0), len(part))
+            after = min(max(bounds[3, q] - start, own), len(part))
+            for first, end in ((0, own), (after, len(part))):
+                for j in range(first, end):
+                    low = np.uint32(begin[np.uint32(bins[j])])
+                    if ordered[low] < row[j]:
+                        low += np.uint32(1)
+                        high = np.uint32(begin[np.uint32(bins[j]) + np.uint32(1)])
+                        while low < high:
+                            middle = (low + high) >> np.uint32(1)
+                            beyond = ordered[middle] < row[j]
+                            low, high = (middle + np.uint32(1), high) if beyond else (low, middle)
+                    weight = weights[start + j] if len(weights) else np.uint32(1)
+                    found[low] += weight
+                    if ordered[low] == row[j]:
+                        equal[low] += weight
 
 
 class Placers(NamedTuple):
     """The kernels that place scores, as machine code: see the functions of their names."""
 
     score_entries: Kernel[...]
-    score_four: Kernel[...]
     merge_equal: Kernel[...]
     bin_values: Kernel[...]
     count_places: Kernel[...]
@@ -169,7 +163,7 @@ def placers(pairs: int) -> Placers | None:
     """Return the kernels that place scores where `compiled` returns a kernel."""
     found = [
         compiled(function, pairs)
-        for function in (score_entries, score_four, merge_equal, bin_values, count_places)
+        for function in (score_entries, merge_equal, bin_values, count_places)
     ]
     kernels = [function for function in found if function is not None]
     return Placers(*kernels) if len(kernels) == len(found) else None

@@ -8,54 +8,65 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt16, UInt32
+from jaxtyping import Float64, Int64, UInt8, UInt16, UInt32
 
 from hashquant.codes.adc import Blocks, Entries, Table, Walk
 from hashquant.codes.kernels import TOGETHER, Placers
 
 #: Bins a relevant item: more leave fewer scores to compare, fewer stay in the cache.
 BINS_EACH, CACHED = 4, 1 << 14
-#: Entries whose scores are held for four queries.
-BLOCK = 1 << 16
 #: Items below which no counter of the kernel can overflow.
 PLACED_BELOW = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """One query's distinct relevant scores in order, infinity after them, and what falls there.
+    """One query's distinct relevant scores in order, infinity after them, and how they are binned.
 
-    Its entries low … high - 1 are relevant, `relevant` items under each value. `scale`, `begins`
-    and `counts` are as `codes.kernels.count_places` takes them; it counts all other entries.
+    `relevant` items have each score; `scale` is as `codes.kernels.count_places` takes it.
     """
 
-    low: int
-    high: int
     values: Float64[np.ndarray, " v"]
     relevant: Int64[np.ndarray, " r"]
-    scale: Float64[np.ndarray, " 3"]
+    scale: tuple[float, float, float]
+    bins: int
+
+
+@dataclass(frozen=True, eq=False)
+class Four:
+    """Up to four queries that one call of the kernel serves, as it takes them.
+
+    Each query's `values` end with infinity; `slices` has where its own entries begin and end.
+    """
+
+    relevant: list[Int64[np.ndarray, "_"]]
+    slices: Int64[np.ndarray, "2 5"]
+    tables: Float64[np.ndarray, "m k 4"]
+    scale: Float64[np.ndarray, "4 3"]
+    values: Float64[np.ndarray, " v"]
     begins: UInt16[np.ndarray, " b"] | UInt32[np.ndarray, " b"]
+    bounds: Int64[np.ndarray, "2 5"]
     counts: UInt32[np.ndarray, "2 v"]
 
     def count(
         self,
-        scores: Float64[np.ndarray, " n"],
+        indices: UInt8[np.ndarray, "n m"],
         weights: UInt32[np.ndarray, " w"],
         start: int,
         kernels: Placers,
     ) -> None:
-        """Place the entries from `start` on by their scores; the counts of all add up."""
-        low, high = max(self.low - start, 0), max(self.high - start, 0)
-        for part in (slice(low), slice(high, None)) if low < len(scores) else (slice(None),):
-            kernels.count_places(
-                scores[part], weights[part], self.scale, self.values, self.begins, self.counts
-            )
+        """Place the entries from `start` on; the counts of all add up."""
+        bounds = np.concatenate([self.bounds, self.slices - start])
+        kernels.count_places(
+            indices, weights, self.tables, self.scale, self.values, self.begins, bounds, self.counts
+        )
 
-    def blocks(self) -> Blocks:
-        """Return the groups of equal score that hold relevant items."""
-        until, equal = self.counts[:, :-1].astype(np.int64)
-        hits = np.cumsum(self.relevant) - self.relevant
-        return Blocks(np.cumsum(until) - equal + hits, equal + self.relevant, hits, self.relevant)
+    def finish(self) -> Iterator[Blocks]:
+        """Yield each query's groups."""
+        for begin, relevant in zip(self.bounds[0], self.relevant, strict=False):
+            until, equal = self.counts[:, begin : begin + len(relevant)].astype(np.int64)
+            hits = np.cumsum(relevant) - relevant
+            yield Blocks(np.cumsum(until) - equal + hits, equal + relevant, hits, relevant)
 
 
 def rank_by_placing(
@@ -82,33 +93,23 @@ def _rank(
     kernels: Placers,
 ) -> Iterator[Blocks]:
     """Rank queries in one walk."""
-    places = [
-        places_of(table, entries, low, high, kernels)
-        for table, (low, high) in zip(tables, slices.tolist(), strict=True)
-    ]
-    spare = -len(tables) % TOGETHER
-    padded = np.pad(tables, ((0, spare), (0, 0), (0, 0)))
     fours = [
-        np.ascontiguousarray(padded[first : first + TOGETHER].transpose(1, 2, 0))
-        for first in range(0, len(tables), TOGETHER)
+        _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER], kernels)
+        for start in range(0, len(tables), TOGETHER)
     ]
-    scores, begin = np.empty((TOGETHER, BLOCK)), 0
+    start = 0
     for part in entries.parts():
-        for start in range(0, len(part), BLOCK):
-            block = part.part(start, start + BLOCK)
-            indices = np.ascontiguousarray(block.indices)
-            weights = (np.zeros(0) if block.weights is None else block.weights).astype(np.uint32)
-            for four, first in zip(fours, range(0, len(tables), TOGETHER), strict=True):
-                kernels.score_four(indices, four, scores)
-                for place, row in zip(places[first : first + TOGETHER], scores, strict=False):
-                    place.count(row[: len(block)], weights, begin + start, kernels)
-        begin += len(part)
-    while places:
-        yield places.pop(0).blocks()
+        indices = np.ascontiguousarray(part.indices)
+        weights = (np.zeros(0) if part.weights is None else part.weights).astype(np.uint32)
+        for four in fours:
+            four.count(indices, weights, start, kernels)
+        start += len(part)
+    while fours:
+        yield from fours.pop(0).finish()
 
 
 def places_bytes(relevant: int) -> int:
-    """Return what one query's `Places` hold at most, in bytes."""
+    """Return what a query of a `Four` holds at most, in bytes."""
     return 4 * CACHED + (8 * BINS_EACH + 24) * relevant
 
 
@@ -126,13 +127,41 @@ def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers
     count = np.zeros(1, dtype=np.int64)
     kernels.merge_equal(ordered, weights, values, relevant, count)
     size = int(count[0])
-    values, relevant = values[: size + 1], relevant[:size]
     values[size] = np.inf
     bins = 1 << (BINS_EACH * size).bit_length()
     bins = max(bins, min(4 * bins, CACHED))
-    span = float(values[size - 1] - values[0]) if size else 0.0
-    scale = np.array([values[0] if size else 0.0, (bins - 1) / max(span, 1e-290), bins])
-    begins = np.empty(bins + 2, dtype=np.uint16 if size < 1 << 16 else np.uint32)
-    kernels.bin_values(values[:-1], scale, begins)
-    counts = np.zeros((2, size + 1), dtype=np.uint32)
-    return Places(low, high, values, relevant, scale, begins, counts)
+    origin, span = (values[0], values[size - 1] - values[0]) if size else (0.0, 0.0)
+    scale = (float(origin), (bins - 1) / max(float(span), 1e-290), float(bins))
+    return Places(values[: size + 1], relevant[:size], scale, bins)
+
+
+def _four(
+    tables: Float64[np.ndarray, "q m k"],
+    entries: Walk,
+    slices: Int64[np.ndarray, "q 2"],
+    kernels: Placers,
+) -> Four:
+    """Return up to four queries before anything is counted; a missing one has no values."""
+    places = [
+        places_of(table, entries, low, high, kernels)
+        for table, (low, high) in zip(tables, slices.tolist(), strict=True)
+    ]
+    spare = TOGETHER - len(places)
+    empty = Places(np.array([np.inf]), np.zeros(0, np.int64), (0.0, 0.0, 0.0), 0)
+    held = [*places, *[empty] * spare]
+    lengths = [[0, *(len(p.values) for p in held)], [0, *(p.bins + 2 for p in held)]]
+    bounds = np.cumsum(lengths, axis=1)
+    longest = max(len(p.values) for p in held)
+    begins = np.empty(bounds[1, -1], dtype=np.uint16 if longest <= 1 << 16 else np.uint32)
+    for place, first, end in zip(held, bounds[1], bounds[1, 1:], strict=False):
+        kernels.bin_values(place.values[:-1], np.array(place.scale), begins[first:end])
+    return Four(
+        relevant=[p.relevant for p in places],
+        slices=np.pad(slices.T, ((0, 0), (0, 5 - len(places)))),
+        tables=np.pad(tables, ((0, spare), (0, 0), (0, 0))).transpose(1, 2, 0).copy(),
+        scale=np.array([p.scale for p in held]),
+        values=np.concatenate([p.values for p in held]),
+        begins=begins,
+        bounds=bounds,
+        counts=np.zeros((2, bounds[0, -1]), dtype=np.uint32),
+    )
