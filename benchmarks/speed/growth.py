@@ -37,6 +37,7 @@ from hashquant.codes.family import CodeBudget  # noqa: E402
 from hashquant.codes.kernels import count_pairs, placers  # noqa: E402
 from hashquant.compiled import compiled  # noqa: E402
 from hashquant.evaluation import Evaluation, evaluate  # noqa: E402
+from hashquant.metrics.kernels import fold_gains, list_tied  # noqa: E402
 from hashquant.report.figures.canvas import canvas  # noqa: E402
 from hashquant.report.figures.files import Drawing, write_files  # noqa: E402
 from hashquant.report.figures.style import PRESETS, Preset  # noqa: E402
@@ -98,6 +99,8 @@ def searching(
 ) -> Callable[[], Evaluation]:
     """Return the search that is timed; its kernel is loaded."""
     pairs = len(query) * len(gallery)
+    for kernel in (list_tied, fold_gains):
+        compiled(kernel, pairs)
     if kind == "hamming":
         compiled(count_pairs, pairs)
         return lambda: evaluate(hamming_groups(query, labels, gallery), kind)

@@ -47,7 +47,7 @@ def compiled_too(function: Kernel[P]) -> Kernel[P] | None:
 
 def used() -> bool:
     """Return whether this process has counted with compiled kernels."""
-    return "numba" in sys.modules and _machine_code.cache_info().currsize > 0
+    return sys.modules.get("numba") is not None and _machine_code.cache_info().currsize > 0
 
 
 def _name(function: Kernel[P]) -> str:

@@ -200,6 +200,7 @@ def test_without_numba_the_pure_path_serves(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     compiled._machine_code.cache_clear()
     assert compiled.compiled(count_pairs, compiled.FROM_PAIRS) is None
+    assert not compiled.used()
     compiled._machine_code.cache_clear()
 
 

@@ -125,10 +125,10 @@ def count_places(  # noqa: C901 - a kernel calls no function of its own
                 d += tables[m, i, 3]
             scores[0, j], scores[1, j], scores[2, j], scores[3, j] = a, b, c, d
         for q in range(4):
-            first, end = bounds[0, q], bounds[0, q + 1]
-            row, ordered = scores[q], values[first:end]
+            mine = slice(bounds[0, q], bounds[0, q + 1])
+            row, ordered = scores[q], values[mine]
             begin = begins[bounds[1, q] : bounds[1, q + 1]]
-            found, equal = counts[0, first:end], counts[1, first:end]
+            found, equal = counts[0, mine], counts[1, mine]
             origin, rate, last = scale[q, 0], scale[q, 1], scale[q, 2]
             for j in range(len(part)):  # a loop of its own: vector instructions
                 bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))

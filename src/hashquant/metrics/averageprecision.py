@@ -59,8 +59,10 @@ def average_precisions(
     found, at = [], 0
     for cut, orders in zip(cuts, wanted.values(), strict=True):
         count = cut.tied.shape[1] * len(orders)
-        sums = _sums(cut, gains[at : at + count].view(len(orders), -1))
-        found += list(sums / groups.total_relevant.clamp(1, cut.limit).double())
+        # Without a tie all orders are one.
+        told = gains[at : at + count].view(len(orders), -1)[: len(orders) if count else 1]
+        ap = _sums(cut, told) / groups.total_relevant.clamp(1, cut.limit).double()
+        found += list(ap.expand(len(orders), -1))
         at += count
     return found
 
