@@ -4,16 +4,17 @@ No ranking is ever stored. Memory is bounded for any gallery, and neither the or
 gallery nor the size of a chunk changes a bit of the result.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from hashquant.codes.adc import Blocks, counter_bytes, rank_relevant
+from hashquant.codes.adc import Ranked, Walk, counter_bytes, rank_relevant
 from hashquant.codes.binary import WORD_BITS, distance_counts
 from hashquant.codes.kernels import TOGETHER, count_pairs, placers
 from hashquant.codes.placing import PLACED_BELOW, places_bytes, rank_by_placing
@@ -38,6 +39,7 @@ from hashquant.types import Counts, PackedCodes, QueryTable
 __all__ = ["Gallery", "StoredGallery", "cosine_groups", "hamming_groups", "table_groups"]
 
 Rows = Int64[np.ndarray, " n"]
+Rank = Callable[[Any, Walk, Any], Iterator[Ranked]]  # Any: arrays of tables, slices
 
 MEMORY_BYTES = 256 << 20
 #: Queries of a thread that share one walk through a gallery in memory.
@@ -185,6 +187,7 @@ def _counted_chunks(
     most = int(slices.diff(dim=1).max()) if len(slices) else 0
     placed = words <= 256 and len(gallery) < PLACED_BELOW
     kernels = placers(len(tables) * len(entries)) if placed else None
+    rank: Rank
     if kernels is None:
         rank, held = rank_relevant, counter_bytes(len(entries), most, books)
     else:
@@ -245,13 +248,13 @@ def _cosine_chunks(
         yield groups_of_scores(scores.neg_(), slices[part])
 
 
-def _stack(blocks: list[Blocks], total: Int64[Tensor, " q"], gallery_size: int) -> TieGroups:
-    """Pad the rows of a chunk to one width."""
-    width = max(len(block.ahead) for block in blocks)
-    rows = np.empty((4, len(blocks), width), dtype=np.int64)
-    for i, block in enumerate(blocks):
+def _stack(ranked: list[Ranked], total: Int64[Tensor, " q"], gallery_size: int) -> TieGroups:
+    """Write the rows of a chunk, padded to one width."""
+    width = max(map(len, ranked))
+    rows = np.empty((4, len(ranked), width), dtype=np.int64)
+    for i, groups in enumerate(ranked):
+        groups.write(rows[:, i, : len(groups)])
         padding = gallery_size, 0, int(total[i]), 0
-        for row, column, filler in zip(rows, block, padding, strict=True):
-            row[i, : len(column)], row[i, len(column) :] = column, filler
-    ahead, size, hits, relevant = (torch.from_numpy(x) for x in rows)
+        rows[:, i, len(groups) :] = np.array(padding).reshape(4, 1)
+    ahead, size, hits, relevant = torch.from_numpy(rows)
     return TieGroups(ahead, size, hits, relevant, total, gallery_size)

@@ -7,7 +7,7 @@ sorted. All others are counted. The result is that of a full float64 sort, to th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ SAMPLE, MERGE_BELOW = 1 << 16, 0.5
 Table = Float64[np.ndarray, "m k"]
 Books = Shaped[np.ndarray, "n m"]
 Rows = Int64[np.ndarray, " n"]
-Column = Int64[np.ndarray, " g"]
+Columns = Int64[np.ndarray, "4 g"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +65,29 @@ class Walk(Protocol):
         ...
 
 
-class Blocks(NamedTuple):
+@runtime_checkable
+class Ranked(Protocol):
     """One query's groups that hold relevant items: a row of `TieGroups`."""
 
-    ahead: Column
-    size: Column
-    ahead_relevant: Column
-    relevant: Column
+    def __len__(self) -> int: ...
+
+    def write(self, row: Columns) -> None:
+        """Write ahead, size, ahead_relevant and relevant of each group."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """One query's groups as they are to be written."""
+
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def write(self, row: Columns) -> None:
+        """Copy the columns."""
+        row[:] = self.columns
 
 
 def merged_entries(
@@ -202,7 +218,7 @@ class RankCounter:
         self._counts[1::2] = 0
         ahead = self._below + np.cumsum(self._counts)[self._stretch]
         relevant = self._relevant
-        return Blocks(ahead, self._size, np.cumsum(relevant) - relevant, relevant)
+        return Blocks(np.stack([ahead, self._size, np.cumsum(relevant) - relevant, relevant]))
 
 
 def counter_bytes(items: int, relevant: int, books: int) -> int:

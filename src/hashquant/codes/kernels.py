@@ -11,7 +11,9 @@ from jaxtyping import Float64, Int64, UInt8, UInt16, UInt32, UInt64
 from hashquant.compiled import Kernel, compiled, kernel
 
 #: Queries that one pass over codeword indices serves, and items whose scores it holds.
-TOGETHER, STRIP = 4, 1 << 13
+TOGETHER, STRIP = 4, 1 << 14
+#: A bin is 2^SHIFT units: whole numbers that rise with a score. Scores of one unit are compared.
+SHIFT = 8
 
 
 @kernel("u8[::1], u8[:, ::1], i8[::1], i8[::1], u8, u4[:, ::1]")
@@ -77,42 +79,52 @@ def merge_equal(
     count[0] = at
 
 
-@kernel("f8[::1], f8[::1], u2[::1]", "f8[::1], f8[::1], u4[::1]")
+@kernel("f8[::1], f8[::1], u4[::1], u2[::1]", "f8[::1], f8[::1], u4[::1], u4[::1]")
 def bin_values(
     values: Float64[np.ndarray, " v"],
     scale: Float64[np.ndarray, " 3"],
+    units: UInt32[np.ndarray, " v"],
     begins: UInt16[np.ndarray, " b"] | UInt32[np.ndarray, " b"],
 ) -> None:
-    """Find at which of the ordered values each bin begins: `begins` of `count_places`."""
+    """Find the unit of each of the ordered values, and at which of them each bin begins.
+
+    See `count_places` for all of these.
+    """
     origin, rate, last = scale[0], scale[1], scale[2]
     begins[:] = 0
-    for value in values:
-        begins[np.uint32(min(max((value - origin) * rate, 0.0), last)) + np.uint32(1)] += 1
+    for j in range(len(values)):
+        units[j] = np.uint32(min(max((values[j] - origin) * rate, 0.0), last))
+        begins[(units[j] >> np.uint32(SHIFT)) + np.uint32(1)] += 1
     for at in range(1, len(begins)):
         begins[at] += begins[at - 1]
 
 
 @kernel(
-    "u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], u2[::1], i8[:, ::1], u4[:, ::1]",
-    "u1[:, ::1], u4[::1], f8[:, :, ::1], f8[:, ::1], f8[::1], u4[::1], i8[:, ::1], u4[:, ::1]",
+    *(
+        f"u1[:, ::1], {weights}, f8[:, :, ::1], f8[:, ::1], f8[::1], {begins}[::1],"
+        " i8[:, ::1], u4[:, ::1]"
+        for weights in ("none", "u4[::1]")
+        for begins in ("u2", "u4")
+    )
 )
 def count_places(  # noqa: C901 - a kernel calls no function of its own
     indices: UInt8[np.ndarray, "n m"],
-    weights: UInt32[np.ndarray, " w"],
+    weights: UInt32[np.ndarray, " n"] | None,
     tables: Float64[np.ndarray, "m k 4"],
     scale: Float64[np.ndarray, "4 3"],
     values: Float64[np.ndarray, " v"],
     begins: UInt16[np.ndarray, " b"] | UInt32[np.ndarray, " b"],
     bounds: Int64[np.ndarray, "4 5"],
-    counts: UInt32[np.ndarray, "2 v"],
+    counted: UInt32[np.ndarray, "3 v"],
 ) -> None:
     """Count where items fall among the ordered values of four queries, but for a query's own.
 
-    `begins` says at which value a bin begins, `scale` is the origin, the bins a unit, the last
-    bin; `bounds`: where a query's values and bins begin, its own items begin and end. `counts`
-    has, under each value, the items beyond the one before and not beyond it, and those at it.
+    `begins` says at which value a bin begins, `scale` is the origin, the units for each 1 of a
+    score, the last unit; `bounds`: where a query's values and bins begin, its own items begin and
+    end. `counted` has, under each value, its unit, and counts of the items beyond the one before
+    and not beyond it, and of those at it.
     """
-    scores, bins = np.empty((4, STRIP)), np.empty(STRIP, np.int32)
+    scores, reached = np.empty((4, STRIP)), np.empty(STRIP, np.int32)
     for start in range(0, len(indices), STRIP):
         part = indices[start : start + STRIP]
         for j in range(len(part)):
@@ -128,26 +140,49 @@ def count_places(  # noqa: C901 - a kernel calls no function of its own
             mine = slice(bounds[0, q], bounds[0, q + 1])
             row, ordered = scores[q], values[mine]
             begin = begins[bounds[1, q] : bounds[1, q + 1]]
-            found, equal = counts[0, mine], counts[1, mine]
+            units, found, equal = counted[0, mine], counted[1, mine], counted[2, mine]
             origin, rate, last = scale[q, 0], scale[q, 1], scale[q, 2]
             for j in range(len(part)):  # a loop of its own: vector instructions
-                bins[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
+                reached[j] = np.int32(min(max((row[j] - origin) * rate, 0.0), last))
             own = min(max(bounds[2, q] - start, 0), len(part))
             after = min(max(bounds[3, q] - start, own), len(part))
             for first, end in ((0, own), (after, len(part))):
                 for j in range(first, end):
-                    low = np.uint32(begin[np.uint32(bins[j])])
-                    if ordered[low] < row[j]:
-                        low += np.uint32(1)
-                        high = np.uint32(begin[np.uint32(bins[j]) + np.uint32(1)])
+                    unit = np.uint32(reached[j])
+                    at = unit >> np.uint32(SHIFT)
+                    low = np.uint32(begin[at])
+                    low += np.uint32(units[low] < unit)
+                    weight = np.uint32(1) if weights is None else weights[start + j]
+                    if units[low] <= unit:  # no longer told by units
+                        low, high = np.uint32(begin[at]), np.uint32(begin[at + np.uint32(1)])
                         while low < high:
                             middle = (low + high) >> np.uint32(1)
                             beyond = ordered[middle] < row[j]
                             low, high = (middle + np.uint32(1), high) if beyond else (low, middle)
-                    weight = weights[start + j] if len(weights) else np.uint32(1)
+                        if ordered[low] == row[j]:
+                            equal[low] += weight
                     found[low] += weight
-                    if ordered[low] == row[j]:
-                        equal[low] += weight
+
+
+@kernel("u4[::1], u4[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1]")
+def list_groups(
+    until: UInt32[np.ndarray, " g"],
+    equal: UInt32[np.ndarray, " g"],
+    own: Int64[np.ndarray, " g"],
+    ahead: Int64[np.ndarray, " g"],
+    size: Int64[np.ndarray, " g"],
+    hits: Int64[np.ndarray, " g"],
+    relevant: Int64[np.ndarray, " g"],
+) -> None:
+    """Write a query's groups: from the counts of `count_places` and its own items at each value."""
+    before = found = 0
+    for g in range(len(own)):
+        before += until[g]
+        ahead[g] = before - equal[g] + found
+        size[g] = equal[g] + own[g]
+        hits[g] = found
+        relevant[g] = own[g]
+        found += own[g]
 
 
 class Placers(NamedTuple):
@@ -157,13 +192,14 @@ class Placers(NamedTuple):
     merge_equal: Kernel[...]
     bin_values: Kernel[...]
     count_places: Kernel[...]
+    list_groups: Kernel[...]
 
 
 def placers(pairs: int) -> Placers | None:
     """Return the kernels that place scores where `compiled` returns a kernel."""
     found = [
         compiled(function, pairs)
-        for function in (score_entries, merge_equal, bin_values, count_places)
+        for function in (score_entries, merge_equal, bin_values, count_places, list_groups)
     ]
     kernels = [function for function in found if function is not None]
     return Placers(*kernels) if len(kernels) == len(found) else None

@@ -6,15 +6,18 @@ are put in order, and a kernel counts all others between them. Nothing is sorted
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8, UInt16, UInt32
 
-from hashquant.codes.adc import Blocks, Entries, Table, Walk
-from hashquant.codes.kernels import TOGETHER, Placers
+from hashquant.codes.adc import Columns, Entries, Table, Walk
+from hashquant.codes.kernels import SHIFT, TOGETHER, Placers
 
 #: Bins a relevant item: more leave fewer scores to compare, fewer stay in the cache.
-BINS_EACH, CACHED = 4, 1 << 14
+BINS_EACH, CACHED = 2, 1 << 14
+#: Most bins, of which the last unit still fits into 31 bits, and the unit of no score.
+MOST_BINS, BEYOND = 1 << 30 - SHIFT, (1 << 32) - 1
 #: Items below which no counter of the kernel can overflow.
 PLACED_BELOW = 1 << 32
 
@@ -46,27 +49,44 @@ class Four:
     values: Float64[np.ndarray, " v"]
     begins: UInt16[np.ndarray, " b"] | UInt32[np.ndarray, " b"]
     bounds: Int64[np.ndarray, "2 5"]
-    counts: UInt32[np.ndarray, "2 v"]
+    counted: UInt32[np.ndarray, "3 v"]
 
     def count(
         self,
         indices: UInt8[np.ndarray, "n m"],
-        weights: UInt32[np.ndarray, " w"],
+        weights: UInt32[np.ndarray, " n"] | None,
         start: int,
         kernels: Placers,
     ) -> None:
         """Place the entries from `start` on; the counts of all add up."""
         bounds = np.concatenate([self.bounds, self.slices - start])
         kernels.count_places(
-            indices, weights, self.tables, self.scale, self.values, self.begins, bounds, self.counts
-        )
+            indices, weights, self.tables, self.scale, self.values, self.begins, bounds,
+            self.counted,
+        )  # fmt: skip
 
-    def finish(self) -> Iterator[Blocks]:
+    def finish(self, kernels: Placers) -> "Iterator[Placed]":
         """Yield each query's groups."""
         for begin, relevant in zip(self.bounds[0], self.relevant, strict=False):
-            until, equal = self.counts[:, begin : begin + len(relevant)].astype(np.int64)
-            hits = np.cumsum(relevant) - relevant
-            yield Blocks(np.cumsum(until) - equal + hits, equal + relevant, hits, relevant)
+            until, equal = self.counted[1:, begin : begin + len(relevant)]
+            yield Placed(until, equal, relevant, kernels)
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """One query's groups as they were counted, see `codes.kernels.list_groups`."""
+
+    until: UInt32[np.ndarray, " g"]
+    equal: UInt32[np.ndarray, " g"]
+    relevant: Int64[np.ndarray, " g"]
+    kernels: Placers
+
+    def __len__(self) -> int:
+        return len(self.relevant)
+
+    def write(self, row: Columns) -> None:
+        """Write the groups into the columns of a row."""
+        self.kernels.list_groups(self.until, self.equal, self.relevant, *row)
 
 
 def rank_by_placing(
@@ -74,7 +94,7 @@ def rank_by_placing(
     entries: Walk,
     slices: Int64[np.ndarray, "q 2"],
     kernels: Placers,
-) -> Iterator[Blocks]:
+) -> Iterator[Placed]:
     """Yield what `rank_relevant` yields; indices must be bytes.
 
     A gallery in memory is walked through for every four queries, whose places stay in the cache;
@@ -91,7 +111,7 @@ def _rank(
     entries: Walk,
     slices: Int64[np.ndarray, "q 2"],
     kernels: Placers,
-) -> Iterator[Blocks]:
+) -> Iterator[Placed]:
     """Rank queries in one walk."""
     fours = [
         _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER], kernels)
@@ -100,17 +120,17 @@ def _rank(
     start = 0
     for part in entries.parts():
         indices = np.ascontiguousarray(part.indices)
-        weights = (np.zeros(0) if part.weights is None else part.weights).astype(np.uint32)
+        weights = None if part.weights is None else part.weights.astype(np.uint32)
         for four in fours:
             four.count(indices, weights, start, kernels)
         start += len(part)
     while fours:
-        yield from fours.pop(0).finish()
+        yield from fours.pop(0).finish(kernels)
 
 
 def places_bytes(relevant: int) -> int:
     """Return what a query of a `Four` holds at most, in bytes."""
-    return 4 * CACHED + (8 * BINS_EACH + 24) * relevant
+    return 4 * CACHED + (8 * BINS_EACH + 28) * relevant
 
 
 def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers) -> Places:
@@ -129,9 +149,10 @@ def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers
     size = int(count[0])
     values[size] = np.inf
     bins = 1 << (BINS_EACH * size).bit_length()
-    bins = max(bins, min(4 * bins, CACHED))
+    bins = min(max(bins, min(4 * bins, CACHED)), MOST_BINS)
     origin, span = (values[0], values[size - 1] - values[0]) if size else (0.0, 0.0)
-    scale = (float(origin), (bins - 1) / max(float(span), 1e-290), float(bins))
+    rate = (bins - 1 << SHIFT) / max(float(span), 1e-290)
+    scale = float(origin), rate, float(bins << SHIFT)
     return Places(values[: size + 1], relevant[:size], scale, bins)
 
 
@@ -153,8 +174,13 @@ def _four(
     bounds = np.cumsum(lengths, axis=1)
     longest = max(len(p.values) for p in held)
     begins = np.empty(bounds[1, -1], dtype=np.uint16 if longest <= 1 << 16 else np.uint32)
-    for place, first, end in zip(held, bounds[1], bounds[1, 1:], strict=False):
-        kernels.bin_values(place.values[:-1], np.array(place.scale), begins[first:end])
+    counted = np.zeros((3, bounds[0, -1]), dtype=np.uint32)
+    for place, at, (first, end) in zip(held, bounds[0], pairwise(bounds[1]), strict=False):
+        values = place.values[:-1]
+        kernels.bin_values(
+            values, np.array(place.scale), counted[0, at : at + len(values)], begins[first:end]
+        )
+        counted[0, at + len(values)] = BEYOND
     return Four(
         relevant=[p.relevant for p in places],
         slices=np.pad(slices.T, ((0, 0), (0, 5 - len(places)))),
@@ -163,5 +189,5 @@ def _four(
         values=np.concatenate([p.values for p in held]),
         begins=begins,
         bounds=bounds,
-        counts=np.zeros((2, bounds[0, -1]), dtype=np.uint32),
+        counted=counted,
     )
