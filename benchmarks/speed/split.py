@@ -22,8 +22,8 @@ PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
     "average precision": ((evaluation, "average_precisions"),),
     "precision and recall at ranks": (
         (evaluation, "relevant_in_top"), (evaluation, "precision_at"), (evaluation, "recall_at"),
-        (evaluation, "tied_pairs"),
     ),
+    "tied pairs": ((evaluation, "tied_pairs"),),
 }  # fmt: skip
 Spent: TypeAlias = list[tuple[str, float]]
 

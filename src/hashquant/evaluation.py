@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hashquant.errors import HashQuantError
 from hashquant.metrics.averageprecision import TIES, average_precisions
-from hashquant.metrics.ranking import precision_at, rank_grid, recall_at, within_radius
+from hashquant.metrics.ranking import AtRanks, precision_at, rank_grid, recall_at, within_radius
 from hashquant.metrics.ties import TieGroups, relevant_in_top, tied_pairs
 from hashquant.record import Curve, Score
 from hashquant.threads import workers
@@ -78,8 +78,13 @@ def _measured(chunks: Iterable[TieGroups], grid: tuple[int, ...]) -> Iterator[li
     """Yield the columns of each chunk, taken by one thread while the next chunk is searched."""
 
     def measure(chunk: TieGroups) -> list[Tensor]:
-        found = relevant_in_top(chunk, grid)
-        return [*_columns(chunk), found, found[:, 0], chunk.total_relevant]
+        size = chunk.gallery_size
+        asked = _upto(PRECISION_RANKS, size), _upto(RECALL_RANKS, size), grid
+        found = relevant_in_top(chunk, tuple(chain(*asked)))
+        first, second, curve = torch.split(found, [*map(len, asked)], dim=1)
+        precision, recall = precision_at(first, asked[0]), recall_at(second, chunk.total_relevant)
+        columns = _columns(chunk, torch.cat([precision, recall], dim=1))
+        return [*columns, curve, curve[:, 0], chunk.total_relevant]
 
     with workers(1) as pool:
         before: list[Future[list[Tensor]]] = []
@@ -107,13 +112,12 @@ def _plan(groups: TieGroups, comparison: str) -> list[Score]:
     return plan
 
 
-def _columns(groups: TieGroups) -> Iterator[Tensor]:
-    """Yield each score of the plan for every query of a chunk."""
+def _columns(groups: TieGroups, at_ranks: AtRanks) -> Iterator[Tensor]:
+    """Yield each score of the plan for every query of a chunk; those at ranks as they are given."""
     size = groups.gallery_size
     cut = dict.fromkeys(_upto(CUTOFFS, size), ("expected",))
     yield from average_precisions(groups, {0: TIES, **cut})
-    yield from precision_at(groups, _upto(PRECISION_RANKS, size)).unbind(1)
-    yield from recall_at(groups, _upto(RECALL_RANKS, size)).unbind(1)
+    yield from at_ranks.unbind(1)
     yield tied_pairs(groups)
     if groups.within_radius is not None:
         precision, recall, empty = within_radius(groups)

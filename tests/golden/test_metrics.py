@@ -88,10 +88,11 @@ def test_precision_recall_and_curve_are_means_over_every_order_of_ties(scores, r
     every = list(orders(scores, relevant))
     for i, k in enumerate(ranks):
         found = float(Fraction(sum(sum(o[:k]) for o in every), len(every)))
-        assert relevant_in_top(groups, ranks)[0, i].item() == pytest.approx(found, abs=1e-12)
-        assert precision_at(groups, ranks)[0, i].item() == pytest.approx(found / k, abs=1e-12)
-        total = sum(relevant)
-        assert recall_at(groups, ranks)[0, i].item() == pytest.approx(found / total, abs=1e-12)
+        top, total = relevant_in_top(groups, ranks), sum(relevant)
+        assert top[0, i].item() == pytest.approx(found, abs=1e-12)
+        assert precision_at(top, ranks)[0, i].item() == pytest.approx(found / k, abs=1e-12)
+        recall = recall_at(top, groups.total_relevant)
+        assert recall[0, i].item() == pytest.approx(found / total, abs=1e-12)
 
 
 def test_tied_pairs_are_those_that_the_order_of_ties_decides():

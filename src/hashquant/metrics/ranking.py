@@ -1,11 +1,11 @@
 """Precision and recall of rankings: after fixed ranks, and within a Hamming radius."""
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from hashquant.errors import HashQuantError
-from hashquant.metrics.ties import TieGroups, relevant_in_top
+from hashquant.metrics.ties import TieGroups
 from hashquant.types import PerQuery
 
 #: The radius of `TieGroups.within_radius`.
@@ -31,19 +31,17 @@ def rank_grid(gallery_size: int, points: int = 100) -> tuple[int, ...]:
     return tuple(sorted(ranks | {gallery_size}))
 
 
-def precision_at(groups: TieGroups, ranks: tuple[int, ...]) -> AtRanks:
-    """Return each query's expected precision after each rank k: relevant retrieved / k."""
-    found = relevant_in_top(groups, ranks)
+def precision_at(found: AtRanks, ranks: tuple[int, ...]) -> AtRanks:
+    """Return each query's expected precision after each rank k: `relevant_in_top` / k."""
     return found / torch.tensor(ranks, dtype=torch.float64, device=found.device)
 
 
-def recall_at(groups: TieGroups, ranks: tuple[int, ...]) -> AtRanks:
-    """Return each query's expected recall after each rank: relevant retrieved / relevant.
+def recall_at(found: AtRanks, total: Int64[Tensor, " q"]) -> AtRanks:
+    """Return each query's expected recall after each rank: `relevant_in_top` / all relevant.
 
     It is 0 for a query without relevant items.
     """
-    found = relevant_in_top(groups, ranks)
-    return found / groups.total_relevant.clamp(min=1).double().unsqueeze(1)
+    return found / total.clamp(min=1).double().unsqueeze(1)
 
 
 def within_radius(groups: TieGroups) -> tuple[PerQuery, PerQuery, Bool[Tensor, " q"]]:
