@@ -138,14 +138,15 @@ def places_of(table: Table, entries: Walk, low: int, high: int, kernels: Placers
     held = entries.part(low, high)
     scores = np.empty(len(held))
     kernels.score_entries(np.ascontiguousarray(held.indices), np.ascontiguousarray(table), scores)
+    weights = np.zeros(0, dtype=np.int64)
     if held.weights is None:
-        ordered, weights = np.sort(scores), np.zeros(0, dtype=np.int64)
+        scores.sort()
     else:
         order = np.argsort(scores)
-        ordered, weights = scores[order], held.weights[order]
+        scores, weights = scores[order], held.weights[order]
     values, relevant = np.empty(len(held) + 1), np.empty(len(held), dtype=np.int64)
     count = np.zeros(1, dtype=np.int64)
-    kernels.merge_equal(ordered, weights, values, relevant, count)
+    kernels.merge_equal(scores, weights, values, relevant, count)
     size = int(count[0])
     values[size] = np.inf
     bins = 1 << (BINS_EACH * size).bit_length()
@@ -181,10 +182,14 @@ def _four(
             values, np.array(place.scale), counted[0, at : at + len(values)], begins[first:end]
         )
         counted[0, at + len(values)] = BEYOND
+    side_by_side = np.zeros((*tables.shape[1:], TOGETHER))
+    side_by_side[:, :, : len(tables)] = tables.transpose(1, 2, 0)
+    own = np.zeros((2, TOGETHER + 1), dtype=np.int64)
+    own[:, : len(slices)] = slices.T
     return Four(
         relevant=[p.relevant for p in places],
-        slices=np.pad(slices.T, ((0, 0), (0, 5 - len(places)))),
-        tables=np.pad(tables, ((0, spare), (0, 0), (0, 0))).transpose(1, 2, 0).copy(),
+        slices=own,
+        tables=side_by_side,
         scale=np.array([p.scale for p in held]),
         values=np.concatenate([p.values for p in held]),
         begins=begins,
