@@ -137,6 +137,11 @@ class RunSpec:
     trunk_mode: str = "eager"
 
     @functools.cached_property
+    def canonical(self) -> str:
+        """All fields as canonical JSON: equal for equal runs, and hashable."""
+        return canonical_json(self)
+
+    @functools.cached_property
     def label(self) -> str:
         """The row a table shows this cell in: the method and what differs from its defaults.
 
@@ -167,7 +172,7 @@ def canonical_json(value: object) -> str:
     >>> canonical_json({"b": (1, 2), "a": None})
     '{"a":null,"b":[1,2]}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: object) -> str:
@@ -223,9 +228,17 @@ def _plain(value: object) -> object:
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)
+
+
 def _fields(value: "DataclassInstance") -> dict[str, Any]:  # Any: each field has its own type
     """Return a dataclass as a mapping, its values as they are.
 
     Not `asdict`: JSON's writer asks again for what lies inside, and copies nothing.
     """
-    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {name: getattr(value, name) for name in _names(type(value))}
+
+
+@functools.cache  # a plan names hundreds of runs
+def _names(cls: "type[DataclassInstance]") -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))

@@ -2,13 +2,12 @@
 
 import functools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from hashquant import registry
-from hashquant.config import RunSpec, base_spec, canonical_json, run_id
+from hashquant.config import RunSpec, base_spec, run_id
 from hashquant.planning import Cell
 from hashquant.record import TrainRecord
 from hashquant.store import EVAL, PER_QUERY, CellFolder, Store, folder_name
@@ -68,8 +67,10 @@ class Forecast:
         for found in self._known:
             self._places.setdefault(_place(found.record.spec), []).append(found)
             self._kinds.setdefault(_kind(found.record.spec), []).append(found)
+        self._same: dict[str, list[Neighbour]] = {}
         self._trained: set[str] = set()
         self._near: dict[tuple[object, ...], list[Neighbour]] = {}
+        self._counts: dict[tuple[str, ...], int | None] = {}
         self._exams: dict[tuple[object, ...], float | None] = {}
         self._used: dict[str, Neighbour] = {}
         self._seconds = 0.0
@@ -112,21 +113,23 @@ class Forecast:
             )
         return "\n".join(lines or ["estimate: nothing is to be run"])
 
-    def _runs(self, spec: RunSpec) -> Iterator[Neighbour]:
-        """Yield the stored runs with exactly these settings, whatever the images' version."""
-        for found in self._places.get(_place(spec), []):
-            if found.record.run_id == run_id(spec, found.record.dataset_version):
-                yield found
+    def _runs(self, spec: RunSpec) -> list[Neighbour]:
+        """Return the stored runs with exactly these settings, whatever the images' version."""
+        if spec.canonical not in self._same:
+            self._same[spec.canonical] = [
+                found for found in self._places.get(_place(spec), [])
+                if found.record.run_id == run_id(spec, found.record.dataset_version)
+            ]  # fmt: skip
+        return self._same[spec.canonical]
 
     def _training(self, spec: RunSpec, *, fresh: bool = False) -> float | None:
         """Return the seconds of training once; 0 where it is stored, or counted already."""
-        key = canonical_json(spec)
-        if key in self._trained or (not fresh and any(self._runs(spec))):
+        if spec.canonical in self._trained or (not fresh and self._runs(spec)):
             return 0.0
         near, images = self._nearest(spec), self._images(spec)
         if not near or images is None:
             return None
-        self._trained.add(key)
+        self._trained.add(spec.canonical)
         self._use(near)
         rate = median(found.record.timing["images_per_second"] for found in near)
         return images * (1 if spec.base else spec.epochs) / rate
@@ -147,6 +150,12 @@ class Forecast:
 
     def _images(self, spec: RunSpec) -> int | None:
         """Return the number of training images: of the same data set's runs, or its manifest."""
+        key = spec.dataset, repr(spec.dataset_options), spec.selection
+        if key not in self._counts:
+            self._counts[key] = self._count_images(spec)
+        return self._counts[key]
+
+    def _count_images(self, spec: RunSpec) -> int | None:
         for found in self._known:
             own = found.record.spec
             same = (own.dataset, own.dataset_options, own.selection)

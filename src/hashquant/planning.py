@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hashquant import registry
-from hashquant.config import Recipe, RunSpec, Suite, canonical_json
+from hashquant.config import Recipe, RunSpec, Suite
 from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
 from hashquant.hardware import check_trunk_mode, resolve_precision
 from hashquant.reading import build, coerce
@@ -64,7 +64,7 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
         for bits in suite.bits
         for seed in suite.seeds
     ]  # fmt: skip
-    cells = list({canonical_json(cell.spec): cell for cell in planned}.values())
+    cells = list({cell.spec.canonical: cell for cell in planned}.values())
     if cells and all(cell.status == "skipped" for cell in cells):
         raise UsageError(f"no method can meet these bits: {cells[0].reason}")
     return cells

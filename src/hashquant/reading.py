@@ -35,7 +35,11 @@ def build(cls: type[T], raw: object, where: str) -> T:
     for key in raw:
         if key not in hints:
             raise unknown_name(f"key in {where}", str(key), hints)
-    return cls(**{k: coerce(v, hints[k], f"{where}: {k}") for k, v in raw.items()})
+    values = dict(raw)
+    for key, value in raw.items():
+        if type(value) is not hints[key] or key in CHOICES:  # most of a record's are, and are not
+            values[key] = coerce(value, hints[key], f"{where}: {key}")
+    return cls(**values)
 
 
 def coerce(value: Any, hint: Any, where: str) -> Any:  # Any: values come from YAML or a flag
