@@ -3,16 +3,15 @@
 import fcntl
 import hashlib
 import shutil
-import socket
-import tarfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hashquant.errors import DataError
+
+if TYPE_CHECKING:  # a plan, which fetches nothing, does not wait for the network's modules
+    from http.client import HTTPResponse
 
 Log = Callable[[str], None]
 
@@ -80,6 +79,8 @@ def unpack_tar(archive: Path, member: str, target: Path) -> None:
     Raises:
         DataError: if the archive is damaged or has no such folder, or nothing can be written.
     """
+    import tarfile
+
     work = target.with_name(f".{target.name}.part")
     try:
         shutil.rmtree(work, ignore_errors=True)
@@ -116,6 +117,11 @@ def _gather(url: str, part: Path, pause_seconds: float, log: Log) -> None:
 
 
 def _transfer(url: str, part: Path) -> None:
+    import socket
+    import urllib.error
+    import urllib.request
+    from http.client import HTTPException
+
     have = part.stat().st_size
     request = urllib.request.Request(url, headers={"User-Agent": "hashquant"})
     if have:
@@ -136,7 +142,7 @@ def _transfer(url: str, part: Path) -> None:
         raise _Interrupted(f"{getattr(error, 'reason', error) or type(error).__name__}") from error
 
 
-def _receive(response: HTTPResponse, part: Path, have: int, url: str) -> None:
+def _receive(response: "HTTPResponse", part: Path, have: int, url: str) -> None:
     resumed = response.status == 206
     if resumed and not (response.headers["Content-Range"] or "").startswith(f"bytes {have}-"):
         raise DataError(f"{url}: the server sent another range than was asked for")
