@@ -44,8 +44,8 @@ Rank = Callable[[Any, Walk, Any], Iterator[Ranked]]  # Any: arrays of tables, sl
 MEMORY_BYTES = 256 << 20
 #: Queries of a thread that share one walk through a gallery in memory.
 _CHUNK = 32
-#: Four times the bytes that a relevant item takes while its query is evaluated.
-_EVALUATED = 1 << 10
+#: Bytes that a relevant item takes while its query is evaluated, and half as many to spare.
+_EVALUATED = 400
 
 
 def hamming_groups(
