@@ -121,6 +121,6 @@ def relevant_in_top(groups: TieGroups, ranks: tuple[int, ...]) -> Float64[Tensor
 
 def tied_pairs(groups: TieGroups) -> PerQuery:
     """Return the share of (relevant, irrelevant) pairs with equal score: what ties can decide."""
-    tied = (groups.relevant * (groups.size - groups.relevant)).sum(dim=1)
+    tied = (groups.size - groups.relevant).mul_(groups.relevant).sum(dim=1)
     pairs = groups.total_relevant * (groups.gallery_size - groups.total_relevant)
     return tied.double() / pairs.clamp(min=1).double()
