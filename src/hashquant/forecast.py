@@ -40,10 +40,8 @@ class Neighbour:
     @functools.cached_property
     def examined(self) -> frozenset[str]:
         """The folders of the targets whose examination is stored whole."""
-        inside = self.folder.path.iterdir()
-        return frozenset(
-            p.name for p in inside if all((p / name).is_file() for name in (EVAL, PER_QUERY))
-        )
+        found = self.folder.path.glob(f"*/{EVAL}")
+        return frozenset(p.parent.name for p in found if p.with_name(PER_QUERY).is_file())
 
     @functools.cache  # noqa: B019 - as many as there are records, for one command
     def seconds(self, target: str) -> float:

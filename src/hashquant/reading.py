@@ -37,7 +37,7 @@ def build(cls: type[T], raw: object, where: str) -> T:
             raise unknown_name(f"key in {where}", str(key), hints)
     values = dict(raw)
     for key, value in raw.items():
-        if type(value) is not hints[key] or key in CHOICES:  # most of a record's are, and are not
+        if type(value) is not hints[key] or key in CHOICES:  # few of a record's
             values[key] = coerce(value, hints[key], f"{where}: {key}")
     return cls(**values)
 

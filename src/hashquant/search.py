@@ -7,11 +7,10 @@ gallery nor the size of a chunk changes a bit of the result.
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from hashquant.codes.adc import Ranked, Walk, counter_bytes, rank_relevant
@@ -39,7 +38,7 @@ from hashquant.types import Counts, PackedCodes, QueryTable
 __all__ = ["Gallery", "StoredGallery", "cosine_groups", "hamming_groups", "table_groups"]
 
 Rows = Int64[np.ndarray, " n"]
-Rank = Callable[[Any, Walk, Any], Iterator[Ranked]]  # Any: arrays of tables, slices
+Rank = Callable[[Float64[np.ndarray, "q m k"], Walk, Int64[np.ndarray, "q 2"]], Iterator[Ranked]]
 
 MEMORY_BYTES = 256 << 20
 #: Queries of a thread that share one walk through a gallery in memory.

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hashquant import compiled, environment
+from hashquant.codes import placing
 from hashquant.codes.adc import Entries
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
@@ -146,6 +147,18 @@ def test_a_query_with_more_relevant_items_than_16_bits_count(both_ways):
         lambda: bits_of(table_groups(tables, wanted, gallery, larger_is_closer=False))
     )
     assert fast == pure
+
+
+def test_many_values_in_each_of_few_bins_are_placed_too(both_ways, monkeypatch):
+    monkeypatch.setattr(placing, "MOST_BINS", 1 << 3)
+    for used in (256, 3):  # 3: equal codes are merged, entries have weights
+        tables, wanted, gallery = table_case((9, 5000, 4), 4, 256, 1, used)
+        pure, fast = both_ways(
+            lambda case=(tables, wanted, gallery): bits_of(
+                table_groups(*case, larger_is_closer=True)
+            )
+        )
+        assert fast == pure
 
 
 def test_scores_that_crowd_at_one_end_are_placed_too(both_ways):

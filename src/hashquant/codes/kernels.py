@@ -12,7 +12,7 @@ from hashquant.compiled import Kernel, compiled, kernel
 
 #: Queries that one pass over codeword indices serves, and items whose scores it holds.
 TOGETHER, STRIP = 4, 1 << 14
-#: A bin is 2^SHIFT units: whole numbers that rise with a score. Scores of one unit are compared.
+#: A bin is 2^SHIFT units: whole numbers that rise with a score, so that few scores are compared.
 SHIFT = 8
 
 
@@ -153,7 +153,7 @@ def count_places(  # noqa: C901 - a kernel calls no function of its own
                     low = np.uint32(begin[at])
                     low += np.uint32(units[low] < unit)
                     weight = np.uint32(1) if weights is None else weights[start + j]
-                    if units[low] <= unit:  # no longer told by units
+                    if units[low] <= unit:  # not told yet: the scores decide
                         low, high = np.uint32(begin[at]), np.uint32(begin[at + np.uint32(1)])
                         while low < high:
                             middle = (low + high) >> np.uint32(1)
