@@ -20,7 +20,7 @@ help:
 	@echo "make test       the tests: CPU, no network"
 	@echo "make test-slow  the long tests; those on real images too where HASHQUANT_DATA names a folder"
 	@echo "make check      format, lint, types, architecture"
-	@echo "make bench      timed comparisons of the scoring kernels, and a report on 1,000 records"
+	@echo "make bench      every timed comparison, RESULTS.md last"
 	@echo "make lock       write requirements.lock from .venv"
 	@echo "make clean      remove caches; .venv, results and reports stay"
 
@@ -62,13 +62,13 @@ check: setup
 	$(PY) -m pytest -q tests/test_architecture.py
 
 bench: setup
-	$(PY) benchmarks/speed/scoring.py --write
 	$(PY) benchmarks/speed/training.py --markdown benchmarks/speed/TRAINING.md
 	$(PY) benchmarks/speed/profiling.py --markdown benchmarks/speed/PROFILE.md
 	$(PY) benchmarks/speed/compiling.py --markdown benchmarks/speed/COMPILING.md
 	$(PY) benchmarks/speed/streaming.py --markdown benchmarks/speed/STREAMING.md
 	$(PY) benchmarks/speed/startup.py --markdown benchmarks/speed/STARTUP.md
 	$(PY) benchmarks/speed/reports.py --markdown benchmarks/speed/REPORTS.md
+	$(PY) benchmarks/speed/scoring.py --write
 
 lock: setup
 	@{ head -n 2 requirements.lock; \

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: A module imports only from the rows above its own. Packages count as one module.
 LADDER = """errors types
-reading threads hardware trunknames placeholders tally compiled
+reading threads hardware trunknames placeholders tally compiled rowfile
 codes config statistics pixels faces seeds files shallow reference
 metrics data images download checkpoint gallery literals
 method trunks splits manifests decoding sampling record disjoint

@@ -21,7 +21,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
 import torch  # noqa: E402
 from profiling import CLASSES, noise_set, products, shares  # noqa: E402
-from sections import leave  # noqa: E402
+from sections import IN_SHORT, leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.cell import build_network  # noqa: E402
@@ -111,10 +111,20 @@ def paid_back(warm_up: float, plain: float, compiled: float) -> str:
     return f"{math.ceil(warm_up / saved):,}" if saved > 0 else "never"
 
 
+def gains(row: Row, plain: Row) -> list[float]:
+    """Return how many times as fast as the plain trunk each repeat was."""
+    return [p / c for p, c in zip(plain.seconds, row.seconds, strict=True)]
+
+
+def gain(row: Row, plain: Row) -> float:
+    """Return the median of all repeats' gains."""
+    return statistics.median(gains(row, plain))
+
+
 def line(row: Row, plain: Row, images: int) -> list[str]:
     """Return a row of the table: `images` were trained on at each repeat."""
     steady, base = (statistics.median(r.seconds) / images for r in (row, plain))
-    ratios = [p / c for p, c in zip(plain.seconds, row.seconds, strict=True)]
+    ratios = gains(row, plain)
     busy = statistics.median(p / c for p, c in zip(plain.busy, row.busy, strict=True))
     shown = [row.trunk, row.way, f"{1 / steady:,.0f}"]
     if row is plain:
@@ -131,6 +141,11 @@ def section(found: list[list[Row]], options: argparse.Namespace) -> str:
     made = provenance(options.device)
     images = options.batch * options.steps
     rows = [line(row, rows[0], images) for rows in found for row in rows]
+    short = [
+        f"{row.trunk} {row.way} {gain(row, rows[0]):.2f}x after {row.warm_up:.0f} s of warm-up"
+        for rows in found
+        for row in rows[1:]
+    ]
     head = ["trunk", "trunk's code", "steady, img/s", "at most", "ratio", "range",
             "of processor time", "warm-up, s", f"epochs of {EPOCH:,} that pay it"]  # fmt: skip
     return "\n".join(
@@ -150,6 +165,8 @@ def section(found: list[list[Row]], options: argparse.Namespace) -> str:
             "`--set trunk_mode=compiled` (or `graphs`, on CUDA) switches it on for runs that are "
             "long enough. Compiled code rounds otherwise: such a run has a name of its own, and no "
             "table joins it with others.",
+            "",
+            f"{IN_SHORT}{', '.join(short)}; off unless asked for.",
         ]
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 from jobs import TASKS
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from sections import in_short
 from split import shares
 from tabulate import tabulate
 
@@ -23,13 +24,15 @@ HEADERS = ("job", "classes", "ours, s", "plain loop, s", "ratio (min – max)", 
            "reached", "extra memory, MiB")  # fmt: skip
 #: The other results, and what they are of.
 OTHERS = {
-    "DEMO.md": "The README's command, before and after",
     "TRAINING.md": "Training against the usual loop",
+    "REPORTS.md": "Reports on 1,000 records",
+    "STARTUP.md": "Start-up",
+    "DEMO.md": "The README's command, before and after",
+    "CORPUS.md": "A folder of 700,000 images",
+    "PRECISION.md": "What bf16 training costs",
     "PROFILE.md": "What a training step spends its time on",
     "COMPILING.md": "What torch.compile would give",
     "STREAMING.md": "Images from a file instead of memory",
-    "STARTUP.md": "Start-up",
-    "REPORTS.md": "Reports on 1,000 records",
     "DEVICE.md": "Scoring on a card",
 }
 MEMORY_GOAL, MEMORY_STRETCH = 1024.0, 512.0
@@ -132,7 +135,7 @@ def text(run: Run, folder: Path) -> str:
 
 
 def beside(folder: Path) -> list[str]:
-    """Name the other results, and say what bf16 training costs where that was measured."""
+    """Name the other results and quote what each says in short."""
     found = ["## Beside scoring", "",
              "- Growth with the gallery: `growth.json`, `figures/growth.png`; 10⁸ codes by 1,000 "
              "queries: `streamed.json`.",
@@ -141,11 +144,7 @@ def beside(folder: Path) -> list[str]:
     for name, what in OTHERS.items():
         path = folder / name
         if path.is_file():
-            found.append(f"- {what}: [{name}]({name}).")
-    cost = folder / "PRECISION.md"
-    if cost.is_file():
-        said = cost.read_text(encoding="utf-8").strip().splitlines()[-1]
-        found.append(f"- mAP that bf16 training costs: [PRECISION.md](PRECISION.md). {said}")
+            found.append(f"- {what}: [{name}]({name}). {in_short(path)}".rstrip())
     return found
 
 

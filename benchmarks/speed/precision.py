@@ -22,7 +22,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from rates import bf16_note  # noqa: E402
-from sections import leave  # noqa: E402
+from sections import IN_SHORT, leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
@@ -177,9 +177,9 @@ def section(
             tabulate(rows, ["seed", *(f"mAP, {k}" for k in KINDS)], tablefmt="github",
                      disable_numparse=True),
             "",
-            f"bf16 - fp32: {found.estimate:+.4f} (95 %: {found.low:+.4f} to {found.high:+.4f}, "
-            f"p = {found.p_value:.2f}), paired over {len(np.unique(identity))} identities and "
-            f"{len(cells)} seeds.",
+            f"{IN_SHORT}mAP of bf16 - fp32 {found.estimate:+.4f} (95 %: {found.low:+.4f} to "
+            f"{found.high:+.4f}, p = {found.p_value:.2f}), paired over "
+            f"{len(np.unique(identity))} identities and {len(cells)} seeds.",
         ]
     )  # fmt: skip
 

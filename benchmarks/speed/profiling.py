@@ -18,7 +18,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from rates import DTYPES, bf16_note, matrix_rate, training_flops  # noqa: E402
-from sections import leave  # noqa: E402
+from sections import IN_SHORT, leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
@@ -140,6 +140,8 @@ def markdown(profiles: list[Profile], options: argparse.Namespace) -> str:
         rows = [[f"`{name}`", f"{share:.1%}", count] for name, share, count in p.shares]
         listed = tabulate(rows, [p.trunk, "share", "calls"], tablefmt="github")
         parts += ["", listed]
+    short = [f"{p.trunk} {p.predicted / p.measured:.0%} of the bound" for p in profiles]
+    parts += ["", f"{IN_SHORT}{', '.join(short)}."]
     return "\n".join(parts)
 
 

@@ -14,123 +14,67 @@ import pstats
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[0:0] = [str(ROOT / "src")]
+sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
-import numpy as np  # noqa: E402
-from sections import leave  # noqa: E402
+from drawnstore import SUITE, draw_store  # noqa: E402
+from sections import IN_SHORT, leave, verdict  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant import registry  # noqa: E402
-from hashquant.config import Recipe, RunSpec, comparability_key, run_id  # noqa: E402
-from hashquant.record import Cost, Curve, EvalRecord, Score, TrainRecord  # noqa: E402
+from hashquant.environment import utc_now  # noqa: E402
+from hashquant.hardware import cpu_model  # noqa: E402
 from hashquant.store import Store  # noqa: E402
 
 Made = TypeVar("Made")
-SUITE = "drawn"
-WORDS = {"opqn": 256, "dpq": 256, "gpq": 16, "pq": 256, "opq": 256}
-METHODS = (*WORDS, "dcdh", "itq", "lsh", "random", "sshash")
-BITS = (16, 24, 36, 48)
-TARGETS = {"lfw": "seen", "lfw-unseen": "unseen", "olivetti-cross": "cross",
-           "synthfaces-studio": "cross"}  # fmt: skip
-PEOPLE, QUERIES, GALLERY = 158, 641, 2576
-RANKS = tuple(sorted({round(1.15**i) for i in range(57)}))
-CUTOFFS = (1, 5, 10, 50, 100)
+GOAL = 10.0  #: seconds
+TABLES, FIRST, AGAIN = (
+    "tables and page",
+    "the same and all figures, for the first time",
+    ("the same again, no figure changed"),
+)
 
 
-def draw_store(root: Path, seeds: int) -> int:
-    """Write the records of a suite and return how many there are."""
-    store, count = Store(root), 0
-    identity = np.repeat(np.arange(PEOPLE), -(-QUERIES // PEOPLE))[:QUERIES]
-    for spec in specs(seeds):
-        rng = np.random.default_rng([METHODS.index(spec.method), spec.bits, spec.seed])
-        cell = store.cell(spec, run_id(spec, "v1"))
-        cell.save_train(training(spec))
-        for target in TARGETS:
-            skill = 0.8 - 0.04 * METHODS.index(spec.method) + spec.bits / 400
-            ap = np.clip(skill + 0.2 * rng.standard_normal(QUERIES), 0, 1)
-            other = np.clip(ap - 0.02, 0, 1)
-            arrays = {"ap": ap, "ap_sdc": other, "label": identity}
-            cell.save_eval(examination(spec, target, arrays), arrays, {"codes": np.zeros(1)})
-        count += 1 + len(TARGETS)
-    return count
+@dataclass(frozen=True)
+class Part:
+    """One part of a report: its seconds of the processor, child processes counted, and passed."""
+
+    part: str
+    busy: float
+    passed: float
 
 
-def specs(seeds: int) -> Iterator[RunSpec]:
-    """Yield every run of the suite."""
-    for method in METHODS:
-        for bits in BITS:
-            for seed in range(seeds):
-                yield RunSpec(
-                    suite=SUITE, method=method, dataset="lfw", bits=bits, seed=seed,
-                    trunk="sphere20-narrow", image_size=32, resize=35, padding=0, flip=True,
-                    mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), features=512, epochs=20,
-                    batch_size=256, precision="fp32", recipe="common", schedule=Recipe(),
-                    selection="last", device="cpu", settings={},
-                )  # fmt: skip
+@dataclass(frozen=True)
+class Measured:
+    """Every part of a report, and where the time of its figures goes."""
+
+    parts: list[Part]
+    figures: int = 0
+    steps: dict[str, float] = field(default_factory=dict)
+
+    def passed(self, part: str) -> float:
+        """Return the seconds that passed for one part."""
+        return next(found.passed for found in self.parts if found.part == part)
 
 
-def training(spec: RunSpec) -> TrainRecord:
-    """Return the training record of a run that ended well."""
-    return TrainRecord(
-        run_id(spec, "v1"), "done", spec, started_at="2024-05-01T10:00:00", dataset_version="v1",
-        split_digest="0" * 64, training_images=GALLERY, classes=PEOPLE, cost=cost(spec),
-        losses=tuple({"margin": 20.0 / (epoch + 1)} for epoch in range(spec.epochs)),
-        timing={"train_seconds": 60.0},
-    )  # fmt: skip
-
-
-def examination(spec: RunSpec, target: str, arrays: dict[str, np.ndarray]) -> EvalRecord:
-    """Return an examination whose scores are those of its queries."""
-    comparisons = ("adc", "sdc") if spec.method in WORDS else ("hamming",)
-    scores = []
-    for comparison in comparisons:
-        value = float(arrays["ap_sdc" if comparison == "sdc" else "ap"].mean())
-        scores += [
-            Score("mAP", value + shift, 0, "relevant", ties, comparison)
-            for ties, shift in (("expected", 0.0), ("best", 0.01), ("worst", -0.01))
-        ]
-        scores += [Score("precision", value, k, "k", "expected", comparison) for k in CUTOFFS]
-        scores += [Score("recall", value, k, "relevant", "expected", comparison) for k in CUTOFFS]
-    recall = 1 - np.exp(-np.array(RANKS) / 300)
-    precision = float(arrays["ap"].mean()) * (1 - recall / 2)
-    curves = tuple(
-        Curve(comparison, RANKS, tuple(precision.tolist()), tuple(recall.tolist()))
-        for comparison in comparisons
-    )
-    return EvalRecord(
-        run_id(spec, "v1"), spec, target, TARGETS[target], "0" * 64,
-        comparability_key(spec, "v1", "0" * 64, (target,)), QUERIES, 0, GALLERY, tuple(scores),
-        curves, cost(spec), health={"distinct_codes": 500.0, "distinct_fraction": 0.2},
-        timing={"search_ms_kernel": 0.1, "search_items": 2576.0}, started_at="2024-05-01T11:00:00",
-    )  # fmt: skip
-
-
-def cost(spec: RunSpec) -> Cost:
-    """Return what a code of a run's family costs."""
-    words = WORDS.get(spec.method, 0)
-    form = "table" if words else "bits"
-    return Cost(spec.bits, spec.bits // 8, words * 512, form, 2, words, 1_000_000, 10_000)
-
-
-def timed(part: str, work: Callable[[], Made], lines: int) -> tuple[Made, dict[str, object]]:
-    """Return what `work` makes and a row of its seconds; print the top of its profile if asked.
+def timed(part: str, work: Callable[[], Made], lines: int = 0) -> tuple[Made, Part]:
+    """Return what `work` makes, and its time; print the top of its profile if asked.
 
     On a busy machine the seconds of the processor are the ones to compare.
     """
     profile = cProfile.Profile() if lines else None
     began, busy = time.perf_counter(), processor_seconds()
     made = profile.runcall(work) if profile else work()
-    row = {"part": part, "processor s": processor_seconds() - busy,
-           "passed, s": time.perf_counter() - began}  # fmt: skip
+    took = Part(part, processor_seconds() - busy, time.perf_counter() - began)
     if profile:
         print(f"{part}:")
         pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(lines)
-    return made, row
+    return made, took
 
 
 def processor_seconds() -> float:
@@ -139,8 +83,11 @@ def processor_seconds() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
-def measure(root: Path, lines: int, *, figures: bool) -> list[dict[str, object]]:
-    """Time each part of a report once and return a row for each."""
+def measure(root: Path, lines: int, *, figures: bool) -> Measured:
+    """Time each part of a report once; the steps of the figures in a report that one process draws.
+
+    Those of a second report: its process has then imported what draws.
+    """
     from hashquant.report import Options, cited, write_report
     from hashquant.report.bundle import Material, write_bundle
 
@@ -148,22 +95,80 @@ def measure(root: Path, lines: int, *, figures: bool) -> list[dict[str, object]]
     records, reading = timed("reading the records", lambda: Store(root).read(SUITE), lines)
     sources = registry.sources(*cited(records))
 
-    def write(figures: bool) -> tuple[Path, ...]:
-        asked = Options(figures=figures, sources=sources, workers=os.cpu_count() or 1)
-        made = write_report(records, out, asked)
-        return (*made.tables, *made.figures)
+    def write(out: Path, workers: int = os.cpu_count() or 1, figures: bool = True) -> list[Path]:
+        options = Options(figures=figures, sources=sources, workers=workers)
+        made = write_report(records, out, options)
+        return [*made.tables, *made.figures]
 
-    paths, tables = timed("tables and page", lambda: write(False), lines)
-    rows = [reading, tables]
+    paths, tables = timed(TABLES, lambda: write(out, figures=False), lines)
+    measured = Measured([reading, tables])
     if figures:
-        for part in ("the same and all figures", "the same again, no figure changed"):
-            paths, drawing = timed(part, lambda: write(True), lines)
-            rows.append(drawing)
+        from figuresteps import drawing_steps
+
+        for part in (FIRST, AGAIN):
+            paths, drawing = timed(part, lambda: write(out), lines)
+            measured.parts.append(drawing)
+        steps = drawing_steps(lambda: write(root / "alone", workers=1))
         count = sum(path.suffix == ".pdf" for path in paths)
-        rows[2]["part"] = f"the same and all {count} figures"
+        measured = replace(measured, figures=count, steps=steps)
     material = Material(root / SUITE, manifests=registry.manifests())
-    _, bundling = timed("bundle", lambda: write_bundle(records, paths, out, material), 0)
-    return [*rows, bundling]
+    _, bundling = timed("bundle", lambda: write_bundle(records, paths, out, material))
+    measured.parts.append(bundling)
+    return measured
+
+
+def section(measured: Measured, count: int) -> str:
+    """Return the table as Markdown, and what limits the part that draws."""
+    rows = [[p.part, f"{p.busy:.1f}", f"{p.passed:.1f}"] for p in measured.parts]
+    return "\n".join(
+        [
+            "## Reports",
+            "",
+            f"`python benchmarks/speed/reports.py`, {utc_now()[:10]}: {cpu_model()}; a suite of "
+            f"{count:,} records, each part once, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} "
+            "processors; child processes count.",
+            "",
+            tabulate(
+                rows, ["part", "processor s", "passed, s"], tablefmt="github", disable_numparse=True
+            ),
+            "",
+            f"Goal: {count:,} records in {GOAL:.0f} s. Each figure is a PDF, PNG, SVG and CSV; one "
+            "that did not change is compared, not drawn. `run` draws them as it ends, so that "
+            "`report` meets them drawn.",
+            *limits(measured),
+            "",
+            IN_SHORT + in_short(measured) + ".",
+        ]
+    )  # fmt: skip
+
+
+def limits(measured: Measured) -> list[str]:
+    """Say what the first drawing of figures spends, and the least that it needs here."""
+    if not measured.figures:
+        return []
+    whole, cores = sum(measured.steps.values()), os.cpu_count() or 1
+    steps = ", ".join(f"{step} {took:.1f}" for step, took in measured.steps.items())
+    return [
+        "",
+        f"What limits the first drawing: {measured.figures} figures, drawn by one process alone, "
+        f"take {whole:.1f} s of the processor ({steps}), {whole / measured.figures:.2f} a figure. "
+        f"All but the first step is matplotlib's own. {cores} processors need {whole / cores:.0f} "
+        f"s for that at the very least; {GOAL:.0f} s would allow "
+        f"{GOAL * cores / measured.figures:.2f} a figure, and nothing for the tables.",
+    ]
+
+
+def in_short(measured: Measured) -> str:
+    """Say which parts reach the goal."""
+    read = measured.passed("reading the records")
+    names = {TABLES: "tables and page", AGAIN: "with figures that are drawn",
+             FIRST: f"with {measured.figures} figures to draw"}  # fmt: skip
+    found = {part.part: read + part.passed for part in measured.parts if part.part in names}
+    return f"reading included, goal {GOAL:.0f} s: " + ", ".join(
+        f"{name} {found[part]:.1f} s ({verdict(found[part] <= GOAL)})"
+        for part, name in names.items()
+        if part in found
+    )
 
 
 def main() -> None:
@@ -178,23 +183,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         count = draw_store(Path(folder), options.seeds)
         print(f"{count} records, Python {platform.python_version()}", flush=True)
-        rows = measure(Path(folder), options.profile, figures=not options.no_figures)
-    section = "\n".join(
-        [
-            "## Reports",
-            "",
-            f"`python benchmarks/speed/reports.py`: a suite of {count:,} records, each part once, "
-            f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; child processes count.",
-            "",
-            tabulate(rows, headers="keys", floatfmt=".1f", tablefmt="github"),
-            "",
-            "Goal: 1,000 records in 10 s. Each figure is a PDF, PNG, SVG and CSV; one that "
-            "did not change is compared, not drawn.",
-        ]
-    )
-    leave(section, options.markdown)
+        measured = measure(Path(folder), options.profile, figures=not options.no_figures)
+    leave(section(measured, count), options.markdown)
     if options.json:
-        options.json.write_text(json.dumps({"records": count, "rows": rows}, indent=1) + "\n")
+        raw = {"records": count, **asdict(measured)}
+        options.json.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ sys.path[0:1] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from sections import leave  # noqa: E402
+from sections import IN_SHORT, leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from hashquant.cell import build_network  # noqa: E402
@@ -114,13 +114,14 @@ def section(found: dict[str, list[Seconds]], options: argparse.Namespace) -> str
         name: Seconds(*map(statistics.median, zip(*times, strict=True)))
         for name, times in found.items()
     }
-    rows, own = [], middle[IMAGES].streamed_busy
+    rows, own, short = list[list[str]](), middle[IMAGES].streamed_busy, list[str]()
     for name, times in found.items():
         if name == IMAGES:
             continue
         ratios, mean = [t.streamed / t.resident for t in times], middle[name]
         milliseconds = [f"{1000 * t / options.images:.2f}" for t in mean[:2]]
         busy = statistics.median(t.streamed_busy / t.resident_busy for t in times)
+        short.append(f"{statistics.median(ratios):.2f} times as long for {name}")
         rows.append([
             name, *milliseconds, f"{1 + own / mean.resident_busy:.2f}",
             f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} - {max(ratios):.2f}",
@@ -143,6 +144,8 @@ def section(found: dict[str, list[Seconds]], options: argparse.Namespace) -> str
             "time. Predicted is what that adds to the work if nothing of it runs beside.",
             "",
             tabulate(rows, head, tablefmt="github", disable_numparse=True),
+            "",
+            f"{IN_SHORT}streamed images take {', '.join(short)}.",
         ]
     )
 

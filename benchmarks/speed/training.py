@@ -29,7 +29,7 @@ from baselines_training import (  # noqa: E402
 )
 from PIL import Image  # noqa: E402
 from rates import DTYPES, bf16_note, matrix_rate, training_flops, wait  # noqa: E402
-from sections import leave  # noqa: E402
+from sections import IN_SHORT, leave, verdict  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torchvision import datasets, transforms  # noqa: E402
 
@@ -222,8 +222,20 @@ def markdown(rows: list[Row], options: argparse.Namespace) -> str:
             f"a step: {'; '.join(curves)}.",
             "Where a step's time goes: `PROFILE.md`. A compiled trunk: `COMPILING.md`. Images that "
             "are read from a file: `STREAMING.md`.",
+            "",
+            IN_SHORT + "; ".join(map(in_short, rows, bounds)) + ".",
         ]
     )  # fmt: skip
+
+
+def in_short(row: Row, bound: float) -> str:
+    """Say how far a trunk is from its goal, and how far the machine lets it be."""
+    ratio, goal = statistics.median(row.ratios), GOALS.get(row.trunk)
+    said = f"{row.trunk} {ratio:.2f}x in {row.precision}"
+    if goal is not None:
+        said += f" (goal {goal} in bf16, {verdict(ratio >= goal)})"
+    at_most = f"products alone, at the machine's rate, would give {bound / row.plain:.2f}x"
+    return f"{said}: {at_most}"
 
 
 def main() -> None:

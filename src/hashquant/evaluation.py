@@ -20,6 +20,8 @@ from hashquant.threads import workers
 CUTOFFS = (100, 1000)
 PRECISION_RANKS = (1, 5, 10, 50, 100)
 RECALL_RANKS = (1, 10, 100)
+#: Groups of a chunk beyond which nothing is searched while it is measured.
+ALONE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,9 @@ def evaluate(groups: Iterable[TieGroups], comparison: str) -> Evaluation:
         raise HashQuantError("an evaluation needs at least one query, got none")
     plan = _plan(first, comparison)
     grid = rank_grid(first.gallery_size)
-    parts = list(_measured(chain([first], chunks), grid))
+    chunks = chain([first], chunks)
+    del first  # a chunk goes once it is measured
+    parts = list(_measured(chunks, grid))
     *columns, found, hit_first, relevant = (list(column) for column in zip(*parts, strict=True))
     total = _joined(relevant)
     kept = total > 0
@@ -75,7 +79,10 @@ def evaluate(groups: Iterable[TieGroups], comparison: str) -> Evaluation:
 
 
 def _measured(chunks: Iterable[TieGroups], grid: tuple[int, ...]) -> Iterator[list[Tensor]]:
-    """Yield the columns of each chunk, taken by one thread while the next chunk is searched."""
+    """Yield the columns of each chunk, taken by one thread while the next chunk is searched.
+
+    Of large chunks no two are held at a time.
+    """
 
     def measure(chunk: TieGroups) -> list[Tensor]:
         size = chunk.gallery_size
@@ -91,6 +98,9 @@ def _measured(chunks: Iterable[TieGroups], grid: tuple[int, ...]) -> Iterator[li
         for chunk in chunks:
             yield from (future.result() for future in before)
             before = [pool.submit(measure, chunk)]
+            if chunk.ahead.numel() > ALONE:
+                before[0].exception()  # waits, and leaves what was raised to the result
+            del chunk
         yield from (future.result() for future in before)
 
 

@@ -1,10 +1,6 @@
 """Images on the device: resident or streamed, cropped and flipped per image in one batch."""
 
 import functools
-import math
-import mmap
-import os
-import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 
@@ -14,7 +10,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from hashquant.errors import DataError, UsageError
+from hashquant.errors import UsageError
+from hashquant.rowfile import row_file
 from hashquant.threads import workers
 
 #: Images resized at once: their float copy stays in the cache, and no pixel depends on it.
@@ -44,7 +41,7 @@ class ImageSource:
         #: what frozen trunks gave for these images, by the trunk's name: (features, how many count)
         self.features: dict[str, list[tuple[Tensor, int]]] = {}
         self._images = images
-        self._file = _row_file(images)
+        self._file = row_file(images)
         self._rows = rows
         self.height, self.width = resized_shape(images.shape[2], images.shape[3], resize)
         self._resident: Tensor | None = None
@@ -138,39 +135,6 @@ def _arrived(images: UInt8[Tensor, "b 3 h w"], event: torch.cuda.Event | None) -
         current.wait_event(event)
         images.record_stream(current)  # the memory is the other stream's: not to be taken back yet
     return images
-
-
-class _RowFile:
-    """A memory-mapped file whose rows are read by calls.
-
-    Through the map, a fault for each page that is not in memory costs fifty times as much, and
-    reads ahead what a random order has no use for.
-    """
-
-    def __init__(self, path: str, offset: int, row_bytes: int) -> None:
-        self._path, self._offset, self._row_bytes = path, offset, row_bytes
-        self.descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self.descriptor)
-
-    def read(self, rows: Int64[np.ndarray, " b"], out: UInt8[np.ndarray, "b 3 h w"]) -> None:
-        """Read rows into `out`, in the file's order.
-
-        Raises:
-            DataError: if the file ends before a row does.
-        """
-        flat = out.reshape(len(rows), self._row_bytes)
-        for place in np.argsort(rows):
-            start = self._offset + int(rows[place]) * self._row_bytes
-            if os.preadv(self.descriptor, [flat[place].data], start) != self._row_bytes:
-                raise DataError(f"{self._path} must hold image {rows[place]}, it ends before")
-
-
-def _row_file(images: UInt8[np.ndarray, "n 3 h w"]) -> _RowFile | None:
-    """Return the file of a whole memory map; None for an array or a part of a map."""
-    base: object = images.base
-    if not isinstance(images, np.memmap) or not isinstance(base, mmap.mmap):
-        return None
-    return _RowFile(str(images.filename), images.offset, math.prod(images.shape[1:]))
 
 
 def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:

@@ -191,7 +191,9 @@ def _counted_chunks(
         rank, held = rank_relevant, counter_bytes(len(entries), most, books)
     else:
         rank, held = partial(rank_by_placing, kernels=kernels), places_bytes(most)
-    threads, stored = torch.get_num_threads(), isinstance(gallery, StoredGallery)
+    alone = _EVALUATED * most > memory_bytes
+    threads = 1 if alone else torch.get_num_threads()
+    stored = isinstance(gallery, StoredGallery)
     limit = memory_bytes // (threads * (held + 16 * books * words))
     limit = max(limit // 2, limit - TOGETHER)  # queries that are being prepared are held twice
     chunk = _share(len(tables), threads, limit if stored else min(limit, _CHUNK))
@@ -207,8 +209,10 @@ def _counted_chunks(
             for total in torch.split(totals[part], few)
         ]
 
-    for groups in ahead(ranked, range(0, len(tables), chunk), threads):
-        yield from groups
+    starts = range(0, len(tables), chunk)
+    for groups in map(ranked, starts) if alone else ahead(ranked, starts, threads):
+        while groups:
+            yield groups.pop(0)  # held by whoever asked for it, and no longer here
 
 
 def _share(queries: int, threads: int, limit: int) -> int:

@@ -192,7 +192,8 @@ class RankCounter:
         scores = exact_scores(self.table, relevant.indices)
         self._values, self._relevant, first = distinct(scores, relevant.weights)
         self._stretch = np.sort(number[bins])[first]  # stretches rise with the scores
-        self._below, self._size = np.zeros((2, len(first)), dtype=np.int64)
+        # Beyond the value before and not beyond each, and equal to it; the last are beyond all.
+        self._until, self._equal = np.zeros((2, len(first) + 1), dtype=np.int64)
         return coarse
 
     def count(self, bins: Int32[Tensor, " b"], block: Entries) -> None:
@@ -208,17 +209,18 @@ class RankCounter:
             self._counts += counts.long().numpy()  # whole numbers below 2^53: exact
         scores = exact_scores(self.table, block.indices[here])
         kept, items, _ = distinct(scores, None if weights is None else weights[here])
-        at, ahead = np.searchsorted(kept, self._values), _before(items)
-        equal = np.append(kept, np.inf)[at] == self._values
-        self._below += ahead[at]
-        self._size += ahead[at + equal] - ahead[at]
+        at = np.searchsorted(self._values, kept)
+        inside = at < len(self._values)
+        equal = self._values[at[inside]] == kept[inside]
+        np.add.at(self._until, at, items)
+        np.add.at(self._equal, at[inside][equal], items[inside][equal])
 
     def finish(self) -> Blocks:
         """Return the groups of equal score that hold relevant items."""
         self._counts[1::2] = 0
-        ahead = self._below + np.cumsum(self._counts)[self._stretch]
-        relevant = self._relevant
-        return Blocks(np.stack([ahead, self._size, np.cumsum(relevant) - relevant, relevant]))
+        relevant, size = self._relevant, self._equal[:-1]
+        ahead = np.cumsum(self._until[:-1]) - size + np.cumsum(self._counts)[self._stretch]
+        return Blocks(np.stack([ahead, size, np.cumsum(relevant) - relevant, relevant]))
 
 
 def counter_bytes(items: int, relevant: int, books: int) -> int:
