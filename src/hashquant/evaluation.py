@@ -55,7 +55,7 @@ def evaluate(groups: Iterable[TieGroups], comparison: str) -> Evaluation:
         raise HashQuantError("an evaluation needs at least one query, got none")
     plan = _plan(first, comparison)
     grid = rank_grid(first.gallery_size)
-    chunks = chain([first], chunks)
+    chunks = chain(iter([first]), chunks)  # an iterator: a chain keeps what it was given
     del first  # a chunk goes once it is measured
     parts = list(_measured(chunks, grid))
     *columns, found, hit_first, relevant = (list(column) for column in zip(*parts, strict=True))

@@ -13,7 +13,7 @@ from hashquant.codes import placing
 from hashquant.codes.adc import Entries
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
-from hashquant.codes.kernels import count_pairs, placers
+from hashquant.codes.kernels import PAIR_COST, count_pairs, placers
 from hashquant.codes.placing import rank_by_placing
 from hashquant.codes.product import pack_indices
 from hashquant.evaluation import evaluate
@@ -214,6 +214,8 @@ def test_weighted_entries_count_as_often_as_they_weigh():
 
 def test_small_searches_stay_pure():
     assert compiled.compiled(count_pairs, compiled.FROM_PAIRS - 1) is None
+    assert placers(compiled.FROM_PAIRS // PAIR_COST) is not None
+    assert placers(compiled.FROM_PAIRS // PAIR_COST - 1) is None
 
 
 def test_without_numba_the_pure_path_serves(monkeypatch):

@@ -1,9 +1,13 @@
 """Evaluation: which scores are taken, what is excluded, what each query keeps."""
 
+import time
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
+import hashquant.evaluation
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.errors import HashQuantError
@@ -86,6 +90,28 @@ def test_the_curve_ends_at_full_recall():
     assert curve.recall[-1] == pytest.approx(1, abs=1e-15)
     assert curve.precision[-1] == pytest.approx(1 / 3, abs=1e-15)
     assert all(a <= b + 1e-15 for a, b in zip(curve.recall, curve.recall[1:], strict=False))
+
+
+def test_of_large_chunks_no_two_are_held(monkeypatch):
+    monkeypatch.setattr(hashquant.evaluation, "ALONE", 0)
+    gallery = Gallery(codes(40, 1), torch.arange(40) % 2, BITS)
+    held = []
+
+    def gone():
+        deadline = time.monotonic() + 5
+        while any(chunk() for chunk in held) and time.monotonic() < deadline:
+            time.sleep(0.001)  # the thread that measured may hold its task a moment longer
+        return not any(chunk() for chunk in held)
+
+    def chunks():
+        for query in torch.split(codes(8, 2), 2):
+            assert gone()
+            made = list(hamming_groups(query, torch.arange(2), gallery))
+            held.append(weakref.ref(made[0]))
+            yield made.pop()
+
+    assert evaluate(chunks(), "hamming").queries == 8
+    assert len(held) == 4
 
 
 def test_nothing_to_evaluate_is_refused():

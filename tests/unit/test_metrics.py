@@ -72,9 +72,12 @@ def test_a_metric_does_not_depend_on_how_many_groups_are_taken_at_a_time(monkeyp
         total_relevant=relevant.sum(dim=1),
         gallery_size=10,
     )
-    whole = average_precisions(tied)
-    monkeypatch.setattr(averageprecision, "_PIECE", 2)
-    assert all(map(torch.equal, average_precisions(tied), whole))
+    wanted = {0: averageprecision.TIES, 4: ("expected",), 7: ("best", "worst")}
+    whole = average_precisions(tied, wanted)
+    assert len(whole) == 6
+    for piece in (1, 2, 5):
+        monkeypatch.setattr(averageprecision, "_PIECE", piece)
+        assert all(map(torch.equal, average_precisions(tied, wanted), whole))
 
 
 @pytest.mark.parametrize(

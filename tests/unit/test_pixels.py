@@ -11,6 +11,7 @@ import pytest
 import torch
 from torchvision.transforms import functional as reference
 
+from hashquant import rowfile
 from hashquant.errors import DataError, UsageError
 from hashquant.pixels import (
     ImageSource,
@@ -89,6 +90,25 @@ def test_a_map_whose_file_was_cut_is_told(tmp_path):
     assert len(streamed.take(torch.tensor([9, 0]))) == 2
     with pytest.raises(DataError, match=r"images\.npy must hold image 10, it ends before"):
         streamed.take(torch.tensor([10]))
+
+
+def test_the_disk_is_told_of_all_images_before_the_first_is_read(tmp_path, monkeypatch):
+    images = some_images()
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    told, preadv = [], os.preadv
+
+    def read(descriptor, buffers, start):
+        told.append("read")
+        return preadv(descriptor, buffers, start)
+
+    monkeypatch.setattr(rowfile, "announce", lambda descriptor, *part: told.append(part))
+    monkeypatch.setattr(os, "preadv", read)
+    streamed = source(mapped, np.arange(20), resident_bytes=0)
+    assert np.array_equal(streamed.take(torch.tensor([7, 0, 7])).numpy(), images[[7, 0, 7]])
+    size = images[0].nbytes
+    parts = [(mapped.offset + row * size, size) for row in (0, 7, 7)]
+    assert told == [*parts, "read", "read", "read"]
 
 
 def test_a_source_leaves_no_file_open(tmp_path):

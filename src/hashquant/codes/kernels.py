@@ -12,6 +12,8 @@ from hashquant.compiled import Kernel, compiled, kernel
 
 #: Queries that one pass over codeword indices serves, and items whose scores it holds.
 TOGETHER, STRIP = 4, 1 << 14
+#: What a pair costs by tables without kernels, in pairs whose distances are counted.
+PAIR_COST = 64
 #: A bin is 2^SHIFT units: whole numbers that rise with a score, so that few scores are compared.
 SHIFT = 8
 
@@ -196,9 +198,9 @@ class Placers(NamedTuple):
 
 
 def placers(pairs: int) -> Placers | None:
-    """Return the kernels that place scores where `compiled` returns a kernel."""
+    """Return the kernels that place scores where `compiled` returns one for as much work."""
     found = [
-        compiled(function, pairs)
+        compiled(function, PAIR_COST * pairs)
         for function in (score_entries, merge_equal, bin_values, count_places, list_groups)
     ]
     kernels = [function for function in found if function is not None]

@@ -5,7 +5,7 @@ operations, the same to the bit on every device, for every chunking and with or 
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -52,18 +52,12 @@ def average_precisions(
         if order not in TIES:
             raise HashQuantError(f"ties must be one of {', '.join(TIES)}, got '{order}'")
     cuts = [_cut(groups, cutoff) for cutoff in wanted]
-    terms = [_terms(cut, order) for cut, orders in zip(cuts, wanted.values(), strict=True)
-             for order in orders]  # fmt: skip
-    pieces = torch.split(torch.cat(terms, dim=1), _PIECE, dim=1)
-    gains = torch.cat([_group_gain(piece) for piece in pieces])
-    found, at = [], 0
-    for cut, orders in zip(cuts, wanted.values(), strict=True):
-        count = cut.tied.shape[1] * len(orders)
+    found = list[PerQuery]()
+    for cut, gains in zip(cuts, _gains(cuts, list(wanted.values())), strict=True):
         # Without a tie all orders are one.
-        told = gains[at : at + count].view(len(orders), -1)[: len(orders) if count else 1]
+        told = gains if gains.shape[1] else gains[:1]
         ap = _sums(cut, told) / groups.total_relevant.clamp(1, cut.limit).double()
-        found += list(ap.expand(len(orders), -1))
-        at += count
+        found += list(ap.expand(len(gains), -1))
     return found
 
 
@@ -71,8 +65,7 @@ def average_precisions(
 class _Cut:
     """The groups that begin within the first `limit` ranks.
 
-    `places` has row and column of those that hold something relevant among several items, and
-    `tied` what they are: ahead, size, relevant ahead, relevant.
+    `places` has row and column of those that hold something relevant among several items.
     """
 
     limit: int
@@ -81,7 +74,6 @@ class _Cut:
     hits: Counts
     relevant: Counts
     places: Int64[Tensor, "2 f"]
-    tied: Float64[Tensor, "4 f"]
 
 
 def _cut(groups: TieGroups, cutoff: int) -> _Cut:
@@ -94,14 +86,11 @@ def _cut(groups: TieGroups, cutoff: int) -> _Cut:
         raise HashQuantError(f"cutoff must be 0 (the full ranking) or more, got {cutoff}")
     limit = min(cutoff, groups.gallery_size) if cutoff else groups.gallery_size
     width = _groups_before(groups.ahead, limit)
-    columns = tuple(
+    ahead, size, hits, relevant = (
         x[:, :width].contiguous()
         for x in (groups.ahead, groups.size, groups.ahead_relevant, groups.relevant)
     )
-    ahead, size, hits, relevant = columns
-    places = _tied(ahead, size, relevant, limit)
-    tied = torch.stack([x[*places].double() for x in columns])
-    return _Cut(limit, ahead, size, hits, relevant, places, tied)
+    return _Cut(limit, ahead, size, hits, relevant, _tied(ahead, size, relevant, limit))
 
 
 def _tied(ahead: Counts, size: Counts, relevant: Counts, limit: int) -> Int64[Tensor, "2 f"]:
@@ -116,18 +105,59 @@ def _tied(ahead: Counts, size: Counts, relevant: Counts, limit: int) -> Int64[Te
     return torch.clone(found[:, : int(count)])
 
 
-def _terms(cut: _Cut, ties: str) -> Float64[Tensor, "5 f"]:
-    """Return what `_group_gain` takes for the tied groups in one order of ties."""
-    ahead, size, hits, relevant = cut.tied
-    if ties == "expected":
-        start, steps = ahead, size
-        share, slope = relevant / size, (relevant - 1) / (size - 1)
-    else:
-        start = ahead if ties == "best" else ahead + (size - relevant)
-        steps = relevant
-        share = slope = torch.ones_like(ahead)
-    steps = torch.minimum((cut.limit - start).clamp(min=0), steps)
-    return torch.stack([share, slope, hits + 1, start, steps])
+def _gains(cuts: list[_Cut], wanted: list[Sequence[str]]) -> list[Float64[Tensor, "o f"]]:
+    """Return what each cut's tied groups add in each of its orders."""
+    found = [
+        torch.empty(len(orders), cut.places.shape[1], dtype=torch.float64, device=cut.ahead.device)
+        for cut, orders in zip(cuts, wanted, strict=True)
+    ]
+    parts = (
+        (gains, _terms(cut, places, orders))
+        for whole, cut, orders in zip(found, cuts, wanted, strict=True)
+        for gains, places in zip(
+            torch.split(whole, _PIECE, dim=1), torch.split(cut.places, _PIECE, dim=1), strict=True
+        )
+    )
+    for pack in _packs(parts):
+        told = _group_gain(torch.cat([terms.flatten(1) for _, terms in pack], dim=1))
+        sizes = [gains.numel() for gains, _ in pack]
+        for (gains, _), own in zip(pack, torch.split(told, sizes), strict=True):
+            gains.copy_(own.view(gains.shape))
+    return found
+
+
+def _packs(parts: Iterable[tuple[Tensor, Tensor]]) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Put small parts together: a call costs as much for one as for many."""
+    pack, held = list[tuple[Tensor, Tensor]](), 0
+    for gains, terms in parts:
+        pack.append((gains, terms))
+        held += gains.numel()
+        if held >= _PIECE:
+            yield pack
+            pack, held = [], 0
+    if pack:
+        yield pack
+
+
+def _terms(
+    cut: _Cut, places: Int64[Tensor, "2 p"], orders: Sequence[str]
+) -> Float64[Tensor, "5 o p"]:
+    """Return what `_group_gain` takes for some tied groups in each order of ties."""
+    ahead, size, hits, relevant = (
+        x[*places].double() for x in (cut.ahead, cut.size, cut.hits, cut.relevant)
+    )
+    found = []
+    for ties in orders:
+        if ties == "expected":
+            start, steps = ahead, size
+            share, slope = relevant / size, (relevant - 1) / (size - 1)
+        else:
+            start = ahead if ties == "best" else ahead + (size - relevant)
+            steps = relevant
+            share = slope = torch.ones_like(ahead)
+        steps = torch.minimum((cut.limit - start).clamp(min=0), steps)
+        found.append(torch.stack([share, slope, hits + 1, start, steps]))
+    return torch.stack(found, dim=1)
 
 
 def _group_gain(terms: Float64[Tensor, "5 f"]) -> Flat:
