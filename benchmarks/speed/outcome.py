@@ -3,8 +3,7 @@
 import json
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -64,6 +63,7 @@ class Run:
     """All rows, and what they were measured on."""
 
     command: str
+    date: str
     queries: int
     items: int
     sample: int
@@ -121,7 +121,7 @@ def text(run: Run, folder: Path) -> str:
     missed = misses(run) or ["No row misses its goal."]
     return "\n".join([
         "# Scoring against the textbook loop", "",
-        f"`{run.command}`, {datetime.now(UTC):%Y-%m-%d}: {machine}.",
+        f"`{run.command}`, {run.date}: {machine}.",
         f"{run.queries:,} queries × {run.items:,} gallery items. The plain loop (`baselines.py`)",
         "takes one query at a time, compares all bits or gathers once a book, sorts everything",
         f"and takes AP alone; it is timed on {run.sample} queries and scaled linearly to all. Ours",
@@ -148,9 +148,15 @@ def beside(folder: Path) -> list[str]:
     return found
 
 
-def write(run: Run, raw: Mapping[str, object], folder: Path) -> None:
+def kept(folder: Path) -> Run:
+    """Return the run that was written last."""
+    raw = json.loads((folder / "scoring.json").read_text(encoding="utf-8"))
+    return Run(**raw | {"rows": tuple(Row(**row) for row in raw["rows"])})
+
+
+def write(run: Run, folder: Path) -> None:
     """Write RESULTS.md, scoring.json and the figure."""
-    packed = json.dumps(raw, indent=1, ensure_ascii=False) + "\n"
+    packed = json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n"
     (folder / "scoring.json").write_text(packed, encoding="utf-8")
     (folder / "RESULTS.md").write_text(text(run, folder), encoding="utf-8")
     (folder / "figures").mkdir(exist_ok=True)

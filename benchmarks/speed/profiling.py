@@ -148,7 +148,7 @@ def markdown(profiles: list[Profile], options: argparse.Namespace) -> str:
 def main() -> None:
     """Read the flags, profile every trunk, print the section."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trunks", nargs="+", default=["sphere20", "resnet18"])
+    parser.add_argument("--trunks", nargs="+", default=["sphere20-narrow", "sphere20", "resnet18"])
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--device", type=resolve_device, default="auto")
     parser.add_argument("--batch", type=int, default=128)

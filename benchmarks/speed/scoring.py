@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,10 +19,13 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from jobs import TASKS, make_job  # noqa: E402
 from machine import described, limits, resident_bytes, restart_peak  # noqa: E402
-from outcome import MISSED, Row, Run, printed, reached, write  # noqa: E402
+from outcome import MISSED, Row, Run, kept, printed, reached, write  # noqa: E402
 from split import split  # noqa: E402
 
+from hashquant.environment import utc_now  # noqa: E402
 from hashquant.evaluation import Evaluation  # noqa: E402
+
+FOLDER = Path(__file__).parent
 
 
 def compare(name: str, classes: int, options: argparse.Namespace) -> Row:
@@ -88,6 +91,8 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--pure", action="store_true", help="no compiled kernels")
     parser.add_argument("--write", action="store_true", help="RESULTS.md, raw times and figure")
+    parser.add_argument("--quote", action="store_true", help="write the last run's again: what "
+                        "lies beside RESULTS.md has changed")  # fmt: skip
     return parser.parse_args()
 
 
@@ -97,6 +102,9 @@ def main() -> None:
         measure_memory(*sys.argv[2:])
         return
     options = asked()
+    if options.quote:
+        write(kept(FOLDER), FOLDER)
+        return
     torch.set_num_threads(options.threads)
     if options.pure:
         sys.modules["numba"] = None  # type: ignore[assignment]  # importing it fails
@@ -108,12 +116,13 @@ def main() -> None:
             print(f"{TASKS[name].title}, {classes} classes: {ratio:.0f}x", flush=True)
     run = Run(
         command=shlex.join(["python", "benchmarks/speed/scoring.py", *sys.argv[1:]]),
+        date=utc_now()[:10],
         queries=options.queries, items=options.gallery, sample=min(options.sample, options.queries),
         machine=described(options.threads), limits=limits(), rows=tuple(rows),
     )  # fmt: skip
     print(printed(run))
     if options.write:
-        write(run, asdict(run), Path(__file__).parent)
+        write(run, FOLDER)
 
 
 if __name__ == "__main__":

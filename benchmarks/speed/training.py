@@ -156,12 +156,13 @@ def loss_curve(
     """Return (ours, plain) loss of each step from equal weights, batches and dropout masks.
 
     The files have the trunk's size: nothing is resized, cropped or flipped, so that both loops
-    see the same pixels in the same order. Each step has images of its own.
+    see the same pixels in the same order. Each step has images of its own. Steps are epochs to our
+    loop, whose rate is kept from falling between them, as the plain loop's is.
     """
     device, size = options.device, options.curve_batch
     spec = dataclasses.replace(
         spec, batch_size=size, resize=0, flip=False,
-        schedule=dataclasses.replace(spec.schedule, lr=0.01),
+        schedule=dataclasses.replace(spec.schedule, lr=0.01, step_factor=1.0),
     )  # fmt: skip
     ours, plain = copy.deepcopy(fresh), plain_network(fresh)
     ours.to(memory_format=memory_format(device, spec.precision))  # type: ignore[call-overload]
