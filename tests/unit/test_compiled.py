@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hashquant import compiled, environment
-from hashquant.codes import placing
+from hashquant.codes import adc, placing
 from hashquant.codes.adc import Entries
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
@@ -157,6 +157,20 @@ def test_many_values_in_each_of_few_bins_are_placed_too(both_ways, monkeypatch):
             lambda case=(tables, wanted, gallery): bits_of(
                 table_groups(*case, larger_is_closer=True)
             )
+        )
+        assert fast == pure
+
+
+@pytest.mark.parametrize("used", [256, 3])  # 3: equal codes tie, or are merged as entries
+@pytest.mark.parametrize("shape", SHAPES)
+def test_others_are_merged_with_many_relevant_items(both_ways, monkeypatch, shape, used):
+    tables, wanted, gallery = table_case(shape, 4, 256, 1, used)
+    monkeypatch.setattr(placing, "MERGED_FROM", 0)
+    monkeypatch.setattr(placing, "BLOCK", 700)
+    for merged in (1.0, 0.0):
+        monkeypatch.setattr(adc, "MERGE_BELOW", merged)
+        pure, fast = both_ways(
+            lambda: bits_of(table_groups(tables, wanted, gallery, larger_is_closer=True))
         )
         assert fast == pure
 

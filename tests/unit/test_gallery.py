@@ -5,6 +5,7 @@ import torch
 
 from hashquant import compiled
 from hashquant import gallery as galleries
+from hashquant.codes import placing
 from hashquant.codes.binary import asymmetric_table, pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices, table_scores
@@ -69,12 +70,15 @@ def test_tables_score_a_file_as_memory(
     tables, wanted, held, file = table_case(tmp_path, budget, 301, used)
     monkeypatch.setattr(galleries, "MAPPED", mapped)
     monkeypatch.setattr(compiled, "FROM_PAIRS", from_pairs)
-    found = [
-        bits_of(table_groups(tables, wanted, gallery, larger_is_closer=True, memory_bytes=memory))
-        for gallery in (held, file)
-        for memory in (1, 1 << 28)  # one query a walk, and all of them
-    ]
-    assert found[1:] == found[:1] * 3
+    found = []
+    for merged_from in (placing.MERGED_FROM, 0):  # relevant items: few, and many
+        monkeypatch.setattr(placing, "MERGED_FROM", merged_from)
+        found += [
+            bits_of(table_groups(tables, wanted, gallery, larger_is_closer=True, memory_bytes=size))
+            for gallery in (held, file)
+            for size in (1, 1 << 28)  # one query a walk, and all of them
+        ]
+    assert found[1:] == found[:1] * 7
     assert held.books == file.books == (books, words)
 
 

@@ -166,6 +166,25 @@ def count_places(  # noqa: C901 - a kernel calls no function of its own
                     found[low] += weight
 
 
+@kernel("f8[::1], f8[::1], u4[::1], u4[::1]")
+def merge_scores(
+    ordered: Float64[np.ndarray, " n"],
+    values: Float64[np.ndarray, " v"],
+    found: UInt32[np.ndarray, " v"],
+    equal: UInt32[np.ndarray, " v"],
+) -> None:
+    """Count where ordered scores fall among ordered values that end with infinity.
+
+    Counts are as those of `count_places`: beyond the value before and not beyond it, and at it.
+    """
+    at = 0
+    for score in ordered:
+        while values[at] < score:
+            at += 1
+        found[at] += np.uint32(1)
+        equal[at] += np.uint32(values[at] == score)
+
+
 @kernel("u4[::1], u4[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1]")
 def list_groups(
     until: UInt32[np.ndarray, " g"],
@@ -176,7 +195,7 @@ def list_groups(
     hits: Int64[np.ndarray, " g"],
     relevant: Int64[np.ndarray, " g"],
 ) -> None:
-    """Write a query's groups: from the counts of `count_places` and its own items at each value."""
+    """Write a query's groups: from the counts of others' items and its own ones at each value."""
     before = found = 0
     for g in range(len(own)):
         before += until[g]
@@ -194,6 +213,7 @@ class Placers(NamedTuple):
     merge_equal: Kernel[...]
     bin_values: Kernel[...]
     count_places: Kernel[...]
+    merge_scores: Kernel[...]
     list_groups: Kernel[...]
 
 
@@ -201,7 +221,9 @@ def placers(pairs: int) -> Placers | None:
     """Return the kernels that place scores where `compiled` returns one for as much work."""
     found = [
         compiled(function, PAIR_COST * pairs)
-        for function in (score_entries, merge_equal, bin_values, count_places, list_groups)
-    ]
+        for function in (
+            score_entries, merge_equal, bin_values, count_places, merge_scores, list_groups
+        )
+    ]  # fmt: skip
     kernels = [function for function in found if function is not None]
     return Placers(*kernels) if len(kernels) == len(found) else None

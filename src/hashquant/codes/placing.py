@@ -1,7 +1,8 @@
 """Exact ranks of relevant items under look-up tables by placing every score among theirs.
 
 The compiled way to what `codes.adc.rank_relevant` finds: the float64 scores of the relevant items
-are put in order, and a kernel counts all others between them. Nothing is sorted but these.
+are put in order, and a kernel counts all others between them. Nothing is sorted but these, unless
+they are so many that to look among them leaves the cache: then blocks of others are merged in.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from hashquant.codes.kernels import SHIFT, TOGETHER, Placers
 BINS_EACH, CACHED = 2, 1 << 14
 #: Most bins, of which the last unit still fits into 31 bits, and the unit of no score.
 MOST_BINS, BEYOND = 1 << 30 - SHIFT, (1 << 32) - 1
+#: Relevant items from which others are merged in, and how many others at a time.
+MERGED_FROM, BLOCK = 1 << 18, 1 << 20
 #: Items below which no counter of the kernel can overflow.
 PLACED_BELOW = 1 << 32
 
@@ -73,6 +76,43 @@ class Four:
 
 
 @dataclass(frozen=True, eq=False)
+class Merging:
+    """One query with many relevant items, entries low … high - 1: their scores, and the counts.
+
+    The `values` end with infinity; `counted` has the last two rows of that of a `Four`.
+    """
+
+    table: Table
+    values: Float64[np.ndarray, " v"]
+    relevant: Int64[np.ndarray, "_"]
+    low: int
+    high: int
+    counted: UInt32[np.ndarray, "2 v"]
+
+    def count(
+        self,
+        indices: UInt8[np.ndarray, "n m"],
+        weights: UInt32[np.ndarray, " n"] | None,
+        start: int,
+        kernels: Placers,
+    ) -> None:
+        """Put the others' scores in order, block after block, and merge them; `weights` is None."""
+        own, after = (min(max(at - start, 0), len(indices)) for at in (self.low, self.high))
+        for part in (indices[:own], indices[after:]):
+            for first in range(0, len(part), BLOCK):
+                block = part[first : first + BLOCK]
+                scores = np.empty(len(block))
+                kernels.score_entries(block, self.table, scores)
+                scores.sort()
+                kernels.merge_scores(scores, self.values, *self.counted)
+
+    def finish(self, kernels: Placers) -> "Iterator[Placed]":
+        """Yield the query's groups."""
+        until, equal = self.counted[:, : len(self.relevant)]
+        yield Placed(until, equal, self.relevant, kernels)
+
+
+@dataclass(frozen=True, eq=False)
 class Placed:
     """One query's groups as they were counted, see `codes.kernels.list_groups`."""
 
@@ -113,19 +153,43 @@ def _rank(
     kernels: Placers,
 ) -> Iterator[Placed]:
     """Rank queries in one walk."""
-    fours = [
-        _four(tables[start : start + TOGETHER], entries, slices[start : start + TOGETHER], kernels)
-        for start in range(0, len(tables), TOGETHER)
-    ]
+    parties = list(_parties(tables, entries, slices, kernels))
     start = 0
     for part in entries.parts():
         indices = np.ascontiguousarray(part.indices)
         weights = None if part.weights is None else part.weights.astype(np.uint32)
-        for four in fours:
-            four.count(indices, weights, start, kernels)
+        for party in parties:
+            party.count(indices, weights, start, kernels)
         start += len(part)
-    while fours:
-        yield from fours.pop(0).finish(kernels)
+    while parties:
+        yield from parties.pop(0).finish(kernels)
+
+
+def _parties(
+    tables: Float64[np.ndarray, "q m k"],
+    entries: Walk,
+    slices: Int64[np.ndarray, "q 2"],
+    kernels: Placers,
+) -> Iterator[Four | Merging]:
+    """Yield queries before anything is counted, in their order: those with many items alone."""
+    weighted = isinstance(entries, Entries) and entries.weights is not None
+    for start in range(0, len(tables), TOGETHER):
+        some, own = tables[start : start + TOGETHER], slices[start : start + TOGETHER]
+        if weighted or int(np.diff(own).max()) < MERGED_FROM:
+            yield _four(some, entries, own, kernels)
+        else:
+            yield from (
+                _merging(table, entries, low, high, kernels)
+                for table, (low, high) in zip(some, own.tolist(), strict=True)
+            )
+
+
+def _merging(table: Table, entries: Walk, low: int, high: int, kernels: Placers) -> Merging:
+    """Return one query before anything is counted."""
+    place = places_of(table, entries, low, high, kernels)
+    counted = np.zeros((2, len(place.values)), dtype=np.uint32)
+    table = np.ascontiguousarray(table)
+    return Merging(table, place.values, place.relevant, low, high, counted)
 
 
 def places_bytes(relevant: int) -> int:
