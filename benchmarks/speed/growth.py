@@ -40,7 +40,7 @@ from hashquant.evaluation import Evaluation, evaluate  # noqa: E402
 from hashquant.metrics.kernels import fold_gains, list_tied  # noqa: E402
 from hashquant.report.figures.canvas import canvas  # noqa: E402
 from hashquant.report.figures.files import Drawing, write_files  # noqa: E402
-from hashquant.report.figures.style import PRESETS, Preset  # noqa: E402
+from hashquant.report.figures.style import PRESETS, Preset, legend_below  # noqa: E402
 from hashquant.search import Gallery, StoredGallery, hamming_groups, table_groups  # noqa: E402
 
 SIZES = [10**4, 10**5, 10**6, 10**7, 10**8]
@@ -168,7 +168,7 @@ def growth_figure(frame: pd.DataFrame, preset: Preset) -> Figure:
     axes.set_yscale("log")
     axes.set_xlabel("codes in the gallery")
     axes.set_ylabel("10⁻¹² s a pair")
-    axes.legend()
+    legend_below(axes, preset)
     return panel
 
 
