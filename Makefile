@@ -20,7 +20,7 @@ help:
 	@echo "make test       the tests: CPU, no network"
 	@echo "make test-slow  the long tests; those on real images too where HASHQUANT_DATA names a folder"
 	@echo "make check      format, lint, types, architecture"
-	@echo "make bench      every timed comparison, RESULTS.md last"
+	@echo "make bench      timed comparisons, a quarter of an hour; RESULTS.md last"
 	@echo "make lock       write requirements.lock from .venv"
 	@echo "make clean      remove caches; .venv, results and reports stay"
 

@@ -33,11 +33,9 @@ from hashquant.store import Store  # noqa: E402
 
 Made = TypeVar("Made")
 GOAL = 10.0  #: seconds
-TABLES, FIRST, AGAIN = (
-    "tables and page",
-    "the same and all figures, for the first time",
-    ("the same again, no figure changed"),
-)
+READING, TABLES = "reading the records", "tables and page"
+FIRST = "the same and all figures, for the first time"
+AGAIN = "the same again, no figure changed"
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def measure(root: Path, lines: int, *, figures: bool) -> Measured:
     from hashquant.report.bundle import Material, write_bundle
 
     out = root / "reports" / SUITE
-    records, reading = timed("reading the records", lambda: Store(root).read(SUITE), lines)
+    records, reading = timed(READING, lambda: Store(root).read(SUITE), lines)
     sources = registry.sources(*cited(records))
 
     def write(out: Path, workers: int = os.cpu_count() or 1, figures: bool = True) -> list[Path]:
@@ -160,7 +158,7 @@ def limits(measured: Measured) -> list[str]:
 
 def in_short(measured: Measured) -> str:
     """Say which parts reach the goal."""
-    read = measured.passed("reading the records")
+    read = measured.passed(READING)
     names = {TABLES: "tables and page", AGAIN: "with figures that are drawn",
              FIRST: f"with {measured.figures} figures to draw"}  # fmt: skip
     found = {part.part: read + part.passed for part in measured.parts if part.part in names}

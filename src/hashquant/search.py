@@ -43,7 +43,7 @@ Rank = Callable[[Float64[np.ndarray, "q m k"], Walk, Int64[np.ndarray, "q 2"]], 
 MEMORY_BYTES = 256 << 20
 #: Queries of a thread that share one walk through a gallery in memory.
 _CHUNK = 32
-#: Bytes that a relevant item takes while its query is evaluated, and half as many to spare.
+#: Bytes that a relevant item is given while its query is evaluated: more than it takes.
 _EVALUATED = 400
 
 
