@@ -209,8 +209,9 @@ def main() -> None:
         packed = json.dumps(raw, indent=1) + "\n"
         folder = Path(__file__).parent
         (folder / f"{options.name}.json").write_text(packed, encoding="utf-8")
-        (folder / "figures").mkdir(exist_ok=True)
-        write_figure(points, folder / "figures" / options.name)
+        if len(options.items) > 1:  # of one size there is no growth to see
+            (folder / "figures").mkdir(exist_ok=True)
+            write_figure(points, folder / "figures" / options.name)
 
 
 if __name__ == "__main__":
