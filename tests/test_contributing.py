@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hashquant.checks import yield_checks
-from hashquant.method import Method
+from hashquant.plugins.method import Method
 
 GUIDE = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
 

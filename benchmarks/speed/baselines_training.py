@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy, linear, normalize
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from hashquant import trunks
-from hashquant.config import RunSpec
-from hashquant.network import Network
+from hashquant.settings.suite import RunSpec
+from hashquant.training import trunks
+from hashquant.training.network import Network
 
 WORKERS = 4
 

@@ -24,15 +24,16 @@ from profiling import CLASSES, noise_set, products, shares  # noqa: E402
 from sections import IN_SHORT, leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from hashquant.cell import build_network  # noqa: E402
-from hashquant.config import RunSpec, Suite  # noqa: E402
-from hashquant.data import TrainingSet  # noqa: E402
-from hashquant.environment import Timer, provenance, resolve_device, utc_now  # noqa: E402
-from hashquant.epochs import run_epoch  # noqa: E402
-from hashquant.network import Network, memory_format  # noqa: E402
-from hashquant.planning import plan  # noqa: E402
-from hashquant.seeds import repeatable  # noqa: E402
-from hashquant.training import build_optimizer  # noqa: E402
+from hashquant.data.items import TrainingSet  # noqa: E402
+from hashquant.machine.environment import Timer, resolve_device, utc_now  # noqa: E402
+from hashquant.machine.seeds import repeatable  # noqa: E402
+from hashquant.records.provenance import provenance  # noqa: E402
+from hashquant.runs.cell import build_network  # noqa: E402
+from hashquant.runs.planning import plan  # noqa: E402
+from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
+from hashquant.training.epochs import run_epoch  # noqa: E402
+from hashquant.training.loop import build_optimizer  # noqa: E402
+from hashquant.training.network import Network, memory_format  # noqa: E402
 
 #: images of an epoch, of which so many pay the warm-up back
 EPOCH = 10_000

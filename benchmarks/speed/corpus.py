@@ -33,12 +33,12 @@ from PIL import Image  # noqa: E402
 from sections import IN_SHORT, leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from hashquant import decoding, rowfile  # noqa: E402
-from hashquant.environment import utc_now  # noqa: E402
-from hashquant.hardware import cpu_model  # noqa: E402
-from hashquant.images import Geometry, read_image  # noqa: E402
-from hashquant.pixels import ImageSource  # noqa: E402
-from hashquant.registry import make_dataset  # noqa: E402
+from hashquant.data import decoding, rowfile  # noqa: E402
+from hashquant.data.images import Geometry, read_image  # noqa: E402
+from hashquant.data.pixels import ImageSource  # noqa: E402
+from hashquant.machine.environment import utc_now  # noqa: E402
+from hashquant.machine.hardware import cpu_model  # noqa: E402
+from hashquant.plugins.registry import make_dataset  # noqa: E402
 
 SIDE, IDENTITY = 112, 100  #: pixels of a file, and images of an identity
 BATCH = 256

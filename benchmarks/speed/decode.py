@@ -19,8 +19,8 @@ from PIL import Image  # noqa: E402
 from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from hashquant.decoding import read_all  # noqa: E402
-from hashquant.images import Geometry  # noqa: E402
+from hashquant.data.decoding import read_all  # noqa: E402
+from hashquant.data.images import Geometry  # noqa: E402
 
 STORED = 112  #: pixels a side after the decoding
 

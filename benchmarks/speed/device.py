@@ -25,9 +25,10 @@ from machine import described  # noqa: E402
 from sections import leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from hashquant import devicesearch  # noqa: E402
-from hashquant.environment import provenance, resolve_device  # noqa: E402
-from hashquant.evaluation import Evaluation  # noqa: E402
+from hashquant.machine.environment import resolve_device  # noqa: E402
+from hashquant.records.provenance import provenance  # noqa: E402
+from hashquant.search import ondevice  # noqa: E402
+from hashquant.search.evaluation import Evaluation  # noqa: E402
 
 JOBS = ("hamming-64", "hamming-32", "hamming-16", "pq-4x256", "pq-8x256", "asymmetric-64")
 #: Seconds that 15,000 x 2,000,000 should take at most on a card of the H200 class.
@@ -61,7 +62,7 @@ def timed(job: str, options: argparse.Namespace, queries: int) -> Timing:
 @contextmanager
 def plainly() -> Iterator[None]:
     """Search without kernels."""
-    with patch.object(devicesearch, "fused", lambda device: None):
+    with patch.object(ondevice, "fused", lambda device: None):
         yield
 
 
@@ -103,7 +104,7 @@ def report(rows: list[list[object]], options: argparse.Namespace) -> str:
     """Return the section that is printed and written."""
     named = provenance(options.device).device
     machine = ", ".join(f"{k} {v}" for k, v in described(torch.get_num_threads()).items())
-    kernels = "used" if devicesearch.fused(options.device) else "not used"
+    kernels = "used" if ondevice.fused(options.device) else "not used"
     command = shlex.join(["python", "benchmarks/speed/device.py", *sys.argv[1:]])
     head = ["job", "seconds", "range", "10^9 pairs a second", "ratio to the plain way",
             "extra memory, MiB", "goal, s"]  # fmt: skip

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hashquant.config import Recipe, RunSpec, comparability_key, run_id
-from hashquant.record import Cost, Curve, EvalRecord, Score, TrainRecord
-from hashquant.store import Store
+from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord
+from hashquant.records.store import Store
+from hashquant.settings.suite import Recipe, RunSpec, comparability_key, run_id
 
 SUITE = "drawn"
 WORDS = {"opqn": 256, "dpq": 256, "gpq": 16, "pq": 256, "opq": 256}

@@ -8,8 +8,8 @@ from unittest.mock import patch
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from hashquant.report.figures import painters
-from hashquant.report.figures.files import write_files
+from hashquant.report.drawing import painters
+from hashquant.report.drawing.files import write_files
 
 #: The step that is none of matplotlib's: making axes, lines and legends.
 MAKING = "making"

@@ -35,13 +35,13 @@ from tabulate import tabulate  # noqa: E402
 from hashquant.codes.binary import unpack_bits  # noqa: E402
 from hashquant.codes.family import CodeBudget  # noqa: E402
 from hashquant.codes.kernels import count_pairs, placers  # noqa: E402
-from hashquant.compiled import compiled  # noqa: E402
-from hashquant.evaluation import Evaluation, evaluate  # noqa: E402
+from hashquant.machine.compiled import compiled  # noqa: E402
 from hashquant.metrics.kernels import fold_gains, list_tied  # noqa: E402
-from hashquant.report.figures.canvas import canvas  # noqa: E402
-from hashquant.report.figures.files import Drawing, write_files  # noqa: E402
-from hashquant.report.figures.style import PRESETS, Preset, legend_below  # noqa: E402
-from hashquant.search import Gallery, StoredGallery, hamming_groups, table_groups  # noqa: E402
+from hashquant.report.drawing.canvas import canvas  # noqa: E402
+from hashquant.report.drawing.files import Drawing, write_files  # noqa: E402
+from hashquant.report.drawing.style import PRESETS, Preset, legend_below  # noqa: E402
+from hashquant.search.evaluation import Evaluation, evaluate  # noqa: E402
+from hashquant.search.exhaustive import Gallery, StoredGallery, hamming_groups, table_groups  # noqa: E402
 
 SIZES = [10**4, 10**5, 10**6, 10**7, 10**8]
 #: Pairs that a point without `--queries` is given, within these numbers of queries.

@@ -10,8 +10,8 @@ from torch import Tensor
 from hashquant.codes.binary import asymmetric_table, pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
-from hashquant.evaluation import Evaluation, evaluate
-from hashquant.search import Gallery, hamming_groups, table_groups
+from hashquant.search.evaluation import Evaluation, evaluate
+from hashquant.search.exhaustive import Gallery, hamming_groups, table_groups
 
 
 @dataclass(frozen=True)

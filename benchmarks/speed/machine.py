@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hashquant.environment import versions
-from hashquant.hardware import cpu_model
+from hashquant.machine.hardware import cpu_model
+from hashquant.records.provenance import versions
 
 #: Said of what a process did not load.
 UNUSED = "not used"

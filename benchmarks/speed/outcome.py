@@ -15,9 +15,9 @@ from sections import in_short
 from split import shares
 from tabulate import tabulate
 
-from hashquant.report.figures.canvas import canvas
-from hashquant.report.figures.files import Drawing, write_files
-from hashquant.report.figures.style import PRESETS, Preset
+from hashquant.report.drawing.canvas import canvas
+from hashquant.report.drawing.files import Drawing, write_files
+from hashquant.report.drawing.style import PRESETS, Preset
 
 HEADERS = ("job", "classes", "ours, s", "plain loop, s", "ratio (min – max)", "goal", "stretch",
            "reached", "extra memory, MiB")  # fmt: skip

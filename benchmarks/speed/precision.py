@@ -27,18 +27,19 @@ from tabulate import tabulate  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
-from hashquant.cell import build_network  # noqa: E402
-from hashquant.config import RunSpec, read_suite  # noqa: E402
-from hashquant.encoding import encode  # noqa: E402
-from hashquant.environment import provenance, resolve_device  # noqa: E402
-from hashquant.evaluation import evaluate  # noqa: E402
-from hashquant.examination import stored_codes  # noqa: E402
-from hashquant.hardware import resolve_precision  # noqa: E402
-from hashquant.planning import Cell, plan  # noqa: E402
-from hashquant.runner import Contest, Surroundings, load  # noqa: E402
+from hashquant.machine.environment import resolve_device  # noqa: E402
+from hashquant.machine.hardware import resolve_precision  # noqa: E402
+from hashquant.records.provenance import provenance  # noqa: E402
+from hashquant.records.store import Store  # noqa: E402
+from hashquant.runs.cell import build_network  # noqa: E402
+from hashquant.runs.examination import stored_codes  # noqa: E402
+from hashquant.runs.planning import Cell, plan  # noqa: E402
+from hashquant.runs.runner import Contest, Surroundings, load  # noqa: E402
+from hashquant.search.evaluation import evaluate  # noqa: E402
+from hashquant.settings.suite import RunSpec, read_suite  # noqa: E402
 from hashquant.statistics import paired_difference  # noqa: E402
-from hashquant.store import Store  # noqa: E402
-from hashquant.training import train  # noqa: E402
+from hashquant.training.encoding import encode  # noqa: E402
+from hashquant.training.loop import train  # noqa: E402
 
 KINDS = ("fp32", "bf16")
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hashquant.hardware import BF16_FLAGS, cpu_model
+from hashquant.machine.hardware import BF16_FLAGS, cpu_model
 
 #: Rows of the square matrices whose product is timed: about L2 on a CPU, a full card on CUDA.
 SIDE = {"cpu": 512, "cuda": 8192}

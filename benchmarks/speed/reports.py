@@ -26,10 +26,10 @@ from drawnstore import SUITE, draw_store  # noqa: E402
 from sections import IN_SHORT, leave, verdict  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from hashquant import registry  # noqa: E402
-from hashquant.environment import utc_now  # noqa: E402
-from hashquant.hardware import cpu_model  # noqa: E402
-from hashquant.store import Store  # noqa: E402
+from hashquant.machine.environment import utc_now  # noqa: E402
+from hashquant.machine.hardware import cpu_model  # noqa: E402
+from hashquant.plugins import registry  # noqa: E402
+from hashquant.records.store import Store  # noqa: E402
 
 Made = TypeVar("Made")
 GOAL = 10.0  #: seconds

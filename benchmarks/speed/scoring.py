@@ -22,8 +22,8 @@ from machine import described, limits, resident_bytes, restart_peak  # noqa: E40
 from outcome import MISSED, Row, Run, kept, printed, reached, write  # noqa: E402
 from split import split  # noqa: E402
 
-from hashquant.environment import utc_now  # noqa: E402
-from hashquant.evaluation import Evaluation  # noqa: E402
+from hashquant.machine.environment import utc_now  # noqa: E402
+from hashquant.search.evaluation import Evaluation  # noqa: E402
 
 FOLDER = Path(__file__).parent
 

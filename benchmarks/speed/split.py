@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
-from hashquant import evaluation, search
 from hashquant.codes import adc, placing
 from hashquant.codes.kernels import placers
-from hashquant.compiled import compiled
+from hashquant.machine.compiled import compiled
+from hashquant.search import evaluation, exhaustive
 
 #: Functions that do a part's work, of which none calls another.
 PARTS: Mapping[str, tuple[tuple[object, str], ...]] = {
     "sums of all items": ((adc, "embedding_bag"),),
     "scores of relevant items, in order": ((placing, "places_of"), (adc.RankCounter, "prepare")),
-    "counting": ((adc.RankCounter, "count"), (search, "distance_counts")),
+    "counting": ((adc.RankCounter, "count"), (exhaustive, "distance_counts")),
     "groups": (
-        (adc.RankCounter, "finish"), (search, "_stack"), (search, "_distance_groups"),
+        (adc.RankCounter, "finish"), (exhaustive, "_stack"), (exhaustive, "_distance_groups"),
     ),
     "average precision": ((evaluation, "average_precisions"),),
     "precision and recall at ranks": (
@@ -46,8 +46,8 @@ def split(work: Callable[[], object]) -> dict[str, float]:
     began = time.process_time()
     with (
         _wrapped(spent),
-        patch.object(search, "compiled", timed_kernel),
-        patch.object(search, "placers", timed_placers),
+        patch.object(exhaustive, "compiled", timed_kernel),
+        patch.object(exhaustive, "placers", timed_placers),
     ):
         work()
     found = {"the rest": time.process_time() - began - sum(seconds for _, seconds in spent)}

@@ -22,16 +22,17 @@ import torch  # noqa: E402
 from sections import IN_SHORT, leave  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from hashquant.cell import build_network  # noqa: E402
-from hashquant.config import RunSpec, Suite  # noqa: E402
-from hashquant.data import TrainingSet  # noqa: E402
-from hashquant.encoding import encode  # noqa: E402
-from hashquant.environment import Timer, provenance, resolve_device, utc_now  # noqa: E402
-from hashquant.epochs import run_epoch  # noqa: E402
-from hashquant.network import memory_format  # noqa: E402
-from hashquant.pixels import ImageSource  # noqa: E402
-from hashquant.planning import plan  # noqa: E402
-from hashquant.training import build_optimizer  # noqa: E402
+from hashquant.data.items import TrainingSet  # noqa: E402
+from hashquant.data.pixels import ImageSource  # noqa: E402
+from hashquant.machine.environment import Timer, resolve_device, utc_now  # noqa: E402
+from hashquant.records.provenance import provenance  # noqa: E402
+from hashquant.runs.cell import build_network  # noqa: E402
+from hashquant.runs.planning import plan  # noqa: E402
+from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
+from hashquant.training.encoding import encode  # noqa: E402
+from hashquant.training.epochs import run_epoch  # noqa: E402
+from hashquant.training.loop import build_optimizer  # noqa: E402
+from hashquant.training.network import memory_format  # noqa: E402
 
 CLASSES = 32
 IMAGES = "images alone"

@@ -33,19 +33,20 @@ from sections import IN_SHORT, leave, verdict  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torchvision import datasets, transforms  # noqa: E402
 
-from hashquant.cell import build_network  # noqa: E402
-from hashquant.config import RunSpec, Suite  # noqa: E402
-from hashquant.data import TrainingSet  # noqa: E402
-from hashquant.environment import provenance, resolve_device, utc_now  # noqa: E402
-from hashquant.epochs import run_epoch  # noqa: E402
-from hashquant.imagecache import decode_once  # noqa: E402
-from hashquant.images import Geometry  # noqa: E402
-from hashquant.layouts import file_list  # noqa: E402
-from hashquant.network import Network, memory_format  # noqa: E402
-from hashquant.pixels import ImageSource  # noqa: E402
-from hashquant.planning import plan  # noqa: E402
-from hashquant.seeds import generator, seeded  # noqa: E402
-from hashquant.training import build_optimizer  # noqa: E402
+from hashquant.data.imagecache import decode_once  # noqa: E402
+from hashquant.data.images import Geometry  # noqa: E402
+from hashquant.data.items import TrainingSet  # noqa: E402
+from hashquant.data.layouts import file_list  # noqa: E402
+from hashquant.data.pixels import ImageSource  # noqa: E402
+from hashquant.machine.environment import resolve_device, utc_now  # noqa: E402
+from hashquant.machine.seeds import generator, seeded  # noqa: E402
+from hashquant.records.provenance import provenance  # noqa: E402
+from hashquant.runs.cell import build_network  # noqa: E402
+from hashquant.runs.planning import plan  # noqa: E402
+from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
+from hashquant.training.epochs import run_epoch  # noqa: E402
+from hashquant.training.loop import build_optimizer  # noqa: E402
+from hashquant.training.network import Network, memory_format  # noqa: E402
 
 #: trunk → the least ratio that is asked for, in bf16
 GOALS = {"sphere20": 2.4, "resnet18": 3.0}

@@ -1,8 +1,12 @@
 """The one module a plug-in imports: re-exports, nothing else."""
 
 from hashquant.codes.family import Binary, CodeBudget, Family, ProductQuantized, Real
-from hashquant.config import Recipe
-from hashquant.data import (
+from hashquant.codes.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
+from hashquant.data.download import fetch, unpack_tar
+from hashquant.data.faces import GENERATOR_VERSION, render_faces
+from hashquant.data.folders import FolderDataset, Part, PublishedDataset
+from hashquant.data.images import content_digests
+from hashquant.data.items import (
     Batch,
     Dataset,
     Items,
@@ -10,16 +14,12 @@ from hashquant.data import (
     TrainingSet,
     make_split,
 )
-from hashquant.download import fetch, unpack_tar
+from hashquant.data.layouts import ByRule, Layout, Listed, Parts
+from hashquant.data.manifests import read_manifest, split_by_manifest, write_manifest
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
-from hashquant.faces import GENERATOR_VERSION, render_faces
-from hashquant.folders import FolderDataset, Part, PublishedDataset
-from hashquant.images import content_digests
-from hashquant.layouts import ByRule, Layout, Listed, Parts
-from hashquant.manifests import read_manifest, split_by_manifest, write_manifest
-from hashquant.method import Method
-from hashquant.reference import Claim, Reference
-from hashquant.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
+from hashquant.plugins.method import Method
+from hashquant.settings.reference import Claim, Reference
+from hashquant.settings.suite import Recipe
 from hashquant.types import (
     Codebooks,
     Embedding,

@@ -9,10 +9,10 @@ from statistics import fmean, stdev
 
 import pytest
 
-from hashquant import registry
+from hashquant.plugins import registry
+from hashquant.records.store import Store
 from hashquant.report import Options, cited, write_report
 from hashquant.report.page.write import NAME
-from hashquant.store import Store
 
 pytestmark = pytest.mark.browser
 

@@ -8,13 +8,14 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hashquant import epochs, registry
-from hashquant.config import Suite
-from hashquant.data import TrainingSet
-from hashquant.network import Network
-from hashquant.pixels import ImageSource
-from hashquant.planning import plan
-from hashquant.training import build_optimizer
+from hashquant.data.items import TrainingSet
+from hashquant.data.pixels import ImageSource
+from hashquant.plugins import registry
+from hashquant.runs.planning import plan
+from hashquant.settings.suite import Suite
+from hashquant.training import epochs
+from hashquant.training.loop import build_optimizer
+from hashquant.training.network import Network
 
 CPU = torch.device("cpu")
 CLASSES, IMAGES = 4, 12

@@ -7,7 +7,7 @@ import pytest
 
 import hashquant.methods
 from hashquant.checks import yield_checks
-from hashquant.method import Method
+from hashquant.plugins.method import Method
 
 STEMS = sorted(
     path.stem

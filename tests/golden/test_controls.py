@@ -7,11 +7,11 @@ import torch
 
 from hashquant.codes.family import Real
 from hashquant.codes.product import unpack_indices
-from hashquant.data import Batch
-from hashquant.encoding import encode_embedding
+from hashquant.data.items import Batch
 from hashquant.metrics.averageprecision import average_precision
-from hashquant.registry import load_method
-from hashquant.search import Gallery, cosine_groups, hamming_groups, table_groups
+from hashquant.plugins.registry import load_method
+from hashquant.search.exhaustive import Gallery, cosine_groups, hamming_groups, table_groups
+from hashquant.training.encoding import encode_embedding
 
 SHALLOW = ("lsh", "itq", "pq", "opq")
 

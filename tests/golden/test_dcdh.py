@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hashquant.data import Batch
+from hashquant.data.items import Batch
 from hashquant.methods.dcdh import DCDH, class_sign_mean
 
 LABELS = [0, 1, 4, 4, 2, 0, 4]

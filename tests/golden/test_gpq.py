@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from hashquant.data import Batch
+from hashquant.data.items import Batch
 from hashquant.errors import BudgetError, UsageError
 from hashquant.methods.gpq import GPQ
 

@@ -7,8 +7,8 @@ from itertools import permutations
 import pytest
 import torch
 
+from hashquant.metrics._harmonic import harmonic_difference
 from hashquant.metrics.averageprecision import average_precision
-from hashquant.metrics.harmonic import harmonic_difference
 from hashquant.metrics.ranking import precision_at, rank_grid, recall_at
 from hashquant.metrics.ties import groups_of_scores, relevant_in_top, tied_pairs
 

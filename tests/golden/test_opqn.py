@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hashquant.codes.family import CodeBudget
-from hashquant.data import Batch
+from hashquant.data.items import Batch
 from hashquant.errors import BudgetError, UsageError
 from hashquant.methods.opqn import OPQN, dct_codebooks
 

@@ -6,16 +6,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashquant import search
 from hashquant.codes import adc, binary
 from hashquant.codes.binary import pack_bits, signs
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices, table_scores
-from hashquant.devicesearch import score_chunks
-from hashquant.evaluation import evaluate
 from hashquant.metrics.averageprecision import average_precision
 from hashquant.metrics.ties import groups_of_scores
-from hashquant.search import Gallery, hamming_groups, table_groups
+from hashquant.search import exhaustive
+from hashquant.search.evaluation import evaluate
+from hashquant.search.exhaustive import Gallery, hamming_groups, table_groups
+from hashquant.search.ondevice import score_chunks
 
 seeds = st.integers(0, 2**31)
 
@@ -73,7 +73,7 @@ def test_hamming_groups_are_counts_of_every_pair(seed, shape, length):
     distance = (length - signs(codes, length) @ signs(items, length).T) / 2
     truth = list(brute(distance, labels, wanted))
     assert list(fields(hamming_groups(codes, wanted, gallery))) == truth
-    assert list(fields(search._device_chunks(codes, wanted, gallery, 5000))) == truth
+    assert list(fields(exhaustive._device_chunks(codes, wanted, gallery, 5000))) == truth
     chunk = next(hamming_groups(codes, wanted, gallery))
     assert chunk.within_radius[:, 0].tolist() == (distance <= 2)[: len(chunk.size)].sum(1).tolist()
 
@@ -91,7 +91,7 @@ def test_table_groups_are_counts_of_every_pair(seed, shape, books, words, larger
     assert list(fields(score_chunks(signed, wanted, gallery, 9000))) == truth
 
 
-def evaluations(case, budget, memory=search.MEMORY_BYTES):
+def evaluations(case, budget, memory=exhaustive.MEMORY_BYTES):
     queries, wanted, items, labels = case
     gallery = Gallery(items, labels, budget)
     if not budget.subspaces:
@@ -126,7 +126,7 @@ def test_chunks_of_queries_and_blocks_of_items_change_no_bit(seed, monkeypatch):
         for module, name, value in [
             (binary, "BLOCK", 37), (binary, "STRIP", 10), (binary, "TOGETHER", 2),
             (binary, "PAIRS_FROM", 8), (adc, "BLOCK", 41), (adc, "STRIP", 9),
-            (search, "_CHUNK", 3), (adc, "MERGE_BELOW", 0.0),
+            (exhaustive, "_CHUNK", 3), (adc, "MERGE_BELOW", 0.0),
         ]:  # fmt: skip
             monkeypatch.setattr(module, name, value)
             assert evaluations(case, budget) == whole, name

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 
+from hashquant.data.images import Geometry, read_image
 from hashquant.errors import DataError
-from hashquant.images import Geometry, read_image
 
 SIDE = 96
 ORIENTATION = 0x0112

@@ -8,9 +8,9 @@ from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
 from hashquant.codes.real import pack_real
-from hashquant.evaluation import evaluate
-from hashquant.pixels import ImageSource
-from hashquant.search import Gallery, cosine_groups, hamming_groups, table_groups
+from hashquant.data.pixels import ImageSource
+from hashquant.search.evaluation import evaluate
+from hashquant.search.exhaustive import Gallery, cosine_groups, hamming_groups, table_groups
 
 pytestmark = [
     pytest.mark.gpu,

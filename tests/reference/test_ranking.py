@@ -9,7 +9,7 @@ from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
 from hashquant.metrics.averageprecision import average_precision
-from hashquant.search import Gallery, hamming_groups, table_groups
+from hashquant.search.exhaustive import Gallery, hamming_groups, table_groups
 
 pytestmark = pytest.mark.slow
 BUDGET = CodeBudget(32, 4, 256)

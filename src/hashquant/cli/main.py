@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from hashquant.cli.parser import parse
+from hashquant.cli._parser import parse
 from hashquant.errors import HashQuantError
 
 
@@ -36,21 +36,21 @@ def _dispatch(flags: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
     # Verbs are imported when used: only `run`, `data` and `verify` may cost the import of torch.
     verb = flags.verb
     if verb == "run" and flags.dry_run and not flags.measure:
-        from hashquant.cli.dryrun import dry_run
+        from hashquant.cli._dryrun import dry_run
 
         return dry_run
     if verb == "run":
-        from hashquant.cli.run import run
+        from hashquant.cli._run import run
 
         return run
     if verb == "report":
-        from hashquant.cli.report import report
+        from hashquant.cli._report import report
 
         return report
     if verb in ("list", "data"):
-        from hashquant.cli import verbs
+        from hashquant.cli import _verbs as verbs
 
         return {"list": verbs.list_names, "data": verbs.data}[verb]
-    from hashquant.cli import trace
+    from hashquant.cli import _trace as trace
 
     return {"verify": trace.verify, "explain": trace.explain}[verb]

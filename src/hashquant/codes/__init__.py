@@ -1,1 +1,6 @@
-"""Stored codes: families and budgets, packing, Hamming distance, look-up tables."""
+"""Stored codes: families and budgets, packing, Hamming distance, look-up tables, shallow codebooks.
+
+A new code family comes here; what ranks whole galleries is in `search`.
+"""
+
+__all__ = ["adc", "binary", "family", "fused", "kernels", "placing", "product", "real", "shallow"]

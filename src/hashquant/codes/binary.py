@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
-from hashquant.compiled import Kernel
+from hashquant.machine.compiled import Kernel
 from hashquant.types import Embedding, PackedCodes
 
 #: Items, and queries, whose distances are held at a time.

@@ -1,4 +1,4 @@
-"""Kernels that count Hamming distances and place scores, for `hashquant.compiled`.
+"""Kernels that count Hamming distances and place scores, for `hashquant.machine.compiled`.
 
 Scores are summed in the order of `codes.adc.exact_scores`.
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8, UInt16, UInt32, UInt64
 
-from hashquant.compiled import Kernel, compiled, kernel
+from hashquant.machine.compiled import Kernel, compiled, kernel
 
 #: Queries that one pass over codeword indices serves, and items whose scores it holds.
 TOGETHER, STRIP = 4, 1 << 14

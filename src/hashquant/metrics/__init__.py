@@ -1,1 +1,6 @@
-"""Exact, tie-aware retrieval metrics and the health of codes."""
+"""Exact retrieval metrics of rankings with ties, and the health of codes.
+
+Pure functions of tensors: no search, no file.
+"""
+
+__all__ = ["averageprecision", "health", "kernels", "ranking", "ties"]

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from hashquant.compiled import compiled_too
 from hashquant.errors import HashQuantError
-from hashquant.metrics.harmonic import Flat, harmonic_difference
+from hashquant.machine.compiled import compiled_too
+from hashquant.metrics._harmonic import Flat, harmonic_difference
 from hashquant.metrics.kernels import fold_gains, list_tied
 from hashquant.metrics.ties import TieGroups
 from hashquant.types import Counts, PerQuery

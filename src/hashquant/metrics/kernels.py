@@ -1,9 +1,9 @@
-"""Kernels that sum average precisions, for `hashquant.compiled`."""
+"""Kernels that sum average precisions, for `hashquant.machine.compiled`."""
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from hashquant.compiled import kernel
+from hashquant.machine.compiled import kernel
 
 Rows = Int64[np.ndarray, "q g"]
 

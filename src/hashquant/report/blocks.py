@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hashquant.config import RunSpec, base_spec, canonical_json, digest
-from hashquant.record import EvalRecord, TrainRecord
-from hashquant.report.figures.style import family_of
+from hashquant.records.record import EvalRecord, TrainRecord
+from hashquant.records.store import SuiteRecords
+from hashquant.report.drawing.style import family_of
 from hashquant.report.settings import differences, fixed_settings
-from hashquant.store import SuiteRecords
+from hashquant.settings.suite import RunSpec, base_spec, canonical_json, digest
 
 #: Longest reason a footnote repeats, in characters.
 REASON_LENGTH = 160

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashquant.config import canonical_json
 from hashquant.errors import StoreError
-from hashquant.files import write_atomic
-from hashquant.record import EvalRecord, Provenance, TrainRecord
+from hashquant.machine.files import write_atomic
+from hashquant.records.record import EvalRecord, Provenance, TrainRecord
+from hashquant.records.store import EVAL, PER_QUERY, TRAIN, SuiteRecords, folder_name
+from hashquant.report._bundletext import Contents, readme
 from hashquant.report.blocks import records_digest
-from hashquant.report.bundletext import Contents, readme
-from hashquant.store import EVAL, PER_QUERY, TRAIN, SuiteRecords, folder_name
+from hashquant.settings.suite import canonical_json
 
 BUNDLE = "bundle.zip"
 #: Beginnings of the names of figures that show images of the data sets, which stay here.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
-from hashquant.report.figures.style import row_order
-from hashquant.store import SuiteRecords
+from hashquant.report.drawing.style import row_order
 
 DISTANCES = ["label", "bits", "seed", "comparison", "larger_is_closer", "low", "high", "same",
              "different", "same_share", "different_share", "same_median", "different_median",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hashquant.reference import Sources
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block, records_digest, select_blocks
 from hashquant.report.cards.lines import cards_frame
 from hashquant.report.evidence import claims
@@ -15,7 +15,7 @@ from hashquant.report.options import Options
 from hashquant.report.tables import intervals, maps, supplements, wins
 from hashquant.report.tables.maps import MapTable
 from hashquant.report.tables.supplements import Supplements
-from hashquant.store import SuiteRecords
+from hashquant.settings.reference import Sources
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from hashquant.errors import UsageError, unknown_name
-from hashquant.record import EvalRecord, Score
+from hashquant.records.record import EvalRecord, Score
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
-from hashquant.report.figures.style import row_order
-from hashquant.store import SuiteRecords
+from hashquant.report.drawing.style import row_order
 
 #: Comparisons that stand in a table of their own; every other one is a method's headline.
 SECONDARY = ("asymmetric-hamming", "sdc")

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hashquant.config import RunSpec
 from hashquant.errors import unknown_name
-from hashquant.reference import Sources
 from hashquant.report.captions import SPREADS
-from hashquant.report.figures.files import FORMATS, KNOWN_FORMATS
-from hashquant.report.figures.style import PRESETS
+from hashquant.report.drawing.files import FORMATS, KNOWN_FORMATS
+from hashquant.report.drawing.style import PRESETS
+from hashquant.settings.reference import Sources
+from hashquant.settings.suite import RunSpec
 
 
 @dataclass(frozen=True)

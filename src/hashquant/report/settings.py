@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from hashquant.config import FREE_IN_TABLE, RunSpec, canonical_json
-from hashquant.record import EvalRecord, TrainRecord
+from hashquant.records.record import EvalRecord, TrainRecord
+from hashquant.settings.suite import FREE_IN_TABLE, RunSpec, canonical_json
 
 
 def fixed_settings(spec: RunSpec) -> dict[str, object]:

@@ -3,14 +3,15 @@
 A mean average precision is uncertain in two ways: other people might have been queried, and the
 network might have been trained from another seed. `Resampler` draws both, as arrays of replicates
 from which any contrast can be formed: a difference, a ratio, a mean over code lengths.
+Numbers in, numbers out: what a row or a target is stays in `report`.
 """
 
-from hashquant.statistics.intervals import Difference, Interval, difference, holm, interval
-from hashquant.statistics.means import mean_interval, paired_difference
-from hashquant.statistics.resampling import Resampler
-from hashquant.statistics.spread import Spread, pooled_spread
+from hashquant.statistics._intervals import Difference, Interval, difference, holm, interval
+from hashquant.statistics._means import mean_interval, paired_difference
+from hashquant.statistics._resampling import Resampler
+from hashquant.statistics._spread import Spread, pooled_spread
 
 __all__ = [
     "Difference", "Interval", "Resampler", "Spread", "difference", "holm", "interval",
-    "mean_interval", "paired_difference", "pooled_spread",
+    "mean_interval", "paired_difference", "pooled_spread", "ranks",
 ]  # fmt: skip

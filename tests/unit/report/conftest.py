@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hashquant.config import Recipe, RunSpec, comparability_key, run_id
-from hashquant.record import Cost, Curve, EvalRecord, Score, TrainRecord
+from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord
+from hashquant.records.store import PER_QUERY, SuiteRecords
 from hashquant.report import terminal_table
 from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.tables.maps import map_tables
-from hashquant.store import PER_QUERY, SuiteRecords
+from hashquant.settings.suite import Recipe, RunSpec, comparability_key, run_id
 
 SPLIT = "0123456789abcdef" * 4
 RANKS = tuple(sorted({round(1.3**i) for i in range(30)}))

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from hashquant.record import EvalRecord, TrainRecord
-from hashquant.reference import Sources
-from hashquant.report.cards.bibliography import bibliography
+from hashquant.records.record import EvalRecord, TrainRecord
+from hashquant.records.store import SuiteRecords
+from hashquant.report.cards._bibliography import bibliography
 from hashquant.report.cards.text import cards_markdown
-from hashquant.store import SuiteRecords
+from hashquant.settings.reference import Sources
 
 
 def cited(records: SuiteRecords) -> tuple[set[str], set[str]]:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.config import RunSpec
-from hashquant.record import EvalRecord, Score, TrainRecord
-from hashquant.reference import Claim, Sources
-from hashquant.report.cards.departures import Departures, departures
+from hashquant.records.record import EvalRecord, Score, TrainRecord
+from hashquant.report.cards._departures import Departures, departures
 from hashquant.report.cards.readings import READINGS
 from hashquant.report.evidence.queries import HEADLINE, Evidence
 from hashquant.report.frame import SECONDARY, Metric
 from hashquant.report.tables.budgets import stored_cells
+from hashquant.settings.reference import Claim, Sources
+from hashquant.settings.suite import RunSpec
 
 REPRODUCED, WITHIN, NOT_COMPARABLE = "reproduced", "within", "not comparable"
 NO_FIGURE, NOT_MEASURED = "no figure found", "not measured"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hashquant.record import Curve
+from hashquant.records.record import Curve
 
 #: Recall up to which a curve's plateau reaches.
 PLATEAU = 0.25

@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from hashquant.reference import Reference, Sources
 from hashquant.report.blocks import examined_as
 from hashquant.report.cards.lines import NO_FIGURE, NOT_COMPARABLE, NOT_MEASURED, WITHIN
 from hashquant.report.cards.readings import READINGS
 from hashquant.report.forms.markdown import escape
 from hashquant.report.numerals import NOTHING, number, spread, within
+from hashquant.settings.reference import Reference, Sources
 
 Line = Mapping[Any, Any]  # Any: one line of the frame, by column
 SAID = (

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from hashquant.record import EvalRecord
+from hashquant.records.record import EvalRecord
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
 from hashquant.report.frame import Metric
 from hashquant.statistics import (
@@ -21,7 +22,6 @@ from hashquant.statistics import (
     interval,
     pooled_spread,
 )
-from hashquant.store import SuiteRecords
 
 #: The metric whose values are stored for each query.
 HEADLINE = Metric("mAP")

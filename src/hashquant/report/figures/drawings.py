@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import row_families
-from hashquant.report.figures import prgrid
-from hashquant.report.figures.ablation import ablation_drawings
-from hashquant.report.figures.budgets import budget_drawings
-from hashquant.report.figures.codeuse import code_use_drawings
-from hashquant.report.figures.criticaldifference import rank_drawings
-from hashquant.report.figures.curves import KINDS, block_drawings
-from hashquant.report.figures.distances import distance_drawings
-from hashquant.report.figures.files import FORMATS, Drawing, present_files
-from hashquant.report.figures.heatmaps import matrix_drawings
-from hashquant.report.figures.painters import Painters
-from hashquant.report.figures.style import PRESETS, looks
+from hashquant.report.drawing.files import FORMATS, Drawing, present_files
+from hashquant.report.drawing.painters import Painters
+from hashquant.report.drawing.style import PRESETS, looks
+from hashquant.report.figures import _prgrid as prgrid
+from hashquant.report.figures._ablation import ablation_drawings
+from hashquant.report.figures._budgets import budget_drawings
+from hashquant.report.figures._codeuse import code_use_drawings
+from hashquant.report.figures._criticaldifference import rank_drawings
+from hashquant.report.figures._curves import KINDS, block_drawings
+from hashquant.report.figures._distances import distance_drawings
+from hashquant.report.figures._heatmaps import matrix_drawings
 from hashquant.report.findings import Findings
 from hashquant.report.options import Options
-from hashquant.store import SuiteRecords
 
 
 def expected_figures(records: SuiteRecords, folder: Path) -> int:

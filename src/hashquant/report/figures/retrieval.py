@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hashquant.report.figures.files import Drawing
-from hashquant.report.figures.style import GREEN, PRESETS, Preset, drawable
+from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.style import GREEN, PRESETS, Preset, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from hashquant.files import guarded
-from hashquant.report.figures.curves import BY_BITS, bits_stem
-from hashquant.report.figures.files import former_files
-from hashquant.report.figures.identity import short_digest
+from hashquant.machine.files import guarded
+from hashquant.report.drawing.files import former_files
+from hashquant.report.drawing.identity import short_digest
+from hashquant.report.figures._curves import BY_BITS, bits_stem
 from hashquant.report.figures.retrieval import STEM
 from hashquant.report.frame import Metric
 

@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from hashquant.records.store import folder_name
+from hashquant.report.forms._tex import LETTER, PACKAGES, tex_escape, tex_prose
 from hashquant.report.forms.display import Display, Mark, Sheet, Text
-from hashquant.report.forms.tex import LETTER, PACKAGES, tex_escape, tex_prose
-from hashquant.store import folder_name
 
 #: Width in points of a letter of the tables, of the gap between two columns, of one column of a
 #: page, and of a whole page as far as a table is shrunk to fit it rather than cut in two.

@@ -10,23 +10,21 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hashquant import __version__
-from hashquant.files import write_atomic
+from hashquant.machine.files import write_atomic
 from hashquant.report.blocks import row_families
-from hashquant.report.figures.style import MARKERS, Look, looks
+from hashquant.report.drawing.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
-from hashquant.report.page import (
-    costs,
-    curves,
-    further,
-    proofs,
-    provenance,
-    published,
-    scores,
-    summary,
-    svg,
-)
-from hashquant.report.page.panel import Panel
-from hashquant.report.page.theme import DARK, LIGHT, variables
+from hashquant.report.page import _costs as costs
+from hashquant.report.page import _curves as curves
+from hashquant.report.page import _further as further
+from hashquant.report.page import _proofs as proofs
+from hashquant.report.page import _provenance as provenance
+from hashquant.report.page import _published as published
+from hashquant.report.page import _scores as scores
+from hashquant.report.page import _summary as summary
+from hashquant.report.page import _svg as svg
+from hashquant.report.page._panel import Panel
+from hashquant.report.page._theme import DARK, LIGHT, variables
 from hashquant.report.tables.health import MEANING
 
 NAME = "index.html"

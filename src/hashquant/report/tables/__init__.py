@@ -1,1 +1,14 @@
 """The tables of a report: their numbers as frames, their titles, notes and captions."""
+
+__all__ = [
+    "budgets",
+    "domains",
+    "health",
+    "intervals",
+    "maps",
+    "ranks",
+    "searchtimes",
+    "supplements",
+    "terminal",
+    "wins",
+]

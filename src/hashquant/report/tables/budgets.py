@@ -7,19 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.record import EvalRecord
+from hashquant.records.record import EvalRecord
 from hashquant.report.blocks import Block
+from hashquant.report.drawing.style import row_order
 from hashquant.report.evidence.queries import HEADLINE
-from hashquant.report.figures.style import row_order
 from hashquant.report.frame import DECIMALS
-from hashquant.report.tables import searchtimes, trainingtimes
+from hashquant.report.tables import _trainingtimes as trainingtimes
+from hashquant.report.tables import searchtimes
+from hashquant.report.tables._trainingtimes import TrainingTime, cell_minutes
 from hashquant.report.tables.searchtimes import (
     CLOCKS,
     CodeFormat,
     cell_times,
     searched_among,
 )
-from hashquant.report.tables.trainingtimes import TrainingTime, cell_minutes
 
 NAN = float("nan")
 COLUMNS = [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hashquant.record import EvalRecord
+from hashquant.records.record import EvalRecord
 from hashquant.report.blocks import Block, examined_as
 from hashquant.report.evidence.contrasts import CONTROLS, main_row, retention
 from hashquant.report.evidence.queries import HEADLINE, Evidence, Key

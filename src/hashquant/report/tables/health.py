@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from hashquant.record import EvalRecord
+from hashquant.records.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.frame import Metric

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.config import RunSpec
-from hashquant.config import digest as digest_of
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block, select_blocks
 from hashquant.report.captions import (
     caption,
@@ -25,7 +24,8 @@ from hashquant.report.forms.display import Display, Mark, Sheet
 from hashquant.report.frame import Metric, cells, check_metric
 from hashquant.report.numerals import bracketed, scored
 from hashquant.report.settings import fixed_settings
-from hashquant.store import SuiteRecords
+from hashquant.settings.suite import RunSpec
+from hashquant.settings.suite import digest as digest_of
 
 Cell = Mapping[Hashable, Any]  # Any: one row of `frame.cells`, by column
 #: What a CSV holds of each code length.

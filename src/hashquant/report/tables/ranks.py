@@ -7,8 +7,8 @@ import pandas as pd
 
 from hashquant.errors import HashQuantError
 from hashquant.report.captions import counted
+from hashquant.report.drawing.style import row_order
 from hashquant.report.evidence.queries import ALPHA
-from hashquant.report.figures.style import row_order
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import chance, number
 from hashquant.report.tables.maps import MapTable

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hashquant.record import EvalRecord
+from hashquant.records.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.captions import at_once, counted
 from hashquant.report.forms.display import Display

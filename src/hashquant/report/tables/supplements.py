@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
 from hashquant.report.evidence.queries import Evidence
 from hashquant.report.forms.typeset import typeset
-from hashquant.report.tables.ablation import ablation_frame, ablation_sheet
+from hashquant.report.tables._ablation import ablation_frame, ablation_sheet
+from hashquant.report.tables._budgettable import budgets_sheet
+from hashquant.report.tables._trainingtimes import training_times
 from hashquant.report.tables.budgets import budgets_frame
-from hashquant.report.tables.budgettable import budgets_sheet
 from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
 from hashquant.report.tables.health import health_cells, health_sheet
 from hashquant.report.tables.maps import MapTable
@@ -20,8 +22,6 @@ from hashquant.report.tables.ranks import (
     ranks_frame,
     ranks_sheet,
 )
-from hashquant.report.tables.trainingtimes import training_times
-from hashquant.store import SuiteRecords
 
 
 @dataclass(frozen=True, eq=False)

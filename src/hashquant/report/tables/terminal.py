@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from hashquant.records.store import SuiteRecords
 from hashquant.report.captions import head, marks, target_line
 from hashquant.report.tables.maps import (
     Cell,
@@ -15,7 +16,6 @@ from hashquant.report.tables.maps import (
     beside_title,
     damaged,
 )
-from hashquant.store import SuiteRecords
 
 #: Columns a terminal table may take.
 WIDTH = 98

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hashquant.report.captions import counted
+from hashquant.report.drawing.style import row_order
 from hashquant.report.evidence.queries import ALPHA, Evidence
-from hashquant.report.figures.style import row_order
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import NOTHING
 from hashquant.report.tables.maps import MapTable

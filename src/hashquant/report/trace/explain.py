@@ -8,9 +8,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from hashquant.config import RunSpec
-from hashquant.record import Cost, EvalRecord, Provenance, Score, TrainRecord
+from hashquant.records.record import Cost, EvalRecord, Provenance, Score, TrainRecord
 from hashquant.report.trace.locate import StoredCell
+from hashquant.settings.suite import RunSpec
 
 #: Columns of a terminal that the second column of a table may take.
 WIDTH = 78

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashquant.config import RunSpec
 from hashquant.errors import UsageError, nearest
-from hashquant.record import EvalRecord, RecordError, RecordType, TrainRecord, from_json
-from hashquant.store import EVAL, TRAIN, Store
+from hashquant.records.record import EvalRecord, RecordError, RecordType, TrainRecord, from_json
+from hashquant.records.store import EVAL, TRAIN, Store
+from hashquant.settings.suite import RunSpec
 
 #: The most names an error lists.
 LISTED = 12

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hashquant.config import RunSpec
+from hashquant.settings.suite import RunSpec
 
 WIDTH = 98
 #: Keys of a suite that a specification holds and that only `--set` can give.

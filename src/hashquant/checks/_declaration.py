@@ -1,0 +1,108 @@
+"""Checks of what a method declares: its file, configuration, reference and budgets."""
+
+import ast
+import dataclasses
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from hashquant.checks._trial import BITS, build, build_shortest, require
+from hashquant.codes.family import Real
+from hashquant.errors import BudgetError
+from hashquant.plugins.method import Method
+
+MOST_LINES = 150
+IMPORTS = {"hashquant.api", "numpy", "torch"} | sys.stdlib_module_names
+
+
+def check_name_is_file_stem(method: type[Method]) -> None:
+    """The name is the file's, so that a suite's word leads to the file."""
+    stem = _source(method).stem
+    require(method, method.name == stem, f"name must be its file's stem '{stem}'")
+
+
+def check_file_is_short(method: type[Method]) -> None:
+    """A method fits on a few screens."""
+    lines = len(_source(method).read_text(encoding="utf-8").splitlines())
+    require(method, lines <= MOST_LINES, f"file must have at most {MOST_LINES} lines, got {lines}")
+
+
+def check_imports_only_the_api(method: type[Method]) -> None:
+    """A method depends on `hashquant.api`, the standard library, numpy and torch alone."""
+    for node in ast.walk(ast.parse(_source(method).read_text(encoding="utf-8"))):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names = [f"{module}.{a.name}" if module == "hashquant" else module for a in node.names]
+        for name in names:
+            allowed = name in IMPORTS or name.partition(".")[0] in IMPORTS
+            require(method, allowed, f"imports must be hashquant.api, numpy or torch, got {name}")
+
+
+def check_config_is_frozen_and_defaulted(method: type[Method]) -> None:
+    """The configuration is a frozen dataclass that needs no argument."""
+    made = getattr(getattr(method, "Config", None), "__dataclass_params__", None)
+    require(method, made is not None and made.frozen, "Config must be a frozen dataclass")
+    missing = dataclasses.MISSING
+    for field in dataclasses.fields(method.Config):
+        has = field.default is not missing or field.default_factory is not missing
+        require(method, has, f"Config.{field.name} must have a default")
+
+
+def check_config_is_documented(method: type[Method]) -> None:
+    """Each field says its unit or symbol: by `#:` beside or above it, or in the docstring."""
+    text, doc = inspect.getsource(method.Config), method.Config.__doc__ or ""
+    for field in dataclasses.fields(method.Config):
+        line = rf"^ *{field.name} *:"
+        beside = re.search(rf"(#:.*\n{line})|({line}.*#: \w)", text, re.MULTILINE)
+        said = beside or f"`{field.name}`" in doc
+        require(method, bool(said), f"Config.{field.name} must be documented by a '#:' comment")
+
+
+def check_reference_is_complete(method: type[Method]) -> None:
+    """The paper can be found, and each claim says where it stands."""
+    paper = method.reference
+    full = all((paper.title, paper.authors, paper.venue, paper.url)) and paper.year > 1900
+    require(method, full, "reference must have title, authors, venue, year and url")
+    for claim in paper.claims:
+        stated = all((claim.dataset, claim.metric, claim.source, claim.protocol))
+        require(method, stated, f"claim at {claim.bits} bits must name its source and protocol")
+
+
+def check_learns_in_one_way(method: type[Method]) -> None:
+    """A method has a loss, or is in closed form and has no parameter that waits for one."""
+    has_loss = method.loss is not Method.loss
+    require(method, has_loss != method.closed_form, "it must have a loss or be closed_form")
+    weights = [n for n, w in build_shortest(method).named_parameters() if w.requires_grad]
+    idle = ", ".join(weights) if method.closed_form else ""
+    require(method, not idle, f"closed_form must train no parameter, got {idle}")
+
+
+def check_base_is_another_method(method: type[Method]) -> None:
+    """A method may be fitted on the embedding of another, whose name it gives."""
+    other = isinstance(method.base, str) and method.base != method.name
+    require(method, other, "base must be the name of another method, or empty")
+    require(method, method.closed_form or not method.base, "base needs closed_form")
+
+
+def check_builds_or_refuses_every_budget(method: type[Method]) -> None:
+    """A budget is met exactly, or refused by a BudgetError of one sentence; one must be met.
+
+    Embeddings without a code have their own length, a whole number of float32 values.
+    """
+    met = []
+    for bits in BITS:
+        try:
+            given = build(method, bits).budget.bits
+            real = isinstance(method.family, Real)
+            met.append(given % 32 == 0 if real else given == bits)
+        except BudgetError as error:
+            one = bool(str(error)) and "\n" not in str(error)
+            require(method, one, f"refusal of {bits} bits must be one sentence")
+    require(method, bool(met), f"one of {BITS} bits must be met")
+    require(method, all(met), "budget must have the bits that were asked for, or of its values")
+
+
+def _source(method: type[Method]) -> Path:
+    return Path(inspect.getfile(method))

@@ -1,0 +1,61 @@
+"""How long a run would take: a few steps of each kind of cell, measured, then multiplied."""
+
+import dataclasses
+import time
+
+import torch
+
+from hashquant.data.items import TrainingSet
+from hashquant.runs.cell import build_network
+from hashquant.runs.preparation import Examination
+from hashquant.runs.runner import Contest
+from hashquant.settings.suite import RunSpec
+from hashquant.training.encoding import encode
+from hashquant.training.loop import train
+
+PROBE_STEPS = 3
+
+
+class Estimate:
+    """The sum over cells of measured seconds an image, times images."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._rates: dict[tuple[object, ...], tuple[float, float]] = {}
+        self._seconds = 0.0
+
+    def add(self, spec: RunSpec, contest: Contest) -> None:
+        """Count one cell, measuring its kind when it is new."""
+        training = contest.prepared.training
+        if training is None:
+            return
+        examined = list(contest.examinations.values())
+        kind = (spec.dataset, spec.method, spec.trunk, spec.features, spec.batch_size)
+        if kind not in self._rates:
+            self._rates[kind] = self._measure(spec, training, examined[0])
+        per_step, per_code = self._rates[kind]
+        images = sum(len(e.gallery) + len(e.query) for e in examined)
+        self._seconds += per_step * len(training.labels) * spec.epochs + per_code * images
+
+    def __str__(self) -> str:
+        minutes, seconds = divmod(round(self._seconds), 60)
+        how = f"measured on {PROBE_STEPS} steps of each kind of cell"
+        return f"estimate: {minutes} min {seconds} s on {self._device} ({how})"
+
+    def _measure(
+        self, spec: RunSpec, training: TrainingSet, examination: Examination
+    ) -> tuple[float, float]:
+        count = min(len(training.labels), PROBE_STEPS * spec.batch_size)
+        part = dataclasses.replace(
+            training, labels=training.labels[:count], labelled=training.labelled[:count]
+        )
+        network = build_network(spec, training.num_classes, self._device)
+        per_step = 0.0
+        if not network.method.closed_form:
+            once = dataclasses.replace(spec, epochs=1)
+            train(network, part, once, device=self._device)
+            per_step = 1 / train(network, part, once, device=self._device).images_per_second
+        begin = time.perf_counter()
+        encode(network, examination.query, spec, device=self._device)
+        encoding = (time.perf_counter() - begin) / len(examination.query)
+        return per_step, encoding

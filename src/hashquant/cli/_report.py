@@ -1,0 +1,72 @@
+"""The verb `report`: tables, figures and more from stored records."""
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hashquant.cli._parser import numbers, unknown_suite, words
+from hashquant.errors import UsageError
+from hashquant.plugins import registry
+
+if TYPE_CHECKING:  # pandas and NumPy are for reports only
+    from hashquant.records.store import SuiteRecords
+
+
+def report(flags: argparse.Namespace) -> int:
+    """Write tables and figures from stored records."""
+    from hashquant.records.store import Store
+    from hashquant.report import Options, cited, terminal_table, write_report
+
+    options = Options(
+        figures=flags.figures, preset=flags.preset, formats=words(flags.formats),
+        spread=flags.spread, workers=os.cpu_count() or 1,
+    )  # fmt: skip
+    store = Store(flags.results_dir)
+    records = store.read(flags.suite)
+    if not records.trains and flags.suite not in store.suites():
+        raise unknown_suite(flags.suite, store.suites(), flags.results_dir)
+    for path in records.damaged:
+        print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
+    out = flags.reports_dir / flags.suite
+    if flags.sheet:
+        _sheets(flags, records, out)
+    sources = registry.sources(*cited(records))
+    written = write_report(records, out, dataclasses.replace(options, sources=sources))
+    for note in written.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(terminal_table(records, written.headline))
+    print(f"tables, figures and page: {out}")
+    if flags.bundle:
+        files = (*written.tables, *written.figures, written.page)
+        print(f"bundle: {_bundle(records, files, flags)}")
+    return 0
+
+
+def _bundle(records: "SuiteRecords", written: Sequence[Path], flags: argparse.Namespace) -> Path:
+    from hashquant.report.bundle import Material, write_bundle
+
+    lock = Path(__file__).resolve().parents[3] / "requirements.lock"
+    material = Material(
+        flags.results_dir / flags.suite,
+        suite_file=registry.suites().get(flags.suite),
+        lock=lock if lock.is_file() else None,
+        manifests=registry.manifests(),
+    )
+    return write_bundle(records, written, flags.reports_dir / flags.suite, material)
+
+
+def _sheets(flags: argparse.Namespace, records: "SuiteRecords", out: Path) -> None:
+    """Write the retrieval sheets: first, since they can be refused."""
+    from hashquant.runs.sheets import Asked, write_sheets
+
+    if flags.sheet_queries < 1:
+        raise UsageError(f"--sheet-queries must be at least 1, got {flags.sheet_queries}")
+    asked = Asked(
+        tuple(words(flags.sheet)), flags.sheet_queries, tuple(words(flags.sheet_targets)),
+        numbers("--sheet-bits", flags.sheet_bits), flags.show_images,
+    )  # fmt: skip
+    write_sheets(records, asked, flags.data_dir, out / "figures")

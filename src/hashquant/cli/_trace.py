@@ -1,0 +1,65 @@
+"""The verbs that trace a number: `verify` finds it again, `explain` says what made it."""
+
+import argparse
+from collections import Counter
+
+from hashquant.cli._parser import unknown_suite
+from hashquant.errors import UsageError
+from hashquant.plugins import registry
+from hashquant.records.store import Store
+
+
+def verify(flags: argparse.Namespace) -> int:
+    """Recompute stored scores; name what differs or cannot be read, and count the rest."""
+    from hashquant.runs.completion import complete_suite
+    from hashquant.runs.verification import verify_suite
+
+    store = Store(flags.results_dir)
+    known = store.suites()
+    if flags.suite != "all" and flags.suite not in known:
+        raise unknown_suite(flags.suite, known, store.root)
+    if not known:
+        raise UsageError(f"there must be records to verify, got none in {store.root}")
+    counts: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    suites = known if flags.suite == "all" else [flags.suite]
+    if flags.complete:
+        written = sum(1 for suite in suites for _ in complete_suite(store, suite))
+        print(f"completed: {written} examination{'' if written == 1 else 's'}", flush=True)
+    for suite in suites:
+        for checked in verify_suite(store, suite):
+            for problem in (*checked.differences, *checked.unreadable):
+                print(problem, flush=True)
+            if flags.verbose:
+                print(f"{checked.folder}: {checked.source or 'not verified'}", flush=True)
+            counts[checked.source] += 1
+            counts["different"] += bool(checked.differences)
+            counts["unreadable"] += bool(checked.unreadable)
+            notes.update(checked.notes)
+    for note, count in notes.items():
+        print(f"note: {note} ({count} examination{'s' if count > 1 else ''})")
+    kinds = ("codes", "per-query", "different", "unreadable")
+    print("verified: " + " ".join(f"{kind}={counts[kind]}" for kind in kinds))
+    return 1 if counts["different"] or counts["unreadable"] else 0
+
+
+def explain(flags: argparse.Namespace) -> int:
+    """Print everything that made a cell, and the command that makes it again."""
+    from hashquant.report.trace.explain import explanation
+    from hashquant.report.trace.locate import locate
+    from hashquant.report.trace.repeat import command
+
+    cell = locate(Store(flags.results_dir), flags.cell)
+    print(explanation(cell))
+    if cell.spec is not None:
+        targets = [record.target for _, record in cell.evals]
+        print(f"\nmade again by\n{command(cell.spec, targets, _options_owner(cell.spec.dataset))}")
+    return 0
+
+
+def _options_owner(dataset: str) -> str:
+    """Return how `--set` names a data set; by its own name where it is not installed here."""
+    try:
+        return registry.dataset_stem(dataset)
+    except UsageError:
+        return dataset.partition(":")[0]

@@ -1,0 +1,63 @@
+"""Two verbs beside `run`: list what can be named, prepare data."""
+
+import argparse
+from collections import Counter
+from textwrap import shorten
+
+from hashquant.cli._parser import LISTS, words
+from hashquant.errors import unknown_name
+from hashquant.plugins import registry
+
+WIDTH = 110
+
+
+def list_names(flags: argparse.Namespace) -> int:
+    """Print names with one line each."""
+    asked = [word.lower() for word in words(flags.what)] or list(LISTS)
+    for what in asked:
+        if what not in LISTS:
+            raise unknown_name("list", what, LISTS)
+        print(f"{what}:")
+        for name, summary in _summaries(what).items():
+            print(f"  {name:<20} {shorten(summary, WIDTH, placeholder=' …')}")
+    return 0
+
+
+def _summaries(what: str) -> dict[str, str]:
+    if what == "suites":
+        from hashquant.settings.suite import read_suite
+
+        return {name: read_suite(path).title for name, path in registry.suites().items()}
+    tables = {
+        "methods": registry.methods,
+        "datasets": registry.datasets,
+        "trunks": registry.trunks,
+    }
+    return {name: entry.summary for name, entry in tables[what]().items()}
+
+
+def data(flags: argparse.Namespace) -> int:
+    """Prepare data sets and say what their splits hold."""
+    from hashquant.cli._progress import Decoding
+    from hashquant.runs.planning import override
+    from hashquant.settings.suite import Suite
+
+    settings = override(Suite(), flags.assignments).settings
+    for reference in registry.expand("dataset", words(flags.datasets), registry.datasets()):
+        options = {k: str(v) for k, v in settings.get(registry.dataset_stem(reference), {}).items()}
+        dataset = registry.make_dataset(reference, options)
+        print(f"{reference}: {dataset.terms}")
+        dataset.progress = Decoding(quiet=flags.quiet)
+        dataset.prepare(flags.data_dir, on_bad_image=flags.on_bad_image)
+        items = dataset.load(flags.data_dir)
+        split = dataset.split(items)
+        identities = Counter(items.labels[split.query].tolist())
+        print(
+            f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "
+            f"training {len(split.training)}, gallery {len(split.gallery)}, "
+            f"query {len(split.query)} of {len(identities)} classes\n"
+            f"  split digest {split.digest}"
+        )
+        for note in (*items.notes, *split.notes):
+            print(f"  note: {note}")
+    return 0

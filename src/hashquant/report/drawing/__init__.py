@@ -1,0 +1,6 @@
+"""How a figure becomes files: canvas, style, fonts, formats, and the processes that draw.
+
+What is shown is decided in `figures`.
+"""
+
+__all__ = ["canvas", "files", "identity", "painters", "style"]

@@ -1,0 +1,267 @@
+"""The domain matrix as heat maps: one per row of the tables, and quantization minus hashing."""
+
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, drawable
+from hashquant.report.evidence.queries import ALPHA
+from hashquant.report.figures._shortnames import short_names
+from hashquant.report.tables.domains import DIFFERENCE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, Normalize
+    from matplotlib.figure import Figure
+
+#: Average width of a letter in em, and widths of what stands in cells.
+LETTER, DIGIT, SIGN, POINT, STAR = 0.62, 0.636, 0.838, 0.318, 0.5
+#: Inches.
+WIDEST_CELL, CELL_HEIGHT, GAP, EDGE, BAR = 0.62, 0.235, 0.16, 0.06, 0.085
+EMPTY = "#E6E6E6"
+
+Cell = Mapping[Any, Any]  # Any: one line of `domains.matrix_frame`, by column
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the panels stand, in inches; `small` is the size of all text but titles, in points."""
+
+    width: float
+    columns: int
+    cell: float
+    left: float
+    title: float
+    foot: float
+    rows: int
+    trains: int
+    targets: int
+    small: float
+
+    @property
+    def panel(self) -> tuple[float, float]:
+        return self.cell * self.targets, CELL_HEIGHT * self.trains
+
+    @property
+    def bars(self) -> float:
+        """Height of the colour scales and their labels."""
+        return BAR + 4.2 * self.small / 72
+
+    @property
+    def height(self) -> float:
+        return self.rows * (self.title + self.panel[1]) + self.foot + self.bars + EDGE
+
+    def place(self, number: int) -> tuple[float, float, float, float]:
+        """Return a panel's left, bottom, width and height as shares of the figure."""
+        row, column = divmod(number, self.columns)
+        width, height = self.panel
+        x = self.left + column * (width + GAP)
+        y = self.height - EDGE - (row + 1) * (self.title + height)
+        return x / self.width, y / self.height, width / self.width, height / self.height
+
+
+def matrix_drawings(
+    frame: pd.DataFrame, folder: Path, preset: Preset = PRESETS["double"]
+) -> Iterator[Drawing]:
+    """Yield `domain_matrix_<bits>bit` for each code length of a `matrix_frame`.
+
+    The colour scales are those of all code lengths together. In each CSV `train_short` and
+    `target_short` are the names that the figure shows.
+    """
+    scored = frame[frame["mean"].notna() | frame["difference"].notna()]
+    if scored.empty:
+        return
+    short = short_names([*sorted(set(frame["train"])), *sorted(set(frame["target"]))])
+    limits = (_round_up(scored["mean"].max()), _round_up(scored["difference"].abs().max()))
+    for bits, part in scored.groupby("bits"):
+        named = part.copy()
+        named.insert(2, "train_short", named["train"].map(short))
+        named.insert(3, "target_short", named["target"].map(short))
+        draw = partial(matrix_figure, named, int(str(bits)), limits, preset)
+        yield Drawing(draw, named, folder / f"domain_matrix_{bits}bit", preset)
+
+
+def _round_up(value: float) -> float:
+    """Return the end of a colour scale: the next twentieth."""
+    return max(1, math.ceil(value * 20 - 1e-9)) / 20 if math.isfinite(value) else 1.0
+
+
+def matrix_figure(
+    part: pd.DataFrame, bits: int, limits: tuple[float, float], preset: Preset
+) -> "Figure":
+    """Draw one heat map per label of `part` (training sets down, targets across), framed at home.
+
+    `limits` are the ends of the scales of mAP and of the signed difference.
+    """
+    from matplotlib.figure import Figure
+
+    trains, targets = _order(part)
+    labels = list(dict.fromkeys(part["label"]))
+    names = dict(zip(part["train"], part["train_short"], strict=True))
+    names |= dict(zip(part["target"], part["target_short"], strict=True))
+    layout = _layout([labels, trains, targets], names, preset)
+    figure = Figure(figsize=(layout.width, layout.height))
+    scales = _scales(limits)
+    for number, label in enumerate(labels):
+        axes = figure.add_axes(layout.place(number))
+        lines = part[part["label"] == label].to_dict("records")
+        _panel(axes, lines, trains, targets, scales[label == DIFFERENCE], layout)
+        axes.set_title(_title(label, layout), fontsize=preset.font, pad=preset.font * 0.35)
+        left, bottom = number % layout.columns == 0, number + layout.columns >= len(labels)
+        axes.set_yticks(range(len(trains)), _texts(trains, names) if left else [])
+        axes.set_xticks(range(len(targets)), _texts(targets, names) if bottom else [], rotation=90)
+        axes.tick_params(length=0, labelsize=layout.small, pad=2)
+    _bars(figure, scales if DIFFERENCE in labels else scales[:1], bits, layout)
+    return figure
+
+
+def _order(part: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return training sets, and targets with the training sets first: home is the diagonal."""
+    trains = sorted(set(part["train"]))
+    rest = sorted(set(part["target"]), key=lambda name: (name not in trains, name))
+    return trains, rest
+
+
+def _texts(keys: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    return [drawable(names[key]) for key in keys]
+
+
+def _layout(shown: Sequence[Sequence[str]], names: Mapping[str, str], preset: Preset) -> _Layout:
+    """Fit as many panels into a line as keep cells and titles readable."""
+    labels, trains, targets = shown
+    small, em = preset.font * 0.8, preset.font / 72
+    letter = LETTER * small / 72
+    left = EDGE + 0.04 + letter * max(len(names[train]) for train in trains)
+    foot = 0.04 + letter * max(len(names[target]) for target in targets)
+    room = preset.width - left - EDGE
+    words = max(len(word) for label in labels for word in label.split())
+    least = max(len(targets) * _needed(small), words * LETTER * em)
+    columns = min(len(labels), max(1, int((room + GAP) / (least + GAP))))
+    cell = ((room + GAP) / columns - GAP) / len(targets)
+    cell = min(cell, max(WIDEST_CELL, least / len(targets)))
+    letters = int(cell * len(targets) / (LETTER * em))
+    lines = max(len(textwrap.wrap(label, max(1, letters))) for label in labels)
+    return _Layout(
+        preset.width, columns, cell, left, lines * 1.3 * em + 0.09, foot,
+        -(-len(labels) // columns), len(trains), len(targets), small,
+    )  # fmt: skip
+
+
+def _needed(size: float) -> float:
+    """Return the width in inches that the longest text of a cell (`+.12*`) takes."""
+    return (2 * DIGIT + POINT + SIGN + STAR) * size / 72 + 0.03
+
+
+def _title(label: str, layout: _Layout) -> str:
+    letters = int(layout.panel[0] / (LETTER * layout.small / 0.8 / 72))
+    return drawable(textwrap.fill(label, max(1, letters)))
+
+
+def _scales(limits: tuple[float, float]) -> "list[tuple[Colormap, Normalize]]":
+    """Return the colours of mAP, even to the eye and in grey, and those of the difference."""
+    import matplotlib as mpl
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    # The hues of the two families: the warm one where quantization is ahead.
+    signed = LinearSegmentedColormap.from_list("signed", [BLUE, "#FFFFFF", VERMILLION])
+    return [
+        (mpl.colormaps["cividis"], Normalize(0, limits[0])),
+        (signed, Normalize(-limits[1], limits[1])),
+    ]
+
+
+def _panel(
+    axes: "Axes",
+    lines: Sequence[Cell],
+    trains: Sequence[str],
+    targets: Sequence[str],
+    scale: "tuple[Colormap, Normalize]",
+    layout: _Layout,
+) -> None:
+    """Colour the cells of one heat map, write their numbers and frame those at home."""
+    axes.set(xlim=(-0.5, len(targets) - 0.5), ylim=(len(trains) - 0.5, -0.5))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_facecolor(EMPTY)
+    size = min(layout.small, layout.small * layout.cell / _needed(layout.small))
+    values = np.full((len(trains), len(targets)), np.nan)
+    for line in lines:
+        signed = line["label"] == DIFFERENCE
+        value = line["difference"] if signed else line["mean"]
+        row, column = trains.index(line["train"]), targets.index(line["target"])
+        values[row, column] = value
+        star = "*" if signed and line["p_holm"] <= ALPHA else ""
+        axes.text(
+            column, row, _short(value, signed=signed) + star, ha="center", va="center_baseline",
+            fontsize=size, color=_ink(scale[0](scale[1](value))),
+        )  # fmt: skip
+        if line["single_domain"]:
+            _frame(axes, row, column, layout)
+    axes.pcolormesh(
+        np.arange(len(targets) + 1) - 0.5, np.arange(len(trains) + 1) - 0.5,
+        np.ma.masked_invalid(values), cmap=scale[0], norm=scale[1], edgecolors="white",
+        linewidth=0.6, zorder=1,
+    )  # fmt: skip
+
+
+def _frame(axes: "Axes", row: int, column: int, layout: _Layout) -> None:
+    """Frame a cell in black on white, so that the frame shows on dark colours too."""
+    from matplotlib.patches import Rectangle
+
+    x, y = (1.4 / 72 / side for side in (layout.cell, CELL_HEIGHT))
+    for color, width in (("white", 2.4), ("black", 1.1)):
+        axes.add_patch(
+            Rectangle((column - 0.5 + x, row - 0.5 + y), 1 - 2 * x, 1 - 2 * y, fill=False,
+                      edgecolor=color, linewidth=width, zorder=3)
+        )  # fmt: skip
+
+
+def _ink(color: Sequence[float]) -> str:
+    """Return black or white, whichever stands out more (WCAG 2: at least 4.5 to 1)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
+    light = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if light > 0.179 else "white"
+
+
+def _short(value: float, *, signed: bool) -> str:
+    """Write a number without the zero before the point.
+
+    >>> _short(0.834, signed=False), _short(-0.02, signed=True), _short(1.0, signed=False)
+    ('.83', '−.02', '1.0')
+    """
+    text = f"{abs(value):.2f}"
+    text = "1.0" if text == "1.00" else text.removeprefix("0")
+    if not signed:
+        return text
+    return text if text == ".00" else ("+" if value > 0 else "−") + text
+
+
+def _bars(
+    figure: "Figure", scales: "Sequence[tuple[Colormap, Normalize]]", bits: int, layout: _Layout
+) -> None:
+    """Draw the colour scales below the panels, each with what its marks mean."""
+    from matplotlib.cm import ScalarMappable
+
+    texts = [
+        f"mAP at {bits} bits (framed: the identities trained on)",
+        f"mAP, quantization − hashing (*: Holm-corrected p ≤ {ALPHA})",
+    ]
+    room = (layout.width - 2 * EDGE) / 2
+    for number, (colors, norm) in enumerate(scales):
+        x = EDGE + room * number + 0.12 * room
+        at = (x / layout.width, (layout.bars - BAR) / layout.height,
+              0.76 * room / layout.width, BAR / layout.height)  # fmt: skip
+        axes = figure.add_axes(at)
+        bar = figure.colorbar(ScalarMappable(norm, colors), cax=axes, orientation="horizontal")
+        bar.outline.set_visible(False)
+        axes.tick_params(labelsize=layout.small, length=2, pad=1.5)
+        axes.set_xlabel(texts[number], fontsize=layout.small, labelpad=1.5)
+        axes.grid(visible=False)

@@ -1,0 +1,140 @@
+"""The domain matrix, ablations and code health as tables of the page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from hashquant.report.blocks import Block, examined_as
+from hashquant.report.numerals import NOTHING, chance, number, spread, within
+from hashquant.report.page._grid import Cell, Column, Grid, cells
+from hashquant.report.tables.domains import DIFFERENCE
+from hashquant.report.tables.health import NAMES
+
+Line = Mapping[Any, Any]  # Any: one line of a frame, by column
+DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}
+#: What a table of code health shows; the share of distinct codes stands behind their number.
+SHOWN = tuple(name for name in NAMES if name != "distinct_fraction")
+
+
+def matrix_grids(frame: pd.DataFrame) -> list[Grid]:
+    """Return the domain matrix and, where families can be compared, their differences."""
+    if frame.empty:
+        return []
+    signed = frame[frame["label"] == DIFFERENCE].sort_values("bits", kind="stable")
+    found = [_matrix(frame[frame["label"] != DIFFERENCE])]
+    return [*found, _differences(signed)] if len(signed) else found
+
+
+def _matrix(frame: pd.DataFrame) -> Grid:
+    targets = list(dict.fromkeys(zip(frame["target"], frame["protocol"], strict=True)))
+    heads = [
+        Column("trained on", filtered=True), Column("bits", True, filtered=True),
+        Column("method", rows=True),
+        *(Column(f"{protocol}: {examined_as(target)}", True) for target, protocol in targets),
+    ]  # fmt: skip
+    most = float(frame["mean"].max())
+    rows = []
+    for (train, bits, label), part in frame.groupby(["train", "bits", "label"], sort=False):
+        by = {(cell["target"], cell["protocol"]): cell for cell in part.to_dict("records")}
+        row = [*cells((train, bits)), Cell(str(label), "row")]
+        rows.append([*row, *(_scored(by.get(target), most) for target in targets)])
+    first = {"trained on": rows[0][0].text, "bits": rows[0][1].text}
+    caption = (
+        "mAP of each training set on each target; the deeper the ground, the higher. Second line: "
+        "retention, the mAP divided by that of the same runs on the training set's own split, "
+        "with its 95 % interval."
+    )
+    return Grid("matrix", caption, heads, rows, first)
+
+
+def _scored(cell: Line | None, most: float) -> Cell:
+    if cell is None:
+        return Cell("")
+    if not cell["n"]:
+        return Cell(NOTHING, small=str(cell["note"] or ""))
+    kept = ""
+    if math.isfinite(cell["retention"]):
+        between = within(cell["retention_low"], cell["retention_high"], 2)
+        kept = f"{number(cell['retention'], 2)} ({between})"
+    share = cell["mean"] / most if most > 0 else 0.0
+    return Cell(spread(cell["mean"], cell["sd"]), small=kept, heat=round(share, 3))
+
+
+def _differences(signed: pd.DataFrame) -> Grid:
+    heads = [
+        Column("bits", True, filtered=True), Column("trained on", filtered=True),
+        Column("examined on", rows=True, filtered=True), Column("protocol", filtered=True),
+        Column("difference", True), Column("95 % interval", True), Column("p", True),
+        Column("p\u00a0(Holm)", True), Column("of"), Column("note"),
+    ]  # fmt: skip
+    rows = [
+        [*cells((line["bits"], line["train"])), Cell(examined_as(line["target"]), "row"),
+         *cells((line["protocol"], number(line["difference"], sign=True),
+                 within(line["difference_low"], line["difference_high"], sign=True),
+                 chance(line["p_value"]), chance(line["p_holm"]))),
+         Cell(line["compared"], "quiet wide"), Cell(_note(line), "quiet")]
+        for line in signed.to_dict("records")
+    ]  # fmt: skip
+    caption = "Quantization − hashing: mean mAP of the learned methods of each family."
+    return Grid("differences", caption, heads, rows)
+
+
+def ablation_grid(frame: pd.DataFrame) -> Grid | None:
+    """Return every variant beside its method's own row, or nothing without variants."""
+    if frame.empty:
+        return None
+    heads = [
+        Column("trained on", filtered=True), Column("examined on", filtered=True),
+        Column("bits", True, filtered=True), Column("row", rows=True, filtered=True),
+        Column("mAP", True), Column("difference", True), Column("95 % interval", True),
+        Column("p\u00a0(Holm)", True), Column("note"),
+    ]  # fmt: skip
+    rows = []
+    for line in frame.to_dict("records"):
+        default = line["label"] == line["default"]
+        texts = (
+            spread(line["mean"], line["sd"]), number(line["difference"], sign=True),
+            within(line["low"], line["high"], sign=True), chance(line["p_holm"]),
+        )  # fmt: skip
+        note = "default" if default else _note(line)
+        place = (line["train"], examined_as(line["target"]), line["bits"])
+        rows.append([*cells(place), Cell(line["label"], "row"), *cells(texts), Cell(note, "quiet")])
+    caption = "Variants of a method, and the paired difference of each to the method's own row."
+    return Grid("ablation", caption, heads, rows, search=True)
+
+
+def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
+    """Return the code health of every cell, or nothing where none is stored."""
+    if frame.empty:
+        return None
+    heads = [
+        Column("trained on", filtered=True), Column("examined on", filtered=True),
+        Column("method", rows=True, filtered=True), Column("bits", True, filtered=True),
+        Column("mAP", True), *(Column(name.replace("_", " "), True) for name in SHOWN),
+        Column("tied pairs", True),
+    ]  # fmt: skip
+    rows = [
+        [*cells((line["dataset"], examined_as(line["target"]))), Cell(line["label"], "row"),
+         *cells((f"{line['bits']:,}", spread(line["mean"], line["sd"]))),
+         *cells(_health(line, name) for name in (*SHOWN, "tied_pairs"))]
+        for line in frame.to_dict("records")
+    ]  # fmt: skip
+    first = {"trained on": blocks[0].dataset, "examined on": blocks[0].examined}
+    return Grid("health", "How well the codes of the gallery are used.", heads, rows, first)
+
+
+def _health(line: Line, name: str) -> str:
+    value = line[name]
+    whole = name in ("distinct_codes", "dead_codewords") and value % 1 == 0
+    text = f"{value:,.0f}" if whole else number(value, DECIMALS.get(name, 3), grouped=True)
+    if name == "distinct_codes" and line["distinct_fraction"] >= 0:
+        return f"{text} ({number(100 * line['distinct_fraction'], 1)} %)"
+    if name == "perplexity" and value >= 0:
+        return f"{text} of {line['codewords']}"
+    return text
+
+
+def _note(line: Line) -> str:
+    return "" if pd.isna(line["note"]) else str(line["note"])

@@ -1,0 +1,61 @@
+"""What training a run took, that of the embedding it was fitted on included."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hashquant.records.record import EvalRecord, TrainRecord
+from hashquant.report.captions import at_once, counted
+
+COLUMNS = ("train_minutes", "train_machine")
+
+
+@dataclass(frozen=True)
+class TrainingTime:
+    """Seconds of one run, and the machine that spent most of them ("" where unknown).
+
+    Cells that shared a device count as another machine's: their times are not those of one alone.
+    """
+
+    seconds: float
+    machine: str
+
+
+def training_times(trains: Iterable[TrainRecord]) -> dict[str, TrainingTime]:
+    """Return the time of each finished run by its run_id.
+
+    A method fitted on another's embedding needs that training too; where its record is not
+    stored, the time is unknown and the run left out.
+    """
+    done = {t.run_id: t for t in trains if t.status == "done" and "train_seconds" in t.timing}
+    found = {}
+    for name, train in done.items():
+        if train.base_run and train.base_run not in done:
+            continue
+        parts = [train, *([done[train.base_run]] if train.base_run else [])]
+        longest = max(parts, key=lambda part: part.timing["train_seconds"])
+        seconds = sum(part.timing["train_seconds"] for part in parts)
+        found[name] = TrainingTime(seconds, _machine(longest))
+    return found
+
+
+def _machine(train: TrainRecord) -> str:
+    where = train.provenance
+    if where is None:
+        return ""
+    alone = f"{where.cpu or 'cpu'}, {counted(where.threads, 'thread')}"
+    return (alone if where.device == "cpu" else where.device) + at_once(train.timing)
+
+
+def cell_minutes(
+    cell: Sequence[EvalRecord], times: Mapping[str, TrainingTime]
+) -> dict[str, Any]:  # Any: a number and a name
+    """Return the `COLUMNS` of a cell: the median over its seeds on the machine of most of them."""
+    known = [times[record.run_id] for record in cell if record.run_id in times]
+    machines = Counter(time.machine for time in known)
+    machine = max(sorted(machines), key=machines.__getitem__, default="")
+    minutes = [time.seconds / 60 for time in known if time.machine == machine]
+    median = statistics.median(minutes) if minutes else float("nan")
+    return {"train_minutes": median, "train_machine": machine}

@@ -1,0 +1,186 @@
+"""One cell's training: network built, trained or fitted or loaded, weights and record stored."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from safetensors.torch import load_file, save
+
+from hashquant.data.items import TrainingSet
+from hashquant.errors import UsageError
+from hashquant.machine.environment import utc_now
+from hashquant.machine.files import set_aside, write_atomic
+from hashquant.machine.seeds import seeded
+from hashquant.plugins import registry
+from hashquant.records.provenance import provenance
+from hashquant.records.record import TrainRecord
+from hashquant.records.store import CellFolder, Store
+from hashquant.runs.examination import cost, judged
+from hashquant.runs.preparation import Prepared
+from hashquant.settings.reading import build
+from hashquant.settings.suite import RunSpec, base_spec, run_id
+from hashquant.settings.trunknames import unsealed
+from hashquant.training.checkpoint import CheckpointFile
+from hashquant.training.encoding import embed_all
+from hashquant.training.loop import EpochReport, TrainResult, train
+from hashquant.training.network import Network, Stacked
+from hashquant.training.selection import EpochChoice
+from hashquant.training.trunks import build_trunk
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network as it is examined, and the record of its training."""
+
+    network: Network
+    record: TrainRecord
+
+
+def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Network:
+    """Return trunk and head of a cell, initialised from its seed alone.
+
+    The trunk of a method that is fitted on another's embedding is that other's whole network.
+
+    Raises:
+        BudgetError: if the method cannot meet the bits.
+        UsageError: if trunk and image size do not fit.
+    """
+    cls = registry.load_method(spec.method)
+    config = build(cls.Config, spec.settings, f"settings of {spec.method}")
+    if spec.base:
+        base = build_network(base_spec(spec), num_classes, device)
+        trunk: torch.nn.Module = Stacked(base)
+        features = base.method.budget.bits // 32  # its embedding, in float32
+    else:
+        features = spec.features
+        with seeded(spec.seed, "trunk"):
+            name, weights = unsealed(spec.trunk)
+            trunk = build_trunk(name, spec.image_size, features, weights=weights)
+    with seeded(spec.seed, "head"):
+        method = cls(config, cls.budget_for(config, spec.bits), features, num_classes)
+    return Network(trunk, method).to(device)
+
+
+def train_cell(
+    spec: RunSpec, prepared: Prepared, store: Store, device: torch.device, on_epoch: EpochReport,
+    *, fresh: bool = False, jobs: int = 1,
+) -> Trained:  # fmt: skip
+    """Train a cell, or load it where it was trained before; store weights, then the record.
+
+    A method in closed form is fitted instead, on the embedding of its base, which is trained or
+    loaded first. `fresh` makes the cell anew whatever is stored; its base only if it is missing.
+    `jobs` says how many cells go side by side meanwhile: it is kept beside the times.
+
+    Raises:
+        DivergedError: if a loss or gradient is no longer finite.
+        StoreError: if the results cannot be written.
+    """
+    training = prepared.training
+    if training is None:
+        raise UsageError(f"{spec.dataset} has no training images: it can be examined only")
+    name = run_id(spec, prepared.version)
+    folder = store.cell(spec, name)
+    network = build_network(spec, training.num_classes, device)
+    stored = None if fresh else folder.train_record()
+    finished = stored is not None and stored.status == "done" and stored.run_id == name
+    if stored is not None and finished and _load_weights(network, folder):
+        on_epoch(spec.epochs - 1, {})
+        return Trained(network, stored)
+    if fresh:
+        folder.checkpoint.unlink(missing_ok=True)
+    started, base_run, choice = utc_now(), "", EpochChoice()
+    if network.method.closed_form:
+        base_run = _take_base(network, spec, prepared, store, device, on_epoch, jobs)
+        result = _fit(network, training, spec, device, base_run, jobs)
+        on_epoch(spec.epochs - 1, {})
+    else:
+        choice = EpochChoice(spec.selection, _judge(prepared, spec, device))
+        checkpoint = CheckpointFile(folder.checkpoint, name)
+        result = train(network, training, spec, device=device, checkpoint=checkpoint,
+                       on_epoch=on_epoch, choice=choice, jobs=jobs)  # fmt: skip
+    _save_weights(network, folder)
+    record = TrainRecord(
+        run_id=name, status="done", spec=spec, started_at=started,
+        dataset_version=prepared.version, split_digest=prepared.split.digest,
+        training_images=len(training.labels), classes=training.num_classes,
+        notes=prepared.notes, cost=cost(network), losses=tuple(result.losses),
+        selected_epoch=result.selected_epoch,
+        validation=tuple(choice.scores) if spec.selection == "validation" else (),
+        base_run=base_run,
+        timing={"train_seconds": result.seconds, "images_per_second": result.images_per_second,
+                "jobs_per_device": float(result.jobs)},
+        provenance=provenance(device),
+    )  # fmt: skip
+    folder.save_train(record)
+    folder.checkpoint.unlink(missing_ok=True)
+    return Trained(network, record)
+
+
+def _take_base(
+    network: Network, spec: RunSpec, prepared: Prepared, store: Store, device: torch.device,
+    on_epoch: EpochReport, jobs: int,
+) -> str:  # fmt: skip
+    """Put the trained base below a method that has one; return the base's run."""
+    if not isinstance(network.trunk, Stacked):
+        return ""
+    base = train_cell(base_spec(spec), prepared, store, device, on_epoch, jobs=jobs)
+    network.trunk.base = base.network
+    return base.record.run_id
+
+
+def _fit(
+    network: Network, training: TrainingSet, spec: RunSpec, device: torch.device, frozen: str,
+    jobs: int,
+) -> TrainResult:  # fmt: skip
+    """Fit a method in closed form on the embeddings of all training images."""
+    began = time.perf_counter()
+    features = embed_all(network, training.images, spec, device=device, frozen=frozen)
+    with seeded(spec.seed, "fit", device=device), torch.no_grad():
+        network.method.fit(features, training.labels.to(device))
+    seconds = time.perf_counter() - began
+    return TrainResult((), seconds, len(features) / seconds, 0, 0, jobs)
+
+
+def _judge(
+    prepared: Prepared, spec: RunSpec, device: torch.device
+) -> Callable[[torch.nn.Module], float] | None:
+    validation = prepared.validation
+    if validation is None:
+        return None
+
+    def judge(network: torch.nn.Module) -> float:
+        if not isinstance(network, Network):
+            raise TypeError(f"a network must be judged, got {type(network).__name__}")
+        return judged(network, validation, spec, device)
+
+    return judge
+
+
+def _save_weights(network: Network, folder: CellFolder) -> None:
+    state = {k: v.detach().contiguous().cpu() for k, v in network.state_dict().items()}
+    write_atomic(folder.model, save(state))
+
+
+def _load_weights(network: Network, folder: CellFolder) -> bool:
+    try:
+        network.load_state_dict(load_file(folder.model))
+    except FileNotFoundError:
+        return False
+    except Exception:  # whatever is wrong with the file, training again mends it
+        set_aside(folder.model)
+        return False
+    return True
+
+
+def save_failure(folder: CellFolder, spec: RunSpec, name: str, status: str, reason: str) -> None:
+    """Record why a cell could not be made, unless a finished training stands there already.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    stored = folder.train_record()
+    if stored is None or stored.status != "done":
+        folder.save_train(
+            TrainRecord(run_id=name, status=status, spec=spec, reason=reason, started_at=utc_now())
+        )

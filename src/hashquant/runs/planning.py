@@ -1,0 +1,219 @@
+"""From a suite to its cells: every setting resolved, every impossible budget refused."""
+
+import dataclasses
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
+from hashquant.machine.hardware import check_trunk_mode, resolve_precision
+from hashquant.plugins import registry
+from hashquant.runs.targets import PROTOCOLS, Target, parse, targets_of
+from hashquant.settings.reading import build, coerce
+from hashquant.settings.suite import Recipe, RunSpec, Suite
+from hashquant.settings.trunknames import sealed
+
+if TYPE_CHECKING:  # it imports torch, which a plan must not
+    from hashquant.plugins.method import Method
+
+Settings = Mapping[str, Mapping[str, Any]]  # Any: YAML values or a flag's text
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run to make, and what it is examined on.
+
+    `status` is "" or, when it cannot be made, "skipped" or "failed"; `options` are those of each
+    target's data set.
+    """
+
+    spec: RunSpec
+    status: str = ""
+    reason: str = ""
+    targets: tuple[Target, ...] = ()
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the method's plug-in cannot be used."""
+        return self.status == "failed"
+
+
+def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
+    """Return the cells of a suite, data set by data set, so that each is loaded once.
+
+    A method whose code has a length of its own has one cell, whatever bits are asked for.
+
+    Raises:
+        UsageError: if a setting is unknown, or no method can meet any of the bits.
+    """
+    _check_settings(suite)
+    check_trunk_mode(suite.trunk_mode, device)
+    precision = resolve_precision(suite.precision, device)
+    suite = dataclasses.replace(suite, trunk=sealed(suite.trunk), precision=precision)
+    loaded = [_load(method, suite, extra) for method, extra in _rows(suite)]
+    targets = {d: targets_of(d, suite.targets, suite.datasets) for d in suite.datasets}
+    options = {t.dataset: options_of(suite, t.dataset) for found in targets.values() for t in found}
+    own = {dataset: options_of(suite, dataset) for dataset in suite.datasets}
+    planned = [
+        Cell(*_cell(name, suite, device, (dataset, own[dataset]), row, bits, seed),
+             targets[dataset], options)
+        for dataset in suite.datasets
+        for row in loaded
+        for bits in suite.bits
+        for seed in suite.seeds
+    ]  # fmt: skip
+    cells = list({cell.spec.canonical: cell for cell in planned}.values())
+    if cells and all(cell.status == "skipped" for cell in cells):
+        raise UsageError(f"no method can meet these bits: {cells[0].reason}")
+    return cells
+
+
+def override(suite: Suite, assignments: list[str]) -> Suite:
+    """Apply `--set` assignments: `key=value` of the suite, or `method.key=value`.
+
+    `variants=none` leaves out the rows that a suite's variants add.
+
+    Raises:
+        UsageError: if an assignment has no `=`, or its key or value is not understood.
+    """
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set must be key=value, got '{assignment}'")
+        owner, dot, inner = key.strip().partition(".")
+        if not dot:
+            suite = _set_field(suite, owner, value)
+        elif owner == "common":
+            common = build(
+                Recipe, dataclasses.asdict(suite.common) | {inner: value}, "--set common"
+            )
+            suite = dataclasses.replace(suite, common=common)
+        else:
+            merged = {**suite.settings.get(owner, {}), inner: value}
+            suite = dataclasses.replace(suite, settings={**suite.settings, owner: merged})
+    return suite
+
+
+def _set_field(suite: Suite, key: str, value: str) -> Suite:
+    names = [f.name for f in dataclasses.fields(Suite) if f.name not in ("settings", "common")]
+    if key not in names:
+        raise unknown_name("key in --set", key, names)
+    if key == "variants":
+        if value.strip().lower() != "none":
+            raise UsageError(
+                f"--set variants must be none (a suite file lists them), got '{value}'"
+            )
+        return dataclasses.replace(suite, variants={})
+    changed = build(Suite, {key: value}, "--set")
+    return dataclasses.replace(suite, **{key: getattr(changed, key)})
+
+
+def _check_settings(suite: Suite) -> None:
+    stems = {entry.module.rpartition(".")[2] for entry in registry.datasets().values()}
+    known = {*registry.methods(), *stems}
+    for owner in suite.settings:
+        if owner not in known:
+            raise unknown_name("method or dataset in settings", owner, known)
+    for reference in (*suite.datasets, *map(_named_set, suite.targets)):
+        with suppress(registry.PluginError):  # a broken plug-in fails its own cells only
+            if reference:
+                registry.make_dataset(reference, options_of(suite, reference))
+    for name, least in (("epochs", 1), ("batch_size", 2), ("image_size", 8), ("features", 1)):
+        if getattr(suite, name) < least:
+            raise UsageError(f"{name} must be at least {least}, got {getattr(suite, name)}")
+
+
+def _rows(suite: Suite) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return every method of the suite, each followed by its variants."""
+    for method in suite.variants:
+        if method not in registry.methods():
+            raise unknown_name("method in variants", str(method), registry.methods())
+    return [
+        (method, extra)
+        for method in suite.methods
+        for extra in ({}, *suite.variants.get(method, []))
+    ]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    name: str
+    method: "type[Method] | None"
+    config: Any  # the method's own Config
+    settings: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    reason: str = ""
+    base: "_Loaded | None" = None
+
+    def schedule(self, suite: Suite) -> Recipe:
+        if self.method is None or suite.recipe != "paper":
+            return suite.common
+        return self.method.recipe().for_batch(suite.batch_size, self.method.paper_batch)
+
+    def resolved(self, suite: Suite, bits: int) -> dict[str, Any]:
+        """Return what the method decides of a specification.
+
+        Raises:
+            BudgetError: if it cannot meet `bits`.
+        """
+        found: dict[str, Any] = {"method": self.name, "settings": self.settings}
+        found["overrides"] = self.overrides
+        found |= {"bits": bits, "features": suite.features, "schedule": self.schedule(suite)}
+        if self.method is None:
+            return found
+        budget = self.method.budget_for(self.config, bits)
+        found["features"] = self.method.feature_size(self.config, budget, suite.features)
+        found["bits"] = budget.bits
+        if self.base is not None:
+            base = self.base.resolved(suite, bits)
+            found |= {"base": base, "features": base["features"], "schedule": base["schedule"]}
+        return found
+
+
+def _load(name: str, suite: Suite, extra: Mapping[str, Any]) -> _Loaded:
+    asked = {**suite.settings.get(name, {}), **extra}
+    try:
+        method = registry.load_method(name)
+    except HashQuantError as error:
+        return _Loaded(name, None, None, asked, asked, str(error))
+    config = build(method.Config, asked, f"settings of {name}")
+    default = dataclasses.asdict(method.Config())
+    settings = dataclasses.asdict(config)
+    overrides = {k: v for k, v in settings.items() if v != default[k]}
+    base = _load(method.base, suite, {}) if method.base else None
+    return _Loaded(name, method, config, settings, overrides, base=base)
+
+
+def _cell(
+    name: str, suite: Suite, device: str, dataset: tuple[str, Mapping[str, str]], row: _Loaded,
+    bits: int, seed: int,
+) -> tuple[RunSpec, str, str]:  # fmt: skip
+    status, reason = ("failed", row.reason) if row.method is None else ("", "")
+    try:
+        own = row.resolved(suite, bits)
+    except BudgetError as error:
+        status, reason = "skipped", str(error)
+        own = dataclasses.replace(row, method=None).resolved(suite, bits)
+        own["schedule"] = row.schedule(suite)
+    shared = {f.name for f in dataclasses.fields(RunSpec)} & {
+        f.name for f in dataclasses.fields(Suite)
+    } - {"bits", "features", "settings"}
+    spec = RunSpec(
+        suite=name, dataset=dataset[0], seed=seed, device=device, **own,
+        dataset_options=dataset[1], **{key: getattr(suite, key) for key in shared},
+    )  # fmt: skip
+    return spec, status, reason
+
+
+def _named_set(target: str) -> str:
+    """Return the data set that a target names, or nothing for a protocol."""
+    name = parse(target).dataset
+    return "" if name in PROTOCOLS else name
+
+
+def options_of(suite: Suite, dataset: str) -> dict[str, str]:
+    """Return what the suite sets for a data set (`--set synthfaces.identities=32`)."""
+    options = suite.settings.get(registry.dataset_stem(dataset), {})
+    return {key: str(coerce(value, str, key)) for key, value in options.items()}

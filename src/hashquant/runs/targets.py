@@ -1,0 +1,105 @@
+"""What a trained model is examined on: data sets by name, by protocol, and with options.
+
+A target is written `NAME` or `NAME+option=value`, where NAME is a data set or
+- `seen`: the training set's own split (single-domain);
+- `unseen`: other identities of the training set's own images, where it has them;
+- `cross`: every other training set of the suite, with its own gallery and queries.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hashquant.errors import UsageError, unknown_name
+from hashquant.plugins import registry
+
+PROTOCOLS = ("seen", "unseen", "cross")
+NORM_STATS = ("source", "target")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A data set to examine, and whose batch-norm statistics are used on it.
+
+    `norm_stats` "target" estimates them anew on the target's gallery images, without labels.
+    """
+
+    dataset: str
+    norm_stats: str = "source"
+
+    @property
+    def name(self) -> str:
+        """The target as a user writes it.
+
+        >>> Target("olivetti", "target").name
+        'olivetti+norm_stats=target'
+        """
+        option = f"+norm_stats={self.norm_stats}" if self.norm_stats != "source" else ""
+        return self.dataset + option
+
+
+def parse(text: str) -> Target:
+    """Read a target.
+
+    >>> parse("unseen+norm_stats=target")
+    Target(dataset='unseen', norm_stats='target')
+
+    Raises:
+        UsageError: if an option or its value is unknown.
+    """
+    name, plus, option = text.partition("+")
+    if not plus:
+        return Target(name)
+    key, _, value = option.partition("=")
+    if key != "norm_stats":
+        raise unknown_name(f"option of target {name}", key, ("norm_stats",))
+    if value not in NORM_STATS:
+        raise unknown_name(f"norm_stats of target {name}", value, NORM_STATS)
+    return Target(name, value)
+
+
+def expand(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return targets with data set names checked and wildcards resolved; protocols stay words.
+
+    Raises:
+        UsageError: if a name means neither a protocol nor a data set.
+    """
+    found: dict[str, None] = {}
+    known = registry.datasets()
+    for pattern in patterns:
+        asked = parse(pattern)
+        if asked.dataset.lower() in PROTOCOLS:
+            names: tuple[str, ...] = (asked.dataset.lower(),)
+        elif ":" in asked.dataset or "*" in asked.dataset or asked.dataset.lower() in known:
+            names = registry.expand("target", [asked.dataset], known)
+        else:
+            raise unknown_name("target", asked.dataset, (*PROTOCOLS, *known))
+        found |= dict.fromkeys(Target(name, asked.norm_stats).name for name in names)
+    return tuple(found)
+
+
+def targets_of(training: str, targets: Sequence[str], trained: Sequence[str]) -> tuple[Target, ...]:
+    """Return what a model trained on `training` is examined on, each target once.
+
+    `trained` are all training sets of the suite. A set without other identities has no `unseen`.
+
+    Raises:
+        UsageError: if nothing is left to examine.
+    """
+    found: dict[Target, None] = {}
+    for asked in map(parse, targets):
+        if asked.dataset == "seen":
+            names = [training]
+        elif asked.dataset == "unseen":
+            other = registry.dataset_class(training).UNSEEN.get(training)
+            names = [other] if other else []
+        elif asked.dataset == "cross":
+            names = [name for name in trained if name != training]
+        else:
+            names = [asked.dataset]
+        found |= dict.fromkeys(Target(name, asked.norm_stats) for name in names)
+    if not found:
+        raise UsageError(
+            f"targets of {training} must name something to examine, got "
+            f"{' '.join(targets) or 'nothing'}, of which it has none"
+        )
+    return tuple(found)

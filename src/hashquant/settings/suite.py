@@ -1,0 +1,244 @@
+"""Suites, recipes and run specifications: frozen values, read strictly, hashed canonically."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hashquant.errors import UsageError
+from hashquant.settings.reading import build
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+#: Raised by hand, with a CHANGELOG line, when numbers change on purpose.
+RESULTS_EPOCH = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An optimiser and its schedule, written for `epochs` and scaled to a suite's length.
+
+    The rate is multiplied by `step_factor` every `step_epochs` of `epochs`; `warmup_epochs` rise
+    linearly from zero. `betas` serve Adam, `momentum` SGD.
+    """
+
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    amsgrad: bool = False
+    epochs: int = 200
+    step_epochs: float = 35.0
+    step_factor: float = 0.5
+    warmup_epochs: float = 0.0
+
+    def for_batch(self, images: int, written_for: int) -> "Recipe":
+        """Return the recipe for another batch size: SGD's rate grows with it, Adam's stays.
+
+        The linear scaling rule (Goyal et al. 2017): an epoch then moves the weights as far.
+
+        >>> Recipe(lr=0.1).for_batch(64, 256).lr
+        0.025
+        """
+        if self.optimizer != "sgd":
+            return self
+        return dataclasses.replace(self, lr=self.lr * images / written_for)
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Return the learning rate of `epoch` (from 0) in a run of `epochs`.
+
+        >>> Recipe(lr=0.1, epochs=200, step_epochs=35.0).rate(18, 100)
+        0.05
+        """
+        at = epoch * self.epochs / epochs
+        if at < self.warmup_epochs:
+            return (
+                self.lr * (at + self.epochs / epochs) / (self.warmup_epochs + self.epochs / epochs)
+            )
+        return self.lr * self.step_factor ** int(at // self.step_epochs)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A frozen list of runs and everything that is equal for all of them."""
+
+    title: str = ""
+    datasets: tuple[str, ...] = ("synthfaces-studio",)  #: trained on, each on its own
+    targets: tuple[str, ...] = ("seen",)  #: what every trained model is examined on
+    methods: tuple[str, ...] = ("opqn", "dcdh", "gpq")
+    bits: tuple[int, ...] = (16, 24, 36, 48)
+    seeds: tuple[int, ...] = (0,)
+    trunk: str = "sphere20-narrow"
+    image_size: int = 32  #: pixels that enter the trunk
+    resize: int = 35  #: pixels of the short side before the crop; 0 keeps the stored size
+    padding: int = 0  #: zero pixels around an image before the random crop
+    flip: bool = True  #: random horizontal flips
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    features: int = 512  #: trunk output, unless a method asks for another (OPQN, 36 bits: 516)
+    epochs: int = 20
+    batch_size: int = 256
+    #: of the trunk in training: bf16 | fp32 | auto (bf16 where the device computes in it); codes
+    #: are always encoded in fp32
+    precision: str = "auto"
+    #: how the trunk is run in training: eager | compiled | graphs (ADR 0015)
+    trunk_mode: str = "eager"
+    recipe: str = "paper"  #: paper | common
+    common: Recipe = field(default_factory=Recipe)
+    selection: str = "last"  #: which epoch is examined: last | train-loss | validation
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: YAML values
+    #: method → settings of further rows, each beside the method's own (an ablation)
+    variants: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One cell, fully resolved: all that decides its numbers.
+
+    `settings` is the method's whole configuration; `overrides` the part that differs from its
+    defaults, which names the cell's row (`opqn codebooks=learned`). `schedule` is the recipe in
+    force, `device` the kind of device ("cpu", "cuda"). `base` holds the fields in which the run
+    differs whose embedding this one is fitted on (method, bits, settings and so on).
+    """
+
+    suite: str
+    method: str
+    dataset: str
+    bits: int
+    seed: int
+    trunk: str
+    image_size: int
+    resize: int
+    padding: int
+    flip: bool
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    features: int
+    epochs: int
+    batch_size: int
+    precision: str
+    recipe: str
+    schedule: Recipe
+    selection: str
+    device: str
+    settings: Mapping[str, Any]  # Any: a method's own configuration values
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    dataset_options: Mapping[str, str] = field(default_factory=dict)
+    results_epoch: int = RESULTS_EPOCH
+    base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
+    trunk_mode: str = "eager"
+
+    @functools.cached_property
+    def canonical(self) -> str:
+        """All fields as canonical JSON: equal for equal runs, and hashable."""
+        return canonical_json(self)
+
+    @functools.cached_property
+    def label(self) -> str:
+        """The row a table shows this cell in: the method and what differs from its defaults.
+
+        What differs in the base that it is fitted on is named too (`pq float.margin=0.3`).
+
+        A method that can learn from fewer labels always says what share of them it saw.
+        """
+        shown = dict(self.overrides)
+        if "label_fraction" in self.settings:
+            shown.pop("label_fraction", None)
+            shown["labels"] = f"{self.settings['label_fraction']:.0%}"
+        for key, value in self.base.get("overrides", {}).items():
+            shown[f"{self.base['method']}.{key}"] = value
+        return " ".join([self.method, *(f"{k}={v}" for k, v in sorted(shown.items()))])
+
+
+#: Fields of a RunSpec that came later: what is as it was before them keeps its name.
+LATER = {"base": {}, "trunk_mode": "eager"}
+#: Fields of a RunSpec that may differ between the cells of one table.
+FREE_IN_TABLE = (
+    "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base"
+)  # fmt: skip
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON with sorted keys and no spaces, dataclasses as objects.
+
+    >>> canonical_json({"b": (1, 2), "a": None})
+    '{"a":null,"b":[1,2]}'
+    """
+    return _CANONICAL.encode(value)
+
+
+def digest(value: object) -> str:
+    """Return the first 12 hex digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
+
+
+def run_id(spec: RunSpec, dataset_version: str) -> str:
+    """Name a run by everything that decides its numbers."""
+    return digest([_named(spec), dataset_version])
+
+
+def comparability_key(
+    spec: RunSpec, dataset_version: str, split_digest: str, examined: tuple[str, ...] = ()
+) -> str:
+    """Name all that must agree between the cells of one table.
+
+    `examined` says what else decides an examination on another set: its version, its options.
+    """
+    fixed = {k: v for k, v in _named(spec).items() if k not in FREE_IN_TABLE}
+    return digest([fixed, dataset_version, split_digest, *examined])
+
+
+def base_spec(spec: RunSpec) -> RunSpec:
+    """Return the run whose embedding `spec` is fitted on, or `spec` itself where there is none."""
+    if not spec.base:
+        return spec
+    plain: RunSpec = build(RunSpec, _fields(spec) | {"base": {}} | dict(spec.base), "base")
+    return plain
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite file.
+
+    Raises:
+        UsageError: if the file is no YAML mapping, or a key or value is not understood.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"suite file {path} must be readable YAML, got: {error}") from error
+    return build(Suite, raw, str(path.name))
+
+
+def _named(spec: RunSpec) -> dict[str, Any]:  # Any: each field has its own type
+    """Return the fields that name a run."""
+    return {k: v for k, v in _fields(spec).items() if k not in LATER or v != LATER[k]}
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _fields(value: "DataclassInstance") -> dict[str, Any]:  # Any: each field has its own type
+    """Return a dataclass as a mapping, its values as they are.
+
+    Not `asdict`: JSON's writer asks again for what lies inside, and copies nothing.
+    """
+    return {name: getattr(value, name) for name in _names(type(value))}
+
+
+@functools.cache  # a plan names hundreds of runs
+def _names(cls: "type[DataclassInstance]") -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))

@@ -1,0 +1,15 @@
+"""From a training set to a trained network, and from images to codes.
+
+The one loop, its epochs, checkpoints and trunks. No query can be reached from here.
+"""
+
+__all__ = [
+    "checkpoint",
+    "encoding",
+    "epochs",
+    "loop",
+    "network",
+    "normstats",
+    "selection",
+    "trunks",
+]

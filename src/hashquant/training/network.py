@@ -1,0 +1,65 @@
+"""A trunk and a method's head as one network."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from hashquant.plugins.method import Method
+from hashquant.types import Embedding, Features, Pixels
+
+#: How a trunk is run in training → the mode of torch.compile.
+COMPILED = {"compiled": "default", "graphs": "reduce-overhead"}
+
+
+def memory_format(device: torch.device, precision: str) -> torch.memory_format:
+    """Return the layout in which a trunk is fastest: channels last, but for bf16 on a CPU."""
+    if device.type == "cpu" and precision == "bf16":
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+class Stacked(nn.Module):
+    """A trained network as the trunk of a method that is fitted on its embedding."""
+
+    def __init__(self, base: "Network") -> None:
+        super().__init__()
+        self.base = base
+
+    def forward(self, images: Pixels) -> Embedding:
+        """Return the base's embedding of the images."""
+        return self.base.embed(images)
+
+
+class Network(nn.Module):
+    """A trunk with a method's head on top, trained end to end."""
+
+    def __init__(self, trunk: nn.Module, method: Method) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.method = method
+        self._compiled: Callable[[Tensor], Tensor] | None = None
+
+    def run_trunk_as(self, mode: str) -> None:
+        """Choose how the trunk is run in training: eager, compiled or graphs (ADR 0015).
+
+        Out of training it is eager always.
+        """
+        how = COMPILED.get(mode)
+        # The function, not the module: weights keep their names.
+        self._compiled = torch.compile(self.trunk.forward, mode=how, dynamic=False) if how else None
+
+    def features(self, images: Pixels) -> Features:
+        """Return the trunk's output in fp32, whatever precision the trunk ran in."""
+        compiled = self._compiled if self.training else None
+        features: Tensor = self.trunk(images) if compiled is None else compiled(images)
+        return features.float()
+
+    def embed(self, images: Pixels) -> Embedding:
+        """Return the method's embedding of the images."""
+        embedding: Tensor = self.method(self.features(images))
+        return embedding
+
+    def forward(self, images: Pixels) -> Embedding:
+        """Return `embed`'s result."""
+        return self.embed(images)

@@ -1,0 +1,55 @@
+"""Batch-norm statistics of another domain: estimated on a target's gallery, without labels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from hashquant.data.pixels import ImageSource, center_crop, normalise
+from hashquant.machine.seeds import repeatable
+from hashquant.settings.suite import RunSpec
+from hashquant.training.network import Network, memory_format
+
+#: Images of one pass; statistics are averaged over passes.
+PASS = 256
+
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
+
+
+@contextmanager
+def target_statistics(
+    network: Network, gallery: ImageSource, spec: RunSpec, *, device: torch.device
+) -> Iterator[None]:
+    """Give every batch norm the statistics of the gallery's images; put the old ones back.
+
+    The plain mean over passes of 256 images, each normalised by its own pass; dropout is off, and
+    weights, codewords and what was fitted in closed form stay as they were trained.
+    """
+    norms = [m for m in network.modules() if isinstance(m, Norm) and m.track_running_stats]
+    kept = [({k: v.clone() for k, v in norm.named_buffers()}, norm.momentum) for norm in norms]
+    network.eval()
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a cumulative mean
+            norm.train()
+        _pass_all(network, gallery, spec, device)
+        network.eval()
+        yield
+    finally:
+        for norm, (buffers, momentum) in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+            for name, value in norm.named_buffers():
+                value.copy_(buffers[name])
+        network.eval()
+
+
+def _pass_all(network: Network, gallery: ImageSource, spec: RunSpec, device: torch.device) -> None:
+    layout = memory_format(device, "fp32")
+    network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    passes = torch.arange(len(gallery)).tensor_split(-(-len(gallery) // PASS))
+    with repeatable(device), torch.no_grad():
+        for images in gallery.stream(passes):
+            pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
+            network.embed(pixels.contiguous(memory_format=layout))
