@@ -13,6 +13,10 @@ from torch.nn.functional import cross_entropy, one_hot
 
 import hashquant.api as hq
 
+#: start → powers of the sub-vector size d that scale N(0, 1) for projections and codewords.
+#: "port" is the port's; "unit" shortens the codewords to about 1, "linear" the projections too.
+STARTS = {"linear": (-0.5, -0.5), "unit": (0.0, -0.5), "port": (0.0, 0.0)}
+
 
 class DPQ(hq.Method):
     """Projections, codebooks, a classifier without bias and class centres."""
@@ -29,17 +33,18 @@ class DPQ(hq.Method):
 
     @dataclass(frozen=True)
     class Config:
-        """The port's weights; the paper's own could not be checked."""
+        """The port's weights but the first; the paper's own could not be checked."""
 
-        central_weight: float = 0.25  #: alpha, of the joint central loss
+        #: alpha, of the joint central loss; the port's 0.25 lets it outweigh the classification
+        central_weight: float = 0.05
         gini_batch_weight: float = 1.0  #: beta1, small when codewords are used evenly
         gini_sample_weight: float = 0.01  #: beta2, small when p is one-hot
         straight_through: bool = True  #: the hard path passes gradient to p (false: as the port)
-        init: str = "unit"  #: codewords of length about 1, N(0, 1/d) | port: N(0, 1)
+        init: str = "linear"  #: spread of projections, codewords: one of STARTS
 
         def __post_init__(self) -> None:
-            if self.init not in ("unit", "port"):
-                raise hq.UsageError(f"init must be 'unit' or 'port', got {self.init!r}")
+            if self.init not in STARTS:
+                raise hq.UsageError(f"init must be one of {tuple(STARTS)}, got {self.init!r}")
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -49,12 +54,13 @@ class DPQ(hq.Method):
         if in_features % books:
             raise hq.BudgetError(f"features must be a multiple of {books} books, got {in_features}")
         size = in_features // books
+        spread, length = (size**power for power in STARTS[config.init])
         # Paper: a sub-vector may differ in size from its codewords; the port makes them equal.
-        self.projection = nn.Parameter(torch.randn(books, size, words))
+        # From N(0, 1) the logits spread by d^1/2 = 11 at 128: p is one-hot before the first step.
+        self.projection = nn.Parameter(spread * torch.randn(books, size, words))
         # From N(0, 1) the central loss, a sum over all features, starts ten times as large as the
         # classification loss and drives all items to the same few codewords.
-        spread = size**-0.5 if config.init == "unit" else 1.0
-        self.codewords = nn.Parameter(spread * torch.randn(books, words, size))
+        self.codewords = nn.Parameter(length * torch.randn(books, words, size))
         self.classifier = nn.Linear(in_features, num_classes, bias=False)
         self.centers = nn.Parameter(torch.empty(num_classes, in_features))
         nn.init.xavier_uniform_(self.classifier.weight)

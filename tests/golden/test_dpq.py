@@ -136,13 +136,18 @@ def test_a_sharp_query_is_at_distance_zero_of_its_own_codeword():
     assert float(own.squeeze(2)[sharp].max()) < 1e-9
 
 
-def test_initial_codewords_have_unit_length_or_the_ports_spread():
-    for init, expected in (("unit", 1.0), ("port", math.sqrt(128))):
+def test_each_start_has_its_spread():
+    lengths = {"linear": (1.0, 1.0), "unit": (math.sqrt(128), 1.0)}
+    lengths["port"] = (math.sqrt(128), math.sqrt(128))
+    for init, expected in lengths.items():
         torch.manual_seed(0)
         head = DPQ(DPQ.Config(init=init), CodeBudget(24, 4, 64), 512, 5)
-        lengths = head.codewords.detach().norm(dim=2)
-        assert float(lengths.mean()) == pytest.approx(expected, rel=0.02)
-    with pytest.raises(UsageError, match="init must be 'unit' or 'port'"):
+        found = [
+            float(w.detach().norm(dim=d).mean())
+            for w, d in ((head.projection, 1), (head.codewords, 2))
+        ]
+        assert found == pytest.approx(expected, rel=0.02)
+    with pytest.raises(UsageError, match="init must be one of"):
         DPQ.Config(init="odd")
 
 
