@@ -35,6 +35,7 @@ class DCDH(hq.Method):
 
     name = "dcdh"
     family = hq.Binary()
+    head_terms = ("pairwise",)
     reference = hq.Reference(
         title="Deep center-based dual-constrained hashing for discriminative face image retrieval",
         authors="Ming Zhang, Xuefei Zhe, Shifeng Chen, Hong Yan",

@@ -32,8 +32,8 @@ from hashquant.runs.cell import build_network  # noqa: E402
 from hashquant.runs.planning import plan  # noqa: E402
 from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
 from hashquant.training.epochs import run_epoch  # noqa: E402
-from hashquant.training.loop import build_optimizer  # noqa: E402
 from hashquant.training.network import Network, memory_format  # noqa: E402
+from hashquant.training.optimizers import build_optimizer  # noqa: E402
 
 #: images of an epoch, of which so many pay the warm-up back
 EPOCH = 10_000

@@ -7,7 +7,8 @@ import numpy as np
 
 from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord
 from hashquant.records.store import Store
-from hashquant.settings.suite import Recipe, RunSpec, comparability_key, run_id
+from hashquant.settings.recipe import Recipe
+from hashquant.settings.suite import RunSpec, comparability_key, run_id
 
 SUITE = "drawn"
 WORDS = {"opqn": 256, "dpq": 256, "gpq": 16, "pq": 256, "opq": 256}

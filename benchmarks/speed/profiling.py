@@ -30,8 +30,8 @@ from hashquant.runs.cell import build_network  # noqa: E402
 from hashquant.runs.planning import plan  # noqa: E402
 from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
 from hashquant.training.epochs import run_epoch  # noqa: E402
-from hashquant.training.loop import build_optimizer  # noqa: E402
 from hashquant.training.network import memory_format  # noqa: E402
+from hashquant.training.optimizers import build_optimizer  # noqa: E402
 
 CLASSES = 32
 Share = tuple[str, float, int]  #: of an operation: its name, its part of the time, its calls

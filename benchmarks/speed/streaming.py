@@ -31,8 +31,8 @@ from hashquant.runs.planning import plan  # noqa: E402
 from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
 from hashquant.training.encoding import encode  # noqa: E402
 from hashquant.training.epochs import run_epoch  # noqa: E402
-from hashquant.training.loop import build_optimizer  # noqa: E402
 from hashquant.training.network import memory_format  # noqa: E402
+from hashquant.training.optimizers import build_optimizer  # noqa: E402
 
 CLASSES = 32
 IMAGES = "images alone"

@@ -45,8 +45,8 @@ from hashquant.runs.cell import build_network  # noqa: E402
 from hashquant.runs.planning import plan  # noqa: E402
 from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
 from hashquant.training.epochs import run_epoch  # noqa: E402
-from hashquant.training.loop import build_optimizer  # noqa: E402
 from hashquant.training.network import Network, memory_format  # noqa: E402
+from hashquant.training.optimizers import build_optimizer  # noqa: E402
 
 #: trunk → the least ratio that is asked for, in bf16
 GOALS = {"sphere20": 2.4, "resnet18": 3.0}

@@ -16,10 +16,11 @@ from hashquant.data.items import (
 )
 from hashquant.data.layouts import ByRule, Layout, Listed, Parts
 from hashquant.data.manifests import read_manifest, split_by_manifest, write_manifest
+from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
-from hashquant.plugins.method import Method
+from hashquant.plugins.method import Method, TensorSpec
+from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Claim, Reference
-from hashquant.settings.suite import Recipe
 from hashquant.types import (
     Codebooks,
     Embedding,
@@ -33,6 +34,9 @@ from hashquant.types import (
 
 __all__ = [
     "GENERATOR_VERSION",
+    "PLAIN",
+    "STRONG",
+    "WEAK",
     "Batch",
     "Binary",
     "BudgetError",
@@ -64,8 +68,10 @@ __all__ = [
     "Split",
     "StoreError",
     "SymmetricTable",
+    "TensorSpec",
     "TrainingSet",
     "UsageError",
+    "View",
     "content_digests",
     "fetch",
     "learn_itq",

@@ -14,8 +14,8 @@ from hashquant.plugins import registry
 from hashquant.runs.planning import plan
 from hashquant.settings.suite import Suite
 from hashquant.training import epochs
-from hashquant.training.loop import build_optimizer
 from hashquant.training.network import Network
+from hashquant.training.optimizers import build_optimizer
 
 CPU = torch.device("cpu")
 CLASSES, IMAGES = 4, 12

@@ -169,9 +169,9 @@ def test_unlabelled_rows_are_left_out():
         torch.testing.assert_close(whole[name], term)
 
 
-def test_recipe_is_the_ports():
+def test_recipe_is_the_ports_at_the_rate_of_shorter_codewords():
     recipe = DPQ.recipe()
     assert (recipe.optimizer, recipe.lr, recipe.momentum, recipe.weight_decay) == (
-        "sgd", 0.01, 0.9, 5e-4,
+        "sgd", 0.1, 0.9, 5e-4,
     )  # fmt: skip
-    assert [recipe.rate(e, 160) for e in (34, 35)] == [0.01, 0.005]
+    assert [recipe.rate(e, 160) for e in (34, 35)] == [0.1, 0.05]

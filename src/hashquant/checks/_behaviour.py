@@ -1,31 +1,25 @@
-"""Checks of what a method does: embeddings, losses, codes, and that it learns."""
+"""Checks of what a method does: embeddings, losses, codes."""
 
 import io
 
 import torch
 
+from hashquant.checks._toy import FITTED, fit, toy_for, train
 from hashquant.checks._trial import (
     BITS,
     CLASSES,
-    FITTED,
     batch_of,
     build,
     build_shortest,
     codes_of,
     features_for,
-    fit,
     loss_of,
     require,
     require_finite,
-    toy_for,
-    toy_precision,
-    train,
-)
+)  # fmt: skip
 from hashquant.codes.family import ProductQuantized
 from hashquant.errors import BudgetError
 from hashquant.plugins.method import Method
-
-TOY_STEPS = 100
 
 
 def check_embedding_is_finite(method: type[Method]) -> None:
@@ -168,10 +162,3 @@ def check_code_bytes_are_exact(method: type[Method]) -> None:
         packed, width = codes_of(head, features_for(head, 3)), head.budget.code_bytes
         exact = packed.dtype == torch.uint8 and packed.shape == (3, width)
         require(method, exact, f"{head.budget.bits} bits must take {width} bytes")
-
-
-def check_learns_a_toy_problem(method: type[Method]) -> None:
-    """Training or fitting the head on noisy blobs ranks at least twice as well as chance."""
-    head = train(method, steps=TOY_STEPS)
-    found, chance = toy_precision(head)
-    require(method, found >= 2 * chance, f"toy mAP must be twice {chance:.3f}, got {found:.3f}")

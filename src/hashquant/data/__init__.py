@@ -17,4 +17,5 @@ __all__ = [
     "pixels",
     "rowfile",
     "splits",
+    "views",
 ]

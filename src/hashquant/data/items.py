@@ -83,7 +83,10 @@ class Batch:
 
     `indices` are rows of the training set, for methods that keep a state per image. `known` says
     how many rows are labelled: a slice, unlike a mask, is not read back from the device. It is
-    counted where it is not said.
+    counted where it is not said. `step` counts from 0 through the whole run of `steps`, `epoch`
+    likewise through `epochs`. `second` is the embedding of these images' second view, where a
+    method asks for `views`; `teacher` what the moving average of the network makes of the first
+    view, without gradient, where it asks for an `average_decay`.
 
     Raises:
         ValueError: if `known` has to be counted and an unlabelled row stands before a labelled one.
@@ -94,6 +97,12 @@ class Batch:
     labelled: Tensor
     indices: Tensor
     known: int = -1
+    epoch: int = 0
+    epochs: int = 1
+    step: int = 0
+    steps: int = 1
+    second: Tensor | None = None
+    teacher: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.known < 0:

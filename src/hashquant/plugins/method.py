@@ -1,17 +1,18 @@
 """The contract of a method: its head, its loss, its code family; the engine does the rest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hashquant.codes.family import CodeBudget, Family
 from hashquant.data.items import Batch, TrainingSet
+from hashquant.data.views import View
+from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Reference
-from hashquant.settings.suite import Recipe
 from hashquant.types import (
     Codebooks,
     Embedding,
@@ -27,6 +28,15 @@ from hashquant.types import (
 @dataclass(frozen=True)
 class NoSettings:
     """Nothing to set."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor that is kept while training: its shape, its type, and the value it starts from."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+    fill: int | float = 0
 
 
 class Method(nn.Module, ABC):
@@ -51,6 +61,10 @@ class Method(nn.Module, ABC):
     base: ClassVar[str] = ""
     #: all is learned in `fit`; the engine takes no training step
     closed_form: ClassVar[bool] = False
+    #: whether the moving average of trunk and head is what is examined (see `average_decay`)
+    examine_average: ClassVar[bool] = False
+    #: loss terms that act on the head's own weights alone: they give the trunk no gradient
+    head_terms: ClassVar[Collection[str]] = ()
     #: contract check → reason; becomes a strict xfail
     known_failures: ClassVar[Mapping[str, str]] = {}
 
@@ -62,6 +76,8 @@ class Method(nn.Module, ABC):
         self.budget = budget
         self.in_features = in_features
         self.num_classes = num_classes
+        #: what `training_state` asks for, while training; never part of the stored model
+        self.state: dict[str, Tensor] = {}
 
     @classmethod
     def budget_for(cls, config: Any, bits: int) -> CodeBudget:  # Any: Config
@@ -81,6 +97,21 @@ class Method(nn.Module, ABC):
     def label_fraction(self) -> float:
         """Share of each class whose labels are seen; below 1 an unlabelled stream is added."""
         return 1.0
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views of each image that a step sees: none for the suite's own, or two."""
+        return ()
+
+    @property
+    def rate_factors(self) -> Mapping[str, float]:
+        """Factors of the learning rate: of the "trunk", or of a parameter or module of the head."""
+        return {}
+
+    @property
+    def average_decay(self) -> float:
+        """Decay a step of an exponential moving average of trunk and head; 0: none is kept."""
+        return 0.0
 
     @classmethod
     def recipe(cls) -> Recipe:
@@ -106,11 +137,34 @@ class Method(nn.Module, ABC):
         learned goes into buffers that `__init__` made in their final shapes.
         """
 
+    def training_state(self, images: int, classes: int) -> Mapping[str, TensorSpec]:
+        """Return what to keep per image or class while training, by name; by default nothing.
+
+        The engine makes it before `initialise` and holds it in `state` on the device. It is in
+        every checkpoint and never in the stored model: a code may not depend on it. Rows of
+        images are those of `Batch.indices`.
+        """
+        return {}
+
     def initialise(self, training: TrainingSet) -> None:
-        """Prepare from the training set before the first step; by default nothing."""
+        """Prepare from the training set before the first step; by default nothing.
+
+        Values go into what `__init__` made in its final shape, or into `state`.
+        """
 
     def on_epoch_start(self, epoch: int, epochs: int) -> None:
         """Be told that `epoch` (from 0) of `epochs` begins; by default nothing."""
+
+    def wants_embeddings(self, epoch: int, epochs: int) -> bool:
+        """Tell whether `on_embeddings` is to be called before `epoch`; by default never."""
+        return False
+
+    def on_embeddings(self, embedding: Embedding, labels: Labels, epoch: int) -> None:
+        """Take the embeddings of all training images, in order, before the steps of `epoch`.
+
+        Evaluation mode, central crop, no gradient; in epoch 0, when batch norms have seen nothing
+        yet, with the statistics of the training images. Labels that are hidden are -1.
+        """
 
     def codebooks(self) -> Codebooks:
         """Return the codewords that stored indices stand for (product codes only)."""

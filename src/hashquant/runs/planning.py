@@ -11,7 +11,8 @@ from hashquant.machine.hardware import check_trunk_mode, resolve_precision
 from hashquant.plugins import registry
 from hashquant.runs.targets import PROTOCOLS, Target, parse, targets_of
 from hashquant.settings.reading import build, coerce
-from hashquant.settings.suite import Recipe, RunSpec, Suite
+from hashquant.settings.recipe import Recipe
+from hashquant.settings.suite import RunSpec, Suite, as_before
 from hashquant.settings.trunknames import sealed
 
 if TYPE_CHECKING:  # it imports torch, which a plan must not
@@ -168,7 +169,8 @@ class _Loaded:
         found["bits"] = budget.bits
         if self.base is not None:
             base = self.base.resolved(suite, bits)
-            found |= {"base": base, "features": base["features"], "schedule": base["schedule"]}
+            found |= {"features": base["features"], "schedule": base["schedule"]}
+            found["base"] = base | {"schedule": as_before(base["schedule"])}
         return found
 
 

@@ -17,7 +17,8 @@ CHOICES = {
     "trunk_mode": ("eager", "compiled", "graphs"),
     "recipe": ("paper", "common"),
     "selection": ("last", "train-loss", "validation"),
-    "optimizer": ("sgd", "adam"),
+    "optimizer": ("sgd", "adam", "adamw", "rmsprop"),
+    "decay": ("step", "milestones", "cosine"),
 }
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -1,4 +1,4 @@
-"""Suites, recipes and run specifications: frozen values, read strictly, hashed canonically."""
+"""Suites and run specifications: frozen values, read strictly, hashed canonically."""
 
 import dataclasses
 import functools
@@ -13,57 +13,13 @@ import yaml
 
 from hashquant.errors import UsageError
 from hashquant.settings.reading import build
+from hashquant.settings.recipe import Recipe
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 #: Raised by hand, with a CHANGELOG line, when numbers change on purpose.
 RESULTS_EPOCH = 1
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """An optimiser and its schedule, written for `epochs` and scaled to a suite's length.
-
-    The rate is multiplied by `step_factor` every `step_epochs` of `epochs`; `warmup_epochs` rise
-    linearly from zero. `betas` serve Adam, `momentum` SGD.
-    """
-
-    optimizer: str = "sgd"
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    amsgrad: bool = False
-    epochs: int = 200
-    step_epochs: float = 35.0
-    step_factor: float = 0.5
-    warmup_epochs: float = 0.0
-
-    def for_batch(self, images: int, written_for: int) -> "Recipe":
-        """Return the recipe for another batch size: SGD's rate grows with it, Adam's stays.
-
-        The linear scaling rule (Goyal et al. 2017): an epoch then moves the weights as far.
-
-        >>> Recipe(lr=0.1).for_batch(64, 256).lr
-        0.025
-        """
-        if self.optimizer != "sgd":
-            return self
-        return dataclasses.replace(self, lr=self.lr * images / written_for)
-
-    def rate(self, epoch: int, epochs: int) -> float:
-        """Return the learning rate of `epoch` (from 0) in a run of `epochs`.
-
-        >>> Recipe(lr=0.1, epochs=200, step_epochs=35.0).rate(18, 100)
-        0.05
-        """
-        at = epoch * self.epochs / epochs
-        if at < self.warmup_epochs:
-            return (
-                self.lr * (at + self.epochs / epochs) / (self.warmup_epochs + self.epochs / epochs)
-            )
-        return self.lr * self.step_factor ** int(at // self.step_epochs)
 
 
 @dataclass(frozen=True)
@@ -158,8 +114,12 @@ class RunSpec:
         return " ".join([self.method, *(f"{k}={v}" for k, v in sorted(shown.items()))])
 
 
-#: Fields of a RunSpec that came later: what is as it was before them keeps its name.
-LATER = {"base": {}, "trunk_mode": "eager"}
+#: Fields that came later, by their class: what is as it was before them keeps its name.
+LATER: dict[type, dict[str, Any]] = {  # Any: each field has its own type
+    RunSpec: {"base": {}, "trunk_mode": "eager"},
+    Recipe: {"nesterov": False, "smoothing": 0.99, "decay": "step", "milestones": (),
+             "per_step": False, "clip_norm": 0.0, "group_rates": True},
+}  # fmt: skip
 #: Fields of a RunSpec that may differ between the cells of one table.
 FREE_IN_TABLE = (
     "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base"
@@ -219,10 +179,18 @@ def read_suite(path: Path) -> Suite:
 
 def _named(spec: RunSpec) -> dict[str, Any]:  # Any: each field has its own type
     """Return the fields that name a run."""
-    return {k: v for k, v in _fields(spec).items() if k not in LATER or v != LATER[k]}
+    return as_before(spec)
+
+
+def as_before(value: RunSpec | Recipe) -> dict[str, Any]:  # Any: each field has its own type
+    """Return the fields as a mapping, without later ones that have their default."""
+    later = LATER[type(value)]
+    return {k: v for k, v in _fields(value).items() if k not in later or v != later[k]}
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Recipe):
+        return as_before(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _fields(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -10,6 +10,8 @@ __all__ = [
     "loop",
     "network",
     "normstats",
+    "optimizers",
     "selection",
+    "state",
     "trunks",
 ]

@@ -28,7 +28,8 @@ class Progress:
     `network` and `optimizer` are state dictionaries; `losses` holds one mapping of named terms
     per epoch; `seconds` and `images` count all the training so far, over all its sessions;
     `choice` is the state of the epoch's selection; `jobs` the most cells that went side by side
-    on the device in any session.
+    on the device in any session; `kept` is what the method keeps while training, `average` the
+    state of the moving average (empty where there is none).
     """
 
     epochs_done: int
@@ -39,6 +40,8 @@ class Progress:
     images: int
     choice: Mapping[str, Any] = field(default_factory=dict)  # Any: as above
     jobs: int = 1
+    kept: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    average: Mapping[str, Any] = field(default_factory=dict)  # Any: as above
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,22 @@ def embed_all(
     return torch.cat(parts)
 
 
+def training_embeddings(
+    network: Network, source: ImageSource, spec: RunSpec, *, device: torch.device
+) -> Embedding:
+    """Return the method's embedding of all images, in order, as `encode` would make it.
+
+    Raises:
+        HashQuantError: if there is no image.
+    """
+    with repeatable(device), torch.inference_mode():
+        found = _features(network, source, spec, device)
+        parts = [network.method(features)[:count] for features, count in found]
+    if not parts:
+        raise HashQuantError("there must be images to embed, got none")
+    return torch.cat(parts)
+
+
 def encode_embedding(method: Method, embedding: Embedding) -> PackedCodes:
     """Return the packed codes of embeddings: signs, codeword indices, or unit vectors.
 

@@ -2,17 +2,23 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hashquant.data.items import Batch, TrainingSet
-from hashquant.data.pixels import normalise, random_crop_flip
+from hashquant.data.pixels import normalise
+from hashquant.data.views import PLAIN, seen
 from hashquant.errors import DivergedError, HashQuantError
 from hashquant.machine.seeds import generator, seeded
 from hashquant.settings.suite import RunSpec
-from hashquant.training._sampling import plan_epoch
+from hashquant.training._average import Average
+from hashquant.training._sampling import Step, plan_epoch
+from hashquant.training.encoding import training_embeddings
 from hashquant.training.network import Network, memory_format
+from hashquant.training.normstats import target_statistics
+from hashquant.training.optimizers import cut_gradients, set_rate
 from hashquant.types import Scalar
 
 #: A step number no epoch reaches.
@@ -95,70 +101,113 @@ def run_epoch(
     spec: RunSpec,
     epoch: int,
     device: torch.device,
+    average: Average | None = None,
 ) -> tuple[dict[str, float], int]:
     """Train one epoch (from 0); return its mean loss terms and how many images it saw.
 
     Raises:
         DivergedError: if a loss term or a gradient is no longer finite.
     """
-    network.train()
-    for group in optimizer.param_groups:
-        group["lr"] = spec.schedule.rate(epoch, spec.epochs)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     ledger = Ledger(epoch, device)
     with seeded(spec.seed, "epoch", epoch, device=device):
+        network.train()
         network.method.on_epoch_start(epoch, spec.epochs)
-        steps = _batches(network, training, spec, epoch, device)
-        for step, (images, parts, batch) in enumerate(steps):
+        _offer_embeddings(network, training, spec, epoch, device)
+        steps = _planned(network, training, spec, epoch)
+        batches = _batches(network, training, spec, epoch, device, steps)
+        for step, (views, parts, batch) in enumerate(batches):
+            set_rate(optimizer, spec.schedule.rate(epoch + step / len(steps), spec.epochs))
             optimizer.zero_grad(set_to_none=True)
             if spec.trunk_mode == "graphs":  # what the step before left may be written over
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-            terms = _loss_terms(network, images, parts, batch, spec.precision)
+            terms = _loss_terms(network, average, views, parts, batch, spec.precision)
             total = torch.stack(list(terms.values())).sum()
             total.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-            ledger.add(step, {**terms, TOTAL: total}, norm, len(images))
+            norm = cut_gradients(parameters, spec.schedule.clip_norm)
+            ledger.add(step, {**terms, TOTAL: total}, norm, len(views[0]))
             optimizer.step()
+            if average is not None:
+                average.follow(network)
     return ledger.close(), ledger.images
 
 
+def _offer_embeddings(
+    network: Network, training: TrainingSet, spec: RunSpec, epoch: int, device: torch.device
+) -> None:
+    """Give the method the embeddings of the training images, where it wants them now."""
+    method, images = network.method, training.images
+    if not method.wants_embeddings(epoch, spec.epochs):
+        return
+    # Before the first step batch norms have seen no image: they look at these first.
+    first = target_statistics(network, images, spec, device=device) if epoch == 0 else nullcontext()
+    with first:
+        embedding = training_embeddings(network, images, spec, device=device)
+    with torch.no_grad():
+        method.on_embeddings(embedding, training.labels.to(device), epoch)
+    layout = memory_format(device, spec.precision)
+    network.train().to(memory_format=layout)  # type: ignore[call-overload]
+
+
 def _loss_terms(
-    network: Network, images: Tensor, parts: list[int], batch: Batch, precision: str
+    network: Network,
+    average: Average | None,
+    views: list[Tensor],
+    parts: list[int],
+    batch: Batch,
+    precision: str,
 ) -> dict[str, Tensor]:
-    """Run the trunk in `precision`, the labelled and unlabelled part apart; the rest in fp32."""
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        features = [network.features(part) for part in torch.split(images, parts)]
-    batch = dataclasses.replace(batch, features=torch.cat(features))
-    terms = network.method.loss(network.method(batch.features), batch)
+    """Run the trunk in `precision`, views and their labelled and unlabelled part apart."""
+    teacher = None
+    with torch.autocast(views[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
+        features = [
+            torch.cat([network.features(part) for part in torch.split(images, parts)])
+            for images in views
+        ]
+        if average is not None:
+            teacher = average.embed(views[0])
+    embedding, *second = (network.method(found) for found in features)
+    batch = dataclasses.replace(
+        batch, features=features[0], second=second[0] if second else None, teacher=teacher
+    )
+    terms = network.method.loss(embedding, batch)
     if not terms:
         raise HashQuantError(f"{network.method.name}: loss must return at least one term, got none")
     return terms
 
 
-def _batches(
-    network: Network, training: TrainingSet, spec: RunSpec, epoch: int, device: torch.device
-) -> Iterator[tuple[Tensor, list[int], Batch]]:
-    """Yield each step's augmented images, the sizes of their parts, and a batch to be filled."""
-    method = network.method
-    steps = plan_epoch(
+def _planned(network: Network, training: TrainingSet, spec: RunSpec, epoch: int) -> list[Step]:
+    return plan_epoch(
         training.labels.cpu(),
         training.labelled.cpu(),
         batch_size=spec.batch_size,
-        sampling=method.sampling,
-        images_per_class=method.images_per_class,
+        sampling=network.method.sampling,
+        images_per_class=network.method.images_per_class,
         generator=generator(spec.seed, "shuffle", epoch),
     )
+
+
+def _batches(
+    network: Network, training: TrainingSet, spec: RunSpec, epoch: int, device: torch.device,
+    steps: list[Step],
+) -> Iterator[tuple[list[Tensor], list[int], Batch]]:  # fmt: skip
+    """Yield each step's views of its images, the sizes of their parts, and a batch to be filled."""
     draws = generator(spec.seed, "augment", epoch, device=device)
     labels, labelled = training.labels.to(device), training.labelled.to(device)
     nothing = torch.empty(0, device=device)
     layout = memory_format(device, spec.precision)
     images = training.images.stream(step.rows for step in steps)
-    for step, stored in zip(steps, images, strict=True):
-        cut = random_crop_flip(
-            stored, spec.image_size, padding=spec.padding, flip=spec.flip, generator=draws
-        )
+    for number, (step, stored) in enumerate(zip(steps, images, strict=True)):
+        cut = [
+            seen(stored, view, spec.image_size, padding=spec.padding, flip=spec.flip,
+                 generator=draws)
+            for view in network.method.views or (PLAIN,)
+        ]  # fmt: skip
         parts = [size for size in (len(step.labelled), len(step.unlabelled)) if size]
         rows = step.rows.to(device, non_blocking=True)
-        batch = Batch(nothing, labels[rows], labelled[rows], rows, len(step.labelled))
-        pixels = normalise(cut, spec.mean, spec.std).contiguous(memory_format=layout)
-        yield pixels, parts, batch
+        batch = Batch(
+            nothing, labels[rows], labelled[rows], rows, len(step.labelled), epoch, spec.epochs,
+            epoch * len(steps) + number, spec.epochs * len(steps),
+        )  # fmt: skip
+        pixels = [normalise(one, spec.mean, spec.std) for one in cut]
+        yield [one.contiguous(memory_format=layout) for one in pixels], parts, batch

@@ -5,19 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from hashquant.data.items import TrainingSet
 from hashquant.errors import HashQuantError
 from hashquant.machine.seeds import repeatable, seeded
-from hashquant.settings.suite import Recipe, RunSpec
+from hashquant.settings.suite import RunSpec
+from hashquant.training._average import Average, average_of
 from hashquant.training._sampling import mask_labels
 from hashquant.training.checkpoint import CheckpointFile, Progress
 from hashquant.training.epochs import run_epoch
 from hashquant.training.network import Network, memory_format
+from hashquant.training.optimizers import build_optimizer
 from hashquant.training.selection import EpochChoice, has_tensors
+from hashquant.training.state import allocate, restore
 
-__all__ = ["CheckpointFile", "Network", "TrainResult", "build_optimizer", "train"]
+#: A run of which nothing is done yet.
+NOTHING = Progress(0, {}, {}, (), 0.0, 0)
 
 #: Called after each epoch with its number (from 0) and its mean loss terms.
 EpochReport = Callable[[int, dict[str, float]], None]
@@ -67,83 +70,91 @@ def train(
     """
     layout = memory_format(device, spec.precision)
     network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-    network.run_trunk_as(spec.trunk_mode)
     method, choice = network.method, choice or EpochChoice()
+    average = average_of(network)
+    network.run_trunk_as(spec.trunk_mode)
+    examined = average.network if average and method.examine_average else network
     if method.label_fraction < 1 and bool(training.labelled.all()):
         training = mask_labels(training, method.label_fraction, spec.seed)
     with repeatable(device):
-        progress = _resume(network, spec, checkpoint)
-        choice.resume(progress.choice if progress else {})
-        start = progress.epochs_done if progress else 0
-        if progress is None:
-            with seeded(spec.seed, "initialise", device=device):
-                method.initialise(training)
-            progress = Progress(0, {}, {}, (), 0.0, 0)
+        progress = _resume(network, average, training, spec, checkpoint)
+        choice.resume(progress.choice)
+        start = progress.epochs_done
+        if not start:
+            _begin(network, training, spec, device)
         optimizer = build_optimizer(network, spec.schedule)
         if start:
             optimizer.load_state_dict(dict(progress.optimizer))
         for epoch in range(start, spec.epochs):
             began = time.perf_counter()
-            terms, images = run_epoch(network, optimizer, training, spec, epoch, device)
-            choice.observe(network, terms)
+            terms, images = run_epoch(network, optimizer, training, spec, epoch, device, average)
+            choice.observe(examined, terms)
             network.to(memory_format=layout)  # type: ignore[call-overload]  # judging may change it
             progress = Progress(
-                epoch + 1,
-                network.state_dict(),
-                optimizer.state_dict(),
-                (*progress.losses, terms),
-                progress.seconds + time.perf_counter() - began,
-                progress.images + images,
-                choice.state(),
-                max(progress.jobs, jobs),
-            )
+                epoch + 1, network.state_dict(), optimizer.state_dict(), (*progress.losses, terms),
+                progress.seconds + time.perf_counter() - began, progress.images + images,
+                choice.state(), max(progress.jobs, jobs), method.state,
+                average.state() if average else {},
+            )  # fmt: skip
             if checkpoint is not None:
                 checkpoint.save(progress)
             if on_epoch is not None:
                 on_epoch(epoch, terms)
+    if examined is not network and progress.epochs_done:
+        network.load_state_dict(examined.state_dict())
+    method.state = {}
     rate = progress.images / progress.seconds if progress.seconds else 0.0
     selected = choice.settle(network, spec.epochs)
     return TrainResult(progress.losses, progress.seconds, rate, start, selected, progress.jobs)
 
 
-def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over all trainable parameters as one group, kernels fused.
+def _begin(network: Network, training: TrainingSet, spec: RunSpec, device: torch.device) -> None:
+    """Let the method prepare before the first step.
 
     Raises:
-        HashQuantError: if nothing can be trained, or the optimiser is unknown.
+        HashQuantError: if it leaves tensors in the model that a rebuilt one would not have.
     """
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    if not parameters:
-        raise HashQuantError("network must have trainable parameters, got none")
-    decay = recipe.weight_decay
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, recipe.lr, momentum=recipe.momentum, weight_decay=decay, fused=True
+    method = network.method
+    allocate(method, len(training.labels), training.num_classes, device)
+    before = set(network.state_dict())
+    with seeded(spec.seed, "initialise", device=device):
+        method.initialise(training)
+    added = sorted(name.removeprefix("method.") for name in set(network.state_dict()) ^ before)
+    if added:
+        raise HashQuantError(
+            f"{method.name}: initialise must not add or take away tensors of the model, got "
+            f"'{added[0]}': make it in __init__, or ask for it in training_state"
         )
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(
-            parameters,
-            recipe.lr,
-            betas=recipe.betas,
-            weight_decay=decay,
-            amsgrad=recipe.amsgrad,
-            fused=True,
-        )
-    raise HashQuantError(f"optimizer must be 'sgd' or 'adam', got '{recipe.optimizer}'")
 
 
-def _resume(network: Network, spec: RunSpec, checkpoint: CheckpointFile | None) -> Progress | None:
-    """Load the checkpoint into the network; None where there is none that fits."""
+def _resume(
+    network: Network, average: Average | None, training: TrainingSet, spec: RunSpec,
+    checkpoint: CheckpointFile | None,
+) -> Progress:  # fmt: skip
+    """Load the checkpoint into the network; a start from nothing where there is none that fits."""
     found = checkpoint.load() if checkpoint is not None else None
     if found is None or checkpoint is None:
-        return None
+        return NOTHING
+    if not _fits(network, found, spec) or not _restored(network, average, training, found):
+        checkpoint.set_aside("its tensors are not those of this network")
+        return NOTHING
+    network.load_state_dict(found.network)
+    return found
+
+
+def _fits(network: Network, found: Progress, spec: RunSpec) -> bool:
     shapes = {name: value.shape for name, value in network.state_dict().items()}
     saved = {name: value.shape for name, value in found.network.items()}
     trainable = sum(p.requires_grad for p in network.parameters())
     known = sum(len(group["params"]) for group in found.optimizer.get("param_groups", ()))
     fits = shapes == saved and has_tensors(found.choice, shapes)
-    if not fits or trainable != known or not 0 < found.epochs_done <= spec.epochs:
-        checkpoint.set_aside("its tensors are not those of this network")
-        return None
-    network.load_state_dict(found.network)
-    return found
+    return fits and trainable == known and 0 < found.epochs_done <= spec.epochs
+
+
+def _restored(
+    network: Network, average: Average | None, training: TrainingSet, found: Progress
+) -> bool:
+    """Put back what the method keeps and the moving average; tell whether both fitted."""
+    method, device = network.method, next(network.parameters()).device
+    allocate(method, len(training.labels), training.num_classes, device)
+    return restore(method, found.kept) and (average is None or average.resume(found.average))

@@ -12,6 +12,7 @@ from hashquant.errors import HashQuantError
 from hashquant.plugins.method import Method
 
 FORWARD = "self.hash(features.float())"
+BEFORE_LOSS = "def loss(self"
 CENTERS = "self.centers = nn.Parameter("
 LIKELIHOOD = "cross_entropy(self.config.inverse_variance * logits, labels)"
 
@@ -119,7 +120,46 @@ BREAKS = [
     ("dcdh", "code_bytes_are_exact", FORWARD, f"{FORWARD}.repeat(1, 2)"),
     ("float", "code_bytes_are_exact", "return features.float()", "return features[:, :9].float()"),
     ("dcdh", "learns_a_toy_problem", FORWARD, "self.hash(torch.randn_like(features.float()))"),
-]
+    ("dpq", "learns_a_toy_problem", 'init: str = "linear"', 'init: str = "unit"'),
+    ("dpq", "no_softmax_is_saturated", 'init: str = "linear"', 'init: str = "unit"'),
+    ("gpq", "no_softmax_is_saturated", "alpha: float = 20.0", "alpha: float = 40.0"),
+    ("dcdh", "every_term_reaches_the_trunk", "(h - bits)", "(h.detach() - bits)"),
+    ("dcdh", "every_term_reaches_the_trunk", '("pairwise",)', '("pairwise", "center")'),
+    (  # a loss that knows pairs only, of the wrong sign
+        "dcdh",
+        "perfect_codes_have_the_lower_loss",
+        LIKELIHOOD,
+        "(h @ h.T * (labels[:, None] == labels)).mean() + 0 * logits.sum()",
+    ),
+    (  # a loss that real values please and codes do not
+        "dcdh",
+        "perfect_codes_have_the_lower_loss",
+        LIKELIHOOD,
+        f"{LIKELIHOOD} * (1 - 2 * (h.abs() == 1).all())",
+    ),
+    ("dcdh", "initialise_leaves_the_model_its_tensors", BEFORE_LOSS,
+     "def initialise(self, training):\n        self.bank = nn.Buffer(torch.zeros(9))\n\n"
+     f"    {BEFORE_LOSS}"),
+    ("dcdh", "initialise_leaves_the_model_its_tensors", BEFORE_LOSS,
+     "def initialise(self, training):\n        self.centers.data = torch.zeros(9)\n\n"
+     f"    {BEFORE_LOSS}"),
+    ("dcdh", "codes_do_not_depend_on_training_state", BEFORE_LOSS,
+     "def training_state(self, images, classes):\n"
+     "        return {'shift': hq.TensorSpec((self.budget.bits,), fill=9.0)}\n\n"
+     f"    {BEFORE_LOSS}"),
+    *(("dcdh", "wishes_can_be_met", BEFORE_LOSS,
+       f"@property\n    def {wish}\n\n    {BEFORE_LOSS}")
+      for wish in (
+          "views(self):\n        return (hq.WEAK,)",
+          "average_decay(self):\n        return 1.0",
+          "rate_factors(self):\n        return {'proxies': 10.0}",
+          "rate_factors(self):\n        return {'trunk': 0.0}",
+      )),
+    ("dcdh", "wishes_can_be_met", "head_terms", "examine_average = True; head_terms"),
+    ("dcdh", "wishes_can_be_met", BEFORE_LOSS,
+     "def training_state(self, images, classes):\n        return {'bank': (images,)}\n\n"
+     f"    {BEFORE_LOSS}"),
+]  # fmt: skip
 
 
 def source(stem):
@@ -156,6 +196,8 @@ def test_a_broken_method_is_caught(load, stem, name, old, new):
     text = text.replace(old, new)
     if name == "state_dict_keeps_codes":  # something drawn that is no part of the state
         text = text.replace(CENTERS, f"self.seen = 5 * torch.randn(budget.bits); {CENTERS}")
+    if name == "codes_do_not_depend_on_training_state":
+        text = text.replace(FORWARD, f"{FORWARD} + self.state.get('shift', 0)")
     check = dict(yield_checks(load(stem, text)))[name]
     with pytest.raises((HashQuantError, IndexError, RuntimeError)):
         check()
@@ -169,7 +211,7 @@ def test_the_unbroken_file_passes_from_anywhere(load, stem):
 
 def test_every_check_has_a_method_that_breaks_it(load):
     names = [name for name, _ in yield_checks(load("dcdh", source("dcdh")))]
-    assert len(names) == len(set(names)) == 22
+    assert len(names) == len(set(names)) == 28
     assert set(names) == {b[1] for b in BREAKS}
 
 

@@ -10,7 +10,8 @@ from hashquant.errors import StoreError, UsageError
 from hashquant.machine.files import write_atomic
 from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord, from_json, to_json
 from hashquant.records.store import Store, folder_name
-from hashquant.settings.suite import Recipe, RunSpec
+from hashquant.settings.recipe import Recipe
+from hashquant.settings.suite import RunSpec
 
 
 def spec(**changes):

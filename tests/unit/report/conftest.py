@@ -12,7 +12,8 @@ from hashquant.records.store import PER_QUERY, SuiteRecords
 from hashquant.report import terminal_table
 from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.tables.maps import map_tables
-from hashquant.settings.suite import Recipe, RunSpec, comparability_key, run_id
+from hashquant.settings.recipe import Recipe
+from hashquant.settings.suite import RunSpec, comparability_key, run_id
 
 SPLIT = "0123456789abcdef" * 4
 RANKS = tuple(sorted({round(1.3**i) for i in range(30)}))

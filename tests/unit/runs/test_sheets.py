@@ -18,7 +18,8 @@ from hashquant.records.record import Cost, EvalRecord, TrainRecord
 from hashquant.records.store import CODES, Store, folder_name
 from hashquant.runs.sheets import Asked, write_sheets
 from hashquant.search.comparisons import MissingCodesError, StoredCodes, evaluate_all, merged
-from hashquant.settings.suite import Recipe, RunSpec, comparability_key, run_id
+from hashquant.settings.recipe import Recipe
+from hashquant.settings.suite import RunSpec, comparability_key, run_id
 
 OPTIONS = {"identities": "6", "images": "8"}
 OWN, OTHER = "synthfaces-studio", "synthfaces-street"

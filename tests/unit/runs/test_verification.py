@@ -14,7 +14,8 @@ from hashquant.records.store import Store, folder_name
 from hashquant.runs.verification import verify_suite
 from hashquant.search.comparisons import StoredCodes, evaluate_all, merged
 from hashquant.search.distributions import distributions
-from hashquant.settings.suite import Recipe, RunSpec, comparability_key, run_id
+from hashquant.settings.recipe import Recipe
+from hashquant.settings.suite import RunSpec, comparability_key, run_id
 
 TARGET, VERSION = "olivetti+norm_stats=target", "a1b2c3"
 

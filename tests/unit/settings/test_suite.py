@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from hashquant.errors import UsageError
 from hashquant.settings.reading import build, coerce
+from hashquant.settings.recipe import Recipe
 from hashquant.settings.suite import (
-    Recipe,
     RunSpec,
     Suite,
     canonical_json,
@@ -103,7 +103,12 @@ def test_a_field_that_came_later_leaves_older_names_alone():
     )  # fmt: skip
     older = dataclasses.asdict(spec)
     del older["base"], older["trunk_mode"]
+    for name in ("nesterov", "smoothing", "decay", "milestones", "per_step", "clip_norm",
+                 "group_rates"):  # fmt: skip
+        del older["schedule"][name]
     assert run_id(spec, "v") == digest([older, "v"])
+    clipped = dataclasses.replace(spec, schedule=Recipe(clip_norm=5.0))
+    assert run_id(clipped, "v") != run_id(spec, "v")
     compiled = dataclasses.replace(spec, trunk_mode="compiled")
     assert run_id(compiled, "v") != run_id(spec, "v")
     assert comparability_key(compiled, "v", "s") != comparability_key(spec, "v", "s")

@@ -17,8 +17,9 @@ from hashquant.data.pixels import ImageSource, center_crop, normalise
 from hashquant.errors import HashQuantError
 from hashquant.machine.seeds import seeded
 from hashquant.plugins.method import Method
+from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Reference
-from hashquant.settings.suite import Recipe, RunSpec
+from hashquant.settings.suite import RunSpec
 from hashquant.training.encoding import (
     FORWARD_BATCH,
     embed_all,

@@ -15,11 +15,13 @@ from hashquant.data.pixels import ImageSource
 from hashquant.errors import DivergedError, HashQuantError
 from hashquant.machine.seeds import seeded
 from hashquant.plugins.method import Method
+from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Reference
-from hashquant.settings.suite import Recipe, RunSpec
+from hashquant.settings.suite import RunSpec
 from hashquant.training.checkpoint import CheckpointFile
-from hashquant.training.loop import build_optimizer, train
+from hashquant.training.loop import train
 from hashquant.training.network import Network
+from hashquant.training.optimizers import build_optimizer
 
 CPU = torch.device("cpu")
 CLASSES, PER_CLASS = 4, 15
@@ -290,7 +292,8 @@ def test_all_trainable_parameters_form_one_group():
     assert len(optimizer.param_groups) == 1
     held = {id(p) for p in optimizer.param_groups[0]["params"]}
     assert held == {id(p) for p in network.parameters() if p.requires_grad}
-    with pytest.raises(HashQuantError, match="trainable parameters, got none"):
-        build_optimizer(nn.Flatten(), Recipe())
-    with pytest.raises(HashQuantError, match="must be 'sgd' or 'adam', got 'lbfgs'"):
+    with pytest.raises(HashQuantError, match="'adamw' or 'rmsprop', got 'lbfgs'"):
         build_optimizer(network, Recipe(optimizer="lbfgs"))
+    network.requires_grad_(False)
+    with pytest.raises(HashQuantError, match="trainable parameters, got none"):
+        build_optimizer(network, Recipe())
