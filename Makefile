@@ -9,6 +9,10 @@ BUSY := .venv/.installing
 # pip writes a package's RECORD last: one without it was interrupted, and pip would take it for installed.
 INTACT := import sys, importlib.metadata as m; m.version('pip'); \
   sys.exit(any(d.read_text('RECORD') is None for d in m.distributions()))
+# Whether `hashquant` is this checkout's: an older set-up, or another project's, may have left its own.
+OURS := import importlib.util as u, os, sys; s = u.find_spec('hashquant'); \
+  sys.exit(s is None or os.path.realpath(s.origin or '') != os.path.realpath(sys.argv[1]))
+ENGINE := src/hashquant/__init__.py
 MARKS := slow or gpu or browser
 
 .DEFAULT_GOAL := help
@@ -25,7 +29,12 @@ help:
 	@echo "make clean      remove caches; .venv, results and reports stay"
 
 setup:
-	@if test -f $(READY) && $(PY) -c "" 2>/dev/null; then exit 0; fi; \
+	@find src -depth -type d -name __pycache__ | while read -r left; do \
+	  ls "$${left%/*}"/*.py >/dev/null 2>&1 || { rm -rf "$$left"; rmdir -p "$${left%/*}" 2>/dev/null; \
+	    echo "setup: took away old bytecode in $${left%/*}, a folder that moved"; }; done; \
+	if test -f $(READY) && $(PY) -c "$(OURS)" $(ENGINE) 2>/dev/null; then exit 0; fi; \
+	if test -f $(READY) && $(PY) -c "" 2>/dev/null; then \
+	  echo "setup: .venv holds another hashquant than this checkout's"; fi; \
 	other=$$(cat $(BUSY) 2>/dev/null); \
 	if test -n "$$other" && kill -0 "$$other" 2>/dev/null; then \
 	  echo "setup: process $$other is filling .venv already: wait for it, or stop it" >&2; exit 1; fi; \

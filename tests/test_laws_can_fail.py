@@ -62,6 +62,8 @@ PLANTS = [
     ("licence_is_mit", "LICENSE", "All rights reserved", "LICENSE"),
     ("lock_is_plain_and_complete", "requirements.lock", "torch @ https://x.y/torch.whl", "no name"),
     ("lock_is_plain_and_complete", "requirements.lock", "numpy==2.0", "torch is not in"),
+    ("the_map_names_what_is_there", "docs/architecture.md", "see `data/items.py`, `data/nook.py`",
+     "names data/nook.py"),
     ("text_names_no_machine", "docs/x.md", "see /" + "home/ann/code", "names a path"),
 ]  # fmt: skip
 
@@ -72,6 +74,7 @@ def tree(tmp_path):
     files = {
         "README.md": "| Method | 16 |\n|--|--|\n| `good` | 1 |\n| `good k=2` | 1 |\n\n| `lfw` |",
         "LICENSE": "MIT License",
+        "docs/architecture.md": "`data/items.py`, `methods/good.py` and `__init__`",
         "requirements.lock": "# pins\ntorch==2.1\nhatchling==1.0\nRuff==0.9\n",
         "pyproject.toml": '[build-system]\nrequires = ["hatchling"]\n[project]\n'
         'dependencies = ["torch>=2"]\n[project.optional-dependencies]\ndev = ["ruff"]\n',

@@ -58,3 +58,12 @@ def text_names_no_machine(root: Path) -> Found:
             continue
         if found := MACHINE_PATH.search(path.read_text(encoding="utf-8")):
             yield f"{path.relative_to(root)} names a path of one machine: {found[0]}…"
+
+
+@law
+def the_map_names_what_is_there(root: Path) -> Found:
+    guide = root / "docs" / "architecture.md"
+    for name in re.findall(r"`([\w./-]+)`", guide.read_text(encoding="utf-8")):
+        places = (root / name, root / "src" / "hashquant" / name)
+        if ("/" in name or "." in name) and not any(place.exists() for place in places):
+            yield f"docs/architecture.md names {name}, which is not there"

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,17 +43,23 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     words = list(argv)
     if words and words[0] in ("-h", "--help"):
-        _run_parser("run_bench.py [run]").print_help()
+        _run_parser(f"{_program()} [run]").print_help()
         raise SystemExit(0)
     verb = "run" if not words or words[0].startswith("-") else words.pop(0)
     if verb not in VERBS:
         raise unknown_name("verb", verb, VERBS)
-    parser = _PARSERS[verb](f"run_bench.py {verb}")
+    parser = _PARSERS[verb](f"{_program()} {verb}")
     found = parser.parse_args(words)
     found.verb = verb
     if verb == "run" and found.measure and not found.dry_run:
         raise UsageError("--measure must come with --dry-run, got it alone")
     return found
+
+
+def _program() -> str:
+    """Return what the user calls: the installed command, or the checkout's front door."""
+    called = Path(sys.argv[0]).stem
+    return "hashquant" if called in ("hashquant", "__main__") else "run_bench.py"
 
 
 def _run_parser(prog: str) -> Parser:
@@ -89,6 +96,7 @@ def _run_parser(prog: str) -> Parser:
     _add_no_figures(parser)
     _add_folders(parser, "results", "reports", "data")
     _add_voice(parser)
+    add("--version", action="store_true", help="say version and commit")
     return parser
 
 

@@ -1,14 +1,24 @@
-"""Two verbs beside `run`: list what can be named, prepare data."""
+"""Small verbs beside `run`: list what can be named, prepare data, say the version."""
 
 import argparse
 from collections import Counter
 from textwrap import shorten
 
+from hashquant import __version__
 from hashquant.cli._parser import LISTS, words
 from hashquant.errors import unknown_name
 from hashquant.plugins import registry
+from hashquant.records.checkout import checkout
 
 WIDTH = 110
+
+
+def say_version(flags: argparse.Namespace) -> int:
+    """Print version and commit, and whether the checkout was changed since."""
+    commit, changed = checkout()
+    state = ", changed since" if changed else ""
+    print(f"hashquant {__version__}, commit {commit[:12]}{state}")
+    return 0
 
 
 def list_names(flags: argparse.Namespace) -> int:

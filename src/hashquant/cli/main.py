@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(flags: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
     # Verbs are imported when used: only `run`, `data` and `verify` may cost the import of torch.
     verb = flags.verb
+    if verb == "run" and flags.version:
+        from hashquant.cli._verbs import say_version
+
+        return say_version
     if verb == "run" and flags.dry_run and not flags.measure:
         from hashquant.cli._dryrun import dry_run
 

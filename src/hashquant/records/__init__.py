@@ -3,4 +3,4 @@
 Reading them needs no torch; what they mean is said in `report`.
 """
 
-__all__ = ["provenance", "record", "store"]
+__all__ = ["checkout", "provenance", "record", "store"]

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -275,3 +276,23 @@ def test_an_interrupted_run_goes_on_where_it_was(where, tmp_path, capsys, how, c
         json.loads(p.read_text()) for p in records(tmp_path, "train.json") if "24bit" in str(p)
     ]
     assert len(log["losses"]) == 30
+
+
+def test_version_says_version_and_commit(capsys):
+    assert main(["--version"]) == 0
+    said = capsys.readouterr().out
+    commit = r"(unknown|[0-9a-f]{12}(, changed since)?)"
+    assert re.fullmatch(rf"hashquant [\d.]+, commit {commit}\n", said)
+
+
+def test_the_package_is_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "hashquant", "list", "trunk"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: unknown list 'trunk': did you mean 'trunks'? "
+        "Known: datasets, methods, suites, trunks\n"
+    )

@@ -8,7 +8,7 @@ import torch
 
 from hashquant.machine import compiled
 from hashquant.machine.hardware import cpu_model
-from hashquant.records import provenance as module
+from hashquant.records import checkout as module
 from hashquant.records.provenance import provenance, versions
 
 CPU = torch.device("cpu")
@@ -42,13 +42,13 @@ def checkout(tmp_path, monkeypatch):
         )  # fmt: skip
 
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setattr(module, "__file__", str(package / "records" / "provenance.py"))
+    monkeypatch.setattr(module, "__file__", str(package / "records" / "checkout.py"))
     git("init", "-q")
     git("add", ".")
     git("commit", "-q", "-m", "one", "--no-gpg-sign")
-    module._checkout.cache_clear()
+    module.checkout.cache_clear()
     yield top
-    module._checkout.cache_clear()
+    module.checkout.cache_clear()
 
 
 def test_a_clean_checkout_stays_clean_when_results_are_written(checkout):
@@ -68,7 +68,7 @@ def test_changed_sources_and_new_plugins_are_dirty(checkout):
 def test_an_installed_package_has_no_commit_even_inside_a_checkout(checkout, monkeypatch):
     installed = checkout / ".venv" / "hashquant"
     installed.mkdir(parents=True)
-    monkeypatch.setattr(module, "__file__", str(installed / "records" / "provenance.py"))
+    monkeypatch.setattr(module, "__file__", str(installed / "records" / "checkout.py"))
     found = provenance(CPU)
     assert (found.commit, found.dirty) == ("unknown", False)
 
