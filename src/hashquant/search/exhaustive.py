@@ -56,7 +56,7 @@ def hamming_groups(
 ) -> Iterator[TieGroups]:
     """Yield the groups of equal Hamming distance 0 … L, for chunks of queries in their order.
 
-    On the CPU distances are population counts of packed words; on CUDA see `devicesearch`. Both
+    On the CPU distances are population counts of packed words; on CUDA see `ondevice`. Both
     count the same whole numbers. A stored gallery is read on the CPU.
 
     Raises:

@@ -16,6 +16,7 @@ from hashquant.report.figures._criticaldifference import rank_drawings
 from hashquant.report.figures._curves import KINDS, block_drawings
 from hashquant.report.figures._distances import distance_drawings
 from hashquant.report.figures._heatmaps import matrix_drawings
+from hashquant.report.figures._learning import learning_drawings
 from hashquant.report.findings import Findings
 from hashquant.report.options import Options
 
@@ -46,6 +47,7 @@ def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawin
         yield prgrid.page_drawing(page, look, folder / stem, wide)
     yield from matrix_drawings(extras.matrix, folder, wide)
     yield from budget_drawings(extras.budgets, blocks, look, folder, wide)
+    yield from learning_drawings(records, blocks, look, folder, preset)
     yield from ablation_drawings(extras.ablation, blocks, folder, preset)
     yield from rank_drawings(extras.ranks, look, folder, preset)
     yield from distance_drawings(records, blocks, look, folder, wide)
