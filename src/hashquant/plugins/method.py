@@ -163,7 +163,8 @@ class Method(nn.Module, ABC):
         """Take the embeddings of all training images, in order, before the steps of `epoch`.
 
         Evaluation mode, central crop, no gradient; in epoch 0, when batch norms have seen nothing
-        yet, with the statistics of the training images. Labels that are hidden are -1.
+        yet, with the statistics of the training images. Labels that are hidden are -1. It costs a
+        pass over the training set, and n x e floats on the device.
         """
 
     def codebooks(self) -> Codebooks:

@@ -145,10 +145,11 @@ def _resume(
 def _fits(network: Network, found: Progress, spec: RunSpec) -> bool:
     shapes = {name: value.shape for name, value in network.state_dict().items()}
     saved = {name: value.shape for name, value in found.network.items()}
-    trainable = sum(p.requires_grad for p in network.parameters())
-    known = sum(len(group["params"]) for group in found.optimizer.get("param_groups", ()))
+    groups = build_optimizer(network, spec.schedule).param_groups
+    known = found.optimizer.get("param_groups", ())
+    alike = [len(group["params"]) for group in groups] == [len(group["params"]) for group in known]
     fits = shapes == saved and has_tensors(found.choice, shapes)
-    return fits and trainable == known and 0 < found.epochs_done <= spec.epochs
+    return fits and alike and 0 < found.epochs_done <= spec.epochs
 
 
 def _restored(

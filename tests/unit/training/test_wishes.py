@@ -149,6 +149,13 @@ def test_a_checkpoint_of_other_state_is_set_aside(tmp_path, caplog):
     assert "not those of this network" in caplog.text
 
 
+def test_a_checkpoint_of_other_groups_is_set_aside(tmp_path, caplog):
+    file = CheckpointFile(tmp_path / "checkpoint.pt", "run")
+    stopped(Grouped, file, 2)
+    assert train(build(), toy_training(), spec(), device=CPU, checkpoint=file).resumed_from == 0
+    assert "not those of this network" in caplog.text
+
+
 def test_a_buffer_that_initialise_registers_is_refused_with_the_way_out():
     class Late(Toy):
         def initialise(self, training):
