@@ -121,6 +121,8 @@ def _check_settings(suite: Suite) -> None:
         with suppress(registry.PluginError):  # a broken plug-in fails its own cells only
             if reference:
                 registry.make_dataset(reference, options_of(suite, reference))
+    if suite.common.decay == "milestones" and not suite.common.milestones:
+        raise UsageError("common.milestones must name epochs where decay is milestones, got none")
     for name, least in (("epochs", 1), ("batch_size", 2), ("image_size", 8), ("features", 1)):
         if getattr(suite, name) < least:
             raise UsageError(f"{name} must be at least {least}, got {getattr(suite, name)}")

@@ -4,8 +4,6 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from hashquant.errors import UsageError
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -17,9 +15,6 @@ class Recipe:
     steps (`per_step`). `betas` serve Adam and AdamW, `smoothing` RMSprop, `momentum` SGD and
     RMSprop. Gradients longer than `clip_norm` are scaled down to it (0: as they are).
     `group_rates` says whether a method's own `rate_factors` hold.
-
-    Raises:
-        UsageError: if milestones are asked for and none is given.
     """
 
     optimizer: str = "sgd"  #: sgd | adam | adamw | rmsprop
@@ -39,10 +34,6 @@ class Recipe:
     per_step: bool = False
     clip_norm: float = 0.0
     group_rates: bool = True
-
-    def __post_init__(self) -> None:
-        if self.decay == "milestones" and not self.milestones:
-            raise UsageError("milestones must name epochs with decay 'milestones', got none")
 
     def for_batch(self, images: int, written_for: int) -> "Recipe":
         """Return the recipe for another batch size: SGD's rate grows with it, others' stay.

@@ -55,6 +55,22 @@ def test_common_recipe_is_the_same_for_all():
     assert len({c.spec.schedule.optimizer for c in cells(SUITE)}) == 2
 
 
+def test_every_part_of_the_common_recipe_can_be_set_in_any_order():
+    words = ["decay=milestones", "milestones=3,6", "group_rates=false", "clip_norm=5",
+             "nesterov=true", "per_step=yes", "optimizer=rmsprop", "smoothing=0.9"]  # fmt: skip
+    suite = override(SUITE, ["recipe=common", *(f"common.{word}" for word in words)])
+    schedule = cells(suite)[0].spec.schedule
+    assert (schedule.decay, schedule.milestones, schedule.group_rates) == (
+        "milestones", (3.0, 6.0), False,
+    )  # fmt: skip
+    assert (schedule.clip_norm, schedule.nesterov, schedule.per_step) == (5.0, True, True)
+    assert (schedule.optimizer, schedule.smoothing) == ("rmsprop", 0.9)
+    with pytest.raises(UsageError, match="milestones must name epochs"):
+        cells(override(SUITE, ["common.decay=milestones"]))
+    with pytest.raises(UsageError, match="did you mean 'cosine'"):
+        override(SUITE, ["common.decay=cosin"])
+
+
 def test_the_papers_sgd_rate_is_scaled_to_the_batch():
     found = cells(dataclasses.replace(SUITE, batch_size=64))
     assert {c.spec.method: c.spec.schedule.lr for c in found} == {"opqn": 0.025, "dcdh": 0.005}
