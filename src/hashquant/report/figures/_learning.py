@@ -68,6 +68,8 @@ def learning_figure(
     frame: pd.DataFrame, look: Mapping[str, Look], title: str, preset: Preset
 ) -> "Figure":
     """Draw each row's curve, with a band of one sd where several seeds were run."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = canvas(preset)
     names = row_names(frame["label"])
     for label in look:
@@ -76,6 +78,7 @@ def learning_figure(
         axes.plot(part["epoch"], part["mean"], label=drawable(names[label]), **style)
         low, high = part["mean"] - part["sd"], part["mean"] + part["sd"]
         axes.fill_between(part["epoch"], low, high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Epoch")
     axes.set_ylabel("mAP, held-out training images")
     axes.set_ylim(bottom=0)
