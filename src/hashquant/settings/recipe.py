@@ -54,7 +54,7 @@ class Recipe:
 
         >>> Recipe(lr=0.1, epochs=200, step_epochs=35.0).rate(18, 100)
         0.05
-        >>> Recipe(lr=0.1, epochs=9, decay="milestones", milestones=(3, 6)).rate(6.5, 9)
+        >>> Recipe(lr=0.1, epochs=9, decay="milestones", milestones=(3.0, 6.0)).rate(6.5, 9)
         0.025
         >>> Recipe(lr=0.1, decay="cosine", per_step=True).rate(50.0, 100)
         0.05
