@@ -3,11 +3,11 @@
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
-from hashquant.report.drawing.style import family_of
+from hashquant.report.drawing.style import family_of, row_order
 from hashquant.report.settings import differences, fixed_settings
 from hashquant.settings.suite import RunSpec, base_spec, canonical_json, digest
 
@@ -15,6 +15,10 @@ from hashquant.settings.suite import RunSpec, base_spec, canonical_json, digest
 REASON_LENGTH = 160
 #: Bits of the longest code a method may be asked for; what is longer is a float embedding.
 LONGEST_CODE = 1024
+#: The family of what is no code, or none that learns: it stands beside the codes as a measure.
+REFERENCE = "reference"
+#: What a row is said to be that is no better than a random order of the gallery (ADR 0017).
+UNTRAINED = "did not train"
 #: Protocols whose queries are of identities that were not trained on.
 CROSS_DOMAIN = ("cross", "unseen")
 
@@ -36,7 +40,7 @@ class Block:
     `spec` is that of the newest record. `left_out` counts the records of other settings, and
     `differs` says what sets them apart ("epochs 5"). `families` maps every row to its family.
     A method without a code (`float`) has one record a seed, which stands in every code length
-    as a copy with those bits.
+    as a copy with those bits. `untrained` says of every (row, bits) that did not train why.
     """
 
     dataset: str
@@ -47,12 +51,30 @@ class Block:
     families: Mapping[str, str]
     left_out: int = 0
     differs: tuple[str, ...] = ()
+    untrained: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     @property
     def bits(self) -> tuple[int, ...]:
         """Every code length asked for, ascending."""
         asked = {record.spec.bits for record in self.evals} | {gap.bits for gap in self.gaps}
         return tuple(sorted(asked))
+
+    def competes(self, label: str, bits: int) -> bool:
+        """Tell whether a cell may be best and be compared: no reference, and trained."""
+        return self.families[label] != REFERENCE and (label, bits) not in self.untrained
+
+    def place(self, label: str) -> tuple[bool, tuple[int, int, str]]:
+        """Return the sorting key of a row: what did not train comes last."""
+        return self.fails(label), row_order(label, self.families[label])
+
+    def rivals(self, label: str) -> bool:
+        """Tell whether a row competes at some code length."""
+        return self.families[label] != REFERENCE and not self.fails(label)
+
+    def fails(self, label: str) -> bool:
+        """Tell whether a row trained at none of the code lengths it has scores of."""
+        scored = {r.spec.bits for r in self.evals if r.spec.label == label}
+        return bool(scored) and all((label, bits) in self.untrained for bits in scored)
 
     @property
     def protocol(self) -> str:
@@ -135,7 +157,7 @@ def row_families(records: SuiteRecords) -> dict[str, str]:
         if _uncoded(record):
             real.add(record.spec.method)
     return {
-        spec.label: "reference" if spec.method in real
+        spec.label: REFERENCE if spec.method in real
         else family_of(spec.method, codewords=words.get(spec.method))
         for spec in (record.spec for record in stored)
     }  # fmt: skip

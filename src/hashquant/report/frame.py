@@ -11,7 +11,6 @@ from hashquant.errors import UsageError, unknown_name
 from hashquant.records.record import EvalRecord, Score
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
-from hashquant.report.drawing.style import row_order
 
 #: Comparisons that stand in a table of their own; every other one is a method's headline.
 SECONDARY = ("asymmetric-hamming", "sdc")
@@ -80,12 +79,13 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
     """Return the cells of a block's table: one row per (row, bits), in reading order.
 
     Columns: family, label, bits, mean and sd over seeds (sd is missing for one seed), n (seeds),
-    comparison, rank (1 best, 2 second, 0 neither) and note (why scores are missing, or ""); low
-    and high (95 % interval) and tied_with_best (bool), empty until `evidence.judged` fills them.
+    comparison, trained and competes (bool: what did not train and references are never best),
+    rank (1 best, 2 second, 0 neither) and note (why scores are missing, or ""); low and high (95 %
+    interval) and tied_with_best (bool), empty until `evidence.judged` fills them.
     """
     stats = means(block, metric, secondary=secondary)
     labels: Iterable[str] = {label for label, _ in stats} if secondary else block.families
-    ordered = sorted(labels, key=lambda label: row_order(label, block.families[label]))
+    ordered = sorted(labels, key=block.place)
     notes = _notes(block, metric)
     rows = []
     for label in ordered:
@@ -95,9 +95,11 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
             rows.append(
                 {"family": block.families[label], "label": label, "bits": bits}
                 | (values or {"mean": float("nan"), "sd": float("nan"), "n": 0, "comparison": ""})
-                | {"note": note}
+                | {"trained": (label, bits) not in block.untrained}
+                | {"competes": block.competes(label, bits), "note": note}
             )
-    columns = ["family", "label", "bits", "mean", "sd", "n", "comparison", "note"]
+    columns = ["family", "label", "bits", "mean", "sd", "n", "comparison", "trained", "competes",
+               "note"]  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     frame["rank"] = _ranks(frame, metric)
     return frame.assign(low=float("nan"), high=float("nan"), tied_with_best=False)
@@ -151,10 +153,10 @@ def _note(reasons: Mapping[str, list[int]], *, named: bool) -> str:
 
 
 def _ranks(frame: pd.DataFrame, metric: Metric) -> "pd.Series[int]":
-    """Return 1 for the best of each code length and 2 for the second; references do not compete."""
+    """Return 1 for the best of each code length that competes, and 2 for the second."""
     lower = metric.name.lower().startswith(LOWER_IS_BETTER)
     ranks = pd.Series(0, index=frame.index, dtype="int64")
-    rivals = frame[(frame["family"] != "reference") & frame["mean"].notna()]
+    rivals = frame[frame["competes"] & frame["mean"].notna()]
     for _, part in rivals.groupby("bits"):
         if len(part) > 1:
             place = part["mean"].round(DECIMALS).rank(method="dense", ascending=lower)

@@ -137,8 +137,8 @@ def _replicates(blocks: Sequence[Block], identities: Sequence[np.ndarray]) -> in
     """
     wanted, people = REPLICATES, 1
     for block, identity in zip(blocks, identities, strict=True):
-        rivals = sum(family != "reference" for family in block.families.values())
-        comparisons = rivals * (rivals - 1) // 2 * len(block.bits)
+        rivals = [sum(block.competes(x, bits) for x in block.families) for bits in block.bits]
+        comparisons = sum(n * (n - 1) // 2 for n in rivals)
         wanted = max(wanted, round(3 * comparisons / ALPHA))
         people = max(people, len(np.unique(identity)))
     return max(REPLICATES, min(wanted, DRAWS // people))
@@ -233,7 +233,7 @@ def judged(frame: pd.DataFrame, evidence: Evidence, *, secondary: bool = False) 
 
 def _tied(frame: pd.DataFrame, evidence: Evidence, secondary: bool) -> set[Key]:
     compared: dict[Key, float] = {}
-    rivals = frame[(frame["family"] != "reference") & frame["mean"].notna()]
+    rivals = frame[frame["competes"] & frame["mean"].notna()]
     for bits, part in rivals.groupby("bits"):
         best = (str(part["label"].iloc[part["mean"].argmax()]), int(str(bits)), secondary)
         for label in part["label"]:

@@ -52,7 +52,7 @@ def budget_drawings(
     """Yield `budgets_<block>` for each block of a `budgets_frame`."""
     for block in blocks:
         mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
-        if len(mine[mine["family"] != "reference"]):
+        if mine["competes"].any():
             shown = looks_of(look, mine["label"])
             draw = partial(budgets_figure, mine, shown, block.name, preset)
             yield Drawing(draw, mine, folder / f"budgets_{file_stem(block)}", preset)
@@ -91,7 +91,7 @@ def _panel(
         name = drawable(names[str(label)])
         style = line_options(look[str(label)], preset)
         points = part.sort_values(budget.column, kind="stable")
-        if (points["bits"] > mine.loc[mine["family"] != "reference", "bits"].max()).all():
+        if (points["bits"] > mine.loc[mine["competes"], "bits"].max()).all():
             axes.axhline(points["mean"].iloc[0], color=style["color"], linewidth=preset.line * 0.8,
                          linestyle=style["linestyle"], label=name)  # fmt: skip
             continue

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.report.blocks import Block
+from hashquant.report.blocks import REFERENCE, UNTRAINED, Block
 from hashquant.report.numerals import NOTHING, number, spread
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.page._panel import Panel, Series, cost_axis, share_axis
@@ -102,6 +102,6 @@ def cost_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid:
 
 def _fronts(line: Line) -> str:
     """Say which Pareto fronts a line stands on."""
-    if line["family"] == "reference":
-        return "reference"
+    if not line["competes"]:
+        return REFERENCE if line["family"] == REFERENCE else UNTRAINED
     return ", ".join(name for name in SHORT if line[f"front_{name}"]) or NOTHING

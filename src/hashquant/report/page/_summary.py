@@ -66,7 +66,7 @@ def leader_grid(tables: Sequence[MapTable]) -> Grid:
 
 
 def _leader(table: MapTable, bits: int) -> Cell:
-    mine = table.cells[(table.cells["bits"] == bits) & (table.cells["family"] != "reference")]
+    mine = table.cells[(table.cells["bits"] == bits) & table.cells["competes"]]
     scored = mine[mine["n"] > 0]
     if scored.empty:
         return Cell(NOTHING)

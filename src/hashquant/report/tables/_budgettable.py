@@ -66,12 +66,12 @@ def _table(title: str, mine: pd.DataFrame) -> Display:
 
 def _usual(mine: pd.DataFrame) -> tuple[str, str]:
     """Return how most rows were timed, and on what they were trained."""
-    rivals = mine[mine["family"] != "reference"]
+    rivals = mine[mine["competes"]]
     return searched(rivals) or searched(mine), trained_on(rivals) or trained_on(mine)
 
 
 def _marks(line: Mapping[Any, Any]) -> str:
-    if line["family"] == "reference":
+    if not line["competes"]:
         return NOTHING
     marks = zip("bstm", NAMES, strict=True)
     return " ".join(mark for mark, name in marks if line[f"front_{name}"])

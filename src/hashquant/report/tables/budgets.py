@@ -9,7 +9,6 @@ import pandas as pd
 
 from hashquant.records.record import EvalRecord
 from hashquant.report.blocks import Block
-from hashquant.report.drawing.style import row_order
 from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.frame import DECIMALS
 from hashquant.report.tables import _trainingtimes as trainingtimes
@@ -24,9 +23,9 @@ from hashquant.report.tables.searchtimes import (
 
 NAN = float("nan")
 COLUMNS = [
-    "dataset", "target", "protocol", "family", "label", "bits", "mean", "sd", "n", "code_bytes",
-    "codebook_bytes", *searchtimes.COLUMNS, *trainingtimes.COLUMNS, "front_bits", "front_bytes",
-    "front_time", "front_minutes", "clock",
+    "dataset", "target", "protocol", "family", "label", "bits", "competes", "mean", "sd", "n",
+    "code_bytes", "codebook_bytes", *searchtimes.COLUMNS, *trainingtimes.COLUMNS, "front_bits",
+    "front_bytes", "front_time", "front_minutes", "clock",
 ]  # fmt: skip
 
 Line = dict[str, Any]  # Any: one line of the frame, by column
@@ -79,7 +78,7 @@ def stored_cells(block: Block) -> dict[tuple[str, int], list[EvalRecord]]:
         if HEADLINE.find(record) is not None:
             cell = record.spec.label, record.cost.code_bits
             found.setdefault(cell, {}).setdefault(record.run_id, record)
-    order = sorted(found, key=lambda cell: (row_order(cell[0], block.families[cell[0]]), cell[1]))
+    order = sorted(found, key=lambda cell: (block.place(cell[0]), cell[1]))
     return {cell: list(found[cell].values()) for cell in order}
 
 
@@ -114,6 +113,7 @@ def _costs(
     lines = [
         place
         | {"family": block.families[label], "label": label, "bits": bits}
+        | {"competes": block.competes(label, cell[0].spec.bits)}
         | mean_sd(cell)
         | {"code_bytes": cell[0].cost.code_bytes, "codebook_bytes": cell[0].cost.codebook_bytes}
         | cell_times(cell, times)
@@ -134,7 +134,7 @@ def _marked(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _clock(frame: pd.DataFrame) -> str:
     """Return the clock that serves all competing rows, or "" where no row was timed."""
-    rivals = frame[frame["family"] != "reference"]
+    rivals = frame[frame["competes"]]
     timed = _alike(rivals[rivals[list(CLOCKS)].notna().any(axis=1)], "time")
     return next((name for name in CLOCKS if len(timed) and timed[name].notna().all()), "")
 
@@ -158,7 +158,7 @@ def budgets_of(frame: pd.DataFrame, *, every: bool = False) -> list[Budget]:
     """Return the budgets that a block's lines can be compared by; with `every`, all four."""
     clock = str(frame["clock"].iloc[0]) if len(frame) else ""
     timed = [Budget("time", clock, "ms")] if clock or every else []
-    known = frame["train_minutes"].notna() & (frame["family"] != "reference")
+    known = frame["train_minutes"].notna() & frame["competes"]
     return [BITS, BYTES, *timed, *([MINUTES] if every or known.any() else [])]
 
 
@@ -167,7 +167,7 @@ def competing(frame: pd.DataFrame, budget: Budget) -> pd.DataFrame:
 
     Further columns: `read` is the mean as tables show it, `cost` what is compared.
     """
-    rivals = frame[frame["family"] != "reference"]
+    rivals = frame[frame["competes"]]
     if not budget.column:
         rivals = rivals.iloc[:0]
     elif budget.measured:

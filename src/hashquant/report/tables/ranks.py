@@ -103,7 +103,7 @@ def _scores(tables: Sequence[MapTable]) -> pd.DataFrame:
     """Return the mean mAP of every rival, a line a block and a column a row of the tables."""
     parts = []
     for table in tables:
-        rivals = table.cells[table.cells["family"] != "reference"]
+        rivals = table.cells[table.cells["competes"]]
         wide = rivals.pivot_table(index="bits", columns="label", values="mean", aggfunc="first")
         wide.index = pd.Index([(table.block.dataset, table.block.target, b) for b in wide.index])
         parts.append(wide)

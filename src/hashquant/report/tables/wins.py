@@ -39,7 +39,8 @@ def wins_frame(tables: Sequence[MapTable]) -> pd.DataFrame:
     count = _Count(Counter(), Counter(), Counter(), Counter())
     families: dict[str, str] = {}
     for table in tables:
-        families |= {k: v for k, v in table.block.families.items() if v != "reference"}
+        block = table.block
+        families |= {x: block.families[x] for x in block.families if block.rivals(x)}
         _count_means(table.cells, count)
         _count_tests(table.cells, table.evidence, count)
     ordered = sorted(families, key=lambda label: row_order(label, families[label]))
@@ -54,7 +55,7 @@ def wins_frame(tables: Sequence[MapTable]) -> pd.DataFrame:
 
 
 def _rivals(cells: pd.DataFrame) -> pd.DataFrame:
-    return cells[(cells["family"] != "reference") & (cells["n"] > 0)]
+    return cells[cells["competes"] & (cells["n"] > 0)]
 
 
 def _count_means(cells: pd.DataFrame, count: _Count) -> None:
