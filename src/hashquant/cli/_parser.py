@@ -117,6 +117,10 @@ def _report_parser(prog: str) -> Parser:
     add("--formats", nargs="+", default=["pdf", "png", "svg"], metavar="FORMAT",
         help="of figures: pdf png svg (default), pgf")  # fmt: skip
     _add_no_figures(parser)
+    add("--claims", action="store_true", help="instead: the claims of all suites in one table, as "
+        "Markdown, CSV, LaTeX and a page")  # fmt: skip
+    add("--readme", nargs="?", type=Path, const=Path("README.md"), metavar="FILE",
+        help="instead: write the tables between a file's markers anew (README.md)")  # fmt: skip
     add("--bundle", action="store_true", help="also make one archive of it all, with records, "
         "splits and citations, for a paper's artefact")  # fmt: skip
     add("--sheet", nargs="+", default=[], metavar="METHOD",

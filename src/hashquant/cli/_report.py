@@ -14,10 +14,15 @@ from hashquant.plugins import registry
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.records.store import SuiteRecords
+    from hashquant.report.findings import Findings
 
 
 def report(flags: argparse.Namespace) -> int:
-    """Write tables and figures from stored records."""
+    """Write tables and figures from stored records, or what stands over several suites."""
+    if flags.claims:
+        return _claims(flags)
+    if flags.readme is not None:
+        return _readme(flags)
     from hashquant.records.store import Store
     from hashquant.report import Options, cited, terminal_table, write_report
 
@@ -44,6 +49,56 @@ def report(flags: argparse.Namespace) -> int:
         files = (*written.tables, *written.figures, written.page)
         print(f"bundle: {_bundle(records, files, flags)}")
     return 0
+
+
+def _claims(flags: argparse.Namespace) -> int:
+    """Write the claims of all suites that have records."""
+    from hashquant.records.store import Store
+    from hashquant.report.across.claims import write_claims
+
+    names = Store(flags.results_dir).suites()
+    if not names:
+        raise UsageError(f"--claims needs stored records, got none in {flags.results_dir}")
+    for path in write_claims({name: _found(flags, name) for name in names}, flags.reports_dir):
+        print(path)
+    return 0
+
+
+def _readme(flags: argparse.Namespace) -> int:
+    """Write the tables of a README anew where they differ from the records."""
+    from hashquant.machine.files import write_atomic
+    from hashquant.report.across.readme import filled, marked
+
+    try:
+        text = flags.readme.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--readme must name a file, got {flags.readme}: {error.strerror}"
+        ) from error
+    if not marked(text):
+        raise UsageError(f"--readme must name a file with markers of tables, got {flags.readme}")
+    new = filled(text, lambda name: _found(flags, name))
+    if new != text:
+        write_atomic(flags.readme, new.encode())
+    print(f"{flags.readme}: {marked(text)} tables, {'written' if new != text else 'up to date'}")
+    return 0
+
+
+def _found(flags: argparse.Namespace, name: str) -> "Findings":
+    """Compute all that a suite's report shows.
+
+    Raises:
+        UsageError: if the suite has no records.
+    """
+    from hashquant.records.store import Store
+    from hashquant.report import Options
+    from hashquant.report.findings import find
+
+    store = Store(flags.results_dir)
+    records = store.read(name)
+    if not records.evals:
+        raise unknown_suite(name, store.suites(), flags.results_dir)
+    return find(records, Options())
 
 
 def _bundle(records: "SuiteRecords", written: Sequence[Path], flags: argparse.Namespace) -> Path:

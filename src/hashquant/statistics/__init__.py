@@ -9,9 +9,10 @@ Numbers in, numbers out: what a row or a target is stays in `report`.
 from hashquant.statistics._intervals import Difference, Interval, difference, holm, interval
 from hashquant.statistics._means import mean_interval, paired_difference
 from hashquant.statistics._resampling import Resampler
+from hashquant.statistics._simultaneous import simultaneous
 from hashquant.statistics._spread import Spread, pooled_spread
 
 __all__ = [
     "Difference", "Interval", "Resampler", "Spread", "difference", "holm", "interval",
-    "mean_interval", "paired_difference", "pooled_spread", "ranks",
+    "mean_interval", "paired_difference", "pooled_spread", "ranks", "simultaneous",
 ]  # fmt: skip

@@ -107,10 +107,16 @@ class Exams:
     def __init__(self, root) -> None:
         self.root, self.evals, self.folders = root, [], {}
 
-    def add(self, ap, label, protocol="seen", secondary=None, value=None, **asked) -> EvalRecord:
-        """Store one examination: `ap` and `label` (q,), the record's mAP their mean."""
+    def add(
+        self, ap, label, protocol="seen", secondary=None, value=None, relevant=70, **asked
+    ) -> EvalRecord:
+        """Store one examination: `ap` and `label` (q,), the record's mAP their mean.
+
+        `relevant` items of the gallery match each query.
+        """
         extra = ()
-        arrays = {"ap": np.asarray(ap, dtype=float), "label": np.asarray(label)}
+        arrays = {"ap": np.asarray(ap, dtype=float), "label": np.asarray(label),
+                  "relevant": np.full(len(label), relevant)}  # fmt: skip
         if secondary is not None:
             arrays["ap_sdc"] = np.asarray(secondary, dtype=float)
             other = float(np.nanmean(secondary))

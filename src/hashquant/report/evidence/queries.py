@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from hashquant.statistics.chance import expected_random_ap
 from hashquant.records.record import EvalRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
@@ -27,8 +28,9 @@ from hashquant.statistics import (
 HEADLINE = Metric("mAP")
 #: Significance level of all marks and verdicts.
 ALPHA = 0.05
-#: Fewest bootstrap replicates of a report, and most replicates × identities.
-REPLICATES, DRAWS = 2000, 2 * 10**7
+#: Fewest bootstrap replicates of a report, those it takes where they fit, and most replicates ×
+#: identities.
+REPLICATES, USUAL, DRAWS = 2000, 10_000, 2 * 10**7
 #: How far a record's score may lie from the mean of its queries' values.
 TOLERANCE = 1e-6
 
@@ -51,7 +53,8 @@ class Queries:
 class Evidence:
     """The cells of a block whose queries are known, over one common order of queries.
 
-    `identity` (q,) says whom each query shows. `reasons` says of the other cells what is missing.
+    `identity` (q,) says whom each query shows, `floors` (q,) what average precision a random order
+    of the gallery has for it. `reasons` says of the other cells what is missing.
     Draws of identities are shared by all cells, draws of seeds by all cells of the same runs.
     """
 
@@ -60,7 +63,8 @@ class Evidence:
     cells: Mapping[Key, Queries]
     reasons: Mapping[Key, str]
     replicates: int
-    _found: dict[Key, tuple[float, np.ndarray]] = field(default_factory=dict)
+    floors: np.ndarray
+    _found: dict[tuple[Key, bytes], tuple[float, np.ndarray]] = field(default_factory=dict)
 
     def mean(self, key: Key) -> float:
         """Return a cell's mean over seeds and queries."""
@@ -83,12 +87,23 @@ class Evidence:
         """Tell whether Holm's correction over so many can leave a difference significant."""
         return 2 * comparisons / (self.replicates + 1) <= ALPHA
 
-    def _cell(self, key: Key) -> tuple[float, np.ndarray]:
-        if key not in self._found:
-            ap, runs = self.cells[key].ap, "+".join(self.cells[key].runs)
+    def over(self, key: Key, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return a cell's mean over some of the queries (q,) and its bootstrap replicates (b,)."""
+        place = key, chosen.tobytes()
+        if place not in self._found:
+            known = self.cells[key]
+            ap, runs = np.where(chosen, known.ap, np.nan), "+".join(known.runs)
             drawn = self._resampler.replicates(ap, runs, self._spread(key))
-            self._found[key] = self._resampler.mean(ap), drawn
-        return self._found[key]
+            self._found[place] = self._resampler.mean(ap), drawn
+        return self._found[place]
+
+    def floor(self, chosen: np.ndarray | None = None) -> float:
+        """Return the mAP of a random order over all queries or some, (q,); NaN where not known."""
+        floors = self.floors if chosen is None else self.floors[chosen]
+        return float(np.nanmean(floors)) if np.isfinite(floors).any() else float("nan")
+
+    def _cell(self, key: Key) -> tuple[float, np.ndarray]:
+        return self.over(key, np.ones(len(self.identity), dtype=bool))
 
     def _spread(self, key: Key) -> Spread | None:
         """Return how a row varies from seed to seed over its code lengths.
@@ -135,7 +150,7 @@ def _replicates(blocks: Sequence[Block], identities: Sequence[np.ndarray]) -> in
     The smallest p-value, 2 / (replicates + 1), must stay below ALPHA / comparisons. All blocks
     have the same number, so that their replicates can be averaged.
     """
-    wanted, people = REPLICATES, 1
+    wanted, people = USUAL, 1
     for block, identity in zip(blocks, identities, strict=True):
         rivals = [sum(block.competes(x, bits) for x in block.families) for bits in block.bits]
         comparisons = sum(n * (n - 1) // 2 for n in rivals)
@@ -163,7 +178,21 @@ def _evidence(
         else:
             seeds = tuple(record.spec.seed for record in records)
             cells[key] = Queries(np.stack(rows), seeds, tuple(r.run_id for r in records))
-    return Evidence(block, identity, cells, reasons, replicates)
+    floors = _floors(block.evals, identity, read)
+    return Evidence(block, identity, cells, reasons, replicates, floors)
+
+
+def _floors(
+    evals: Sequence[EvalRecord],
+    identity: np.ndarray,
+    read: Mapping[tuple[str, str], Mapping[str, np.ndarray]],
+) -> np.ndarray:
+    """Return the floor of every query, (q,), from any record that tells what is relevant to it."""
+    for record in evals:
+        relevant = read[record.run_id, record.target].get("relevant")
+        if relevant is not None and relevant.shape == identity.shape:
+            return expected_random_ap(relevant, record.gallery)
+    return np.full(len(identity), np.nan)
 
 
 def _common(labels: Iterable[np.ndarray | None]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The domain matrix as heat maps: one per row of the tables, and quantization minus hashing."""
+"""The domain matrix as heat maps: one per row of the tables, and the families' difference."""
 
 import math
 import textwrap
@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hashquant.report.blocks import UNTRAINED
 from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, drawable
 from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures._shortnames import short_names
-from hashquant.report.tables.domains import DIFFERENCE
+from hashquant.report.tables.families import BEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
+
+    _Scale = tuple[Colormap, Normalize]
 
 #: Average width of a letter in em, and widths of what stands in cells.
 LETTER, DIGIT, SIGN, POINT, STAR = 0.62, 0.636, 0.838, 0.318, 0.5
@@ -69,13 +72,24 @@ class _Layout:
 
 
 def matrix_drawings(
-    frame: pd.DataFrame, folder: Path, preset: Preset = PRESETS["double"]
+    frame: pd.DataFrame,
+    families: pd.DataFrame,
+    folder: Path,
+    preset: Preset = PRESETS["double"],
 ) -> Iterator[Drawing]:
     """Yield `domain_matrix_<bits>bit` for each code length of a `matrix_frame`.
 
-    The colour scales are those of all code lengths together. In each CSV `train_short` and
-    `target_short` are the names that the figure shows.
+    `families` is a `families_frame`: its best-against-best lines fill the last panel. The colour
+    scales are those of all code lengths together. In each CSV `train_short` and `target_short` are
+    the names that the figure shows.
     """
+    best = families[families["kind"] == BEST]
+    best = best[best["train"].isin(frame["train"])].assign(label=BEST, trained=True)
+    frame = (
+        pd.concat([frame, best], ignore_index=True)
+        if len(best)
+        else frame.assign(difference=np.nan)
+    )
     scored = frame[frame["mean"].notna() | frame["difference"].notna()]
     if scored.empty:
         return
@@ -87,6 +101,14 @@ def matrix_drawings(
         named.insert(3, "target_short", named["target"].map(short))
         draw = partial(matrix_figure, named, int(str(bits)), limits, preset)
         yield Drawing(draw, named, folder / f"domain_matrix_{bits}bit", preset)
+
+
+def _with_best(frame: pd.DataFrame, families: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines of a matrix, and best against best as one more row of each training set."""
+    best = families[(families["kind"] == BEST) & families["train"].isin(frame["train"])]
+    if best.empty:
+        return frame.assign(difference=np.nan)
+    return pd.concat([frame, best.assign(label=BEST, trained=True)], ignore_index=True)
 
 
 def _round_up(value: float) -> float:
@@ -113,14 +135,20 @@ def matrix_figure(
     for number, label in enumerate(labels):
         axes = figure.add_axes(layout.place(number))
         lines = part[part["label"] == label].to_dict("records")
-        _panel(axes, lines, trains, targets, scales[label == DIFFERENCE], layout)
-        axes.set_title(_title(label, layout), fontsize=preset.font, pad=preset.font * 0.35)
+        _panel(axes, lines, trains, targets, _scale(lines[0], scales), layout)
+        title = label if lines[0]["trained"] else f"{label} ({UNTRAINED})"
+        axes.set_title(_title(title, layout), fontsize=preset.font, pad=preset.font * 0.35)
         left, bottom = number % layout.columns == 0, number + layout.columns >= len(labels)
         axes.set_yticks(range(len(trains)), _texts(trains, names) if left else [])
         axes.set_xticks(range(len(targets)), _texts(targets, names) if bottom else [], rotation=90)
         axes.tick_params(length=0, labelsize=layout.small, pad=2)
-    _bars(figure, scales if DIFFERENCE in labels else scales[:1], bits, layout)
+    _bars(figure, scales[:2] if BEST in labels else scales[:1], bits, layout)
     return figure
+
+
+def _scale(line: Cell, scales: "Sequence[_Scale]") -> "_Scale":
+    """Return the colours of a panel: signed, of mAP, or grey for what did not train."""
+    return scales[1] if line["label"] == BEST else scales[0 if line["trained"] else 2]
 
 
 def _order(part: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -165,8 +193,8 @@ def _title(label: str, layout: _Layout) -> str:
     return drawable(textwrap.fill(label, max(1, letters)))
 
 
-def _scales(limits: tuple[float, float]) -> "list[tuple[Colormap, Normalize]]":
-    """Return the colours of mAP, even to the eye and in grey, and those of the difference."""
+def _scales(limits: tuple[float, float]) -> "list[_Scale]":
+    """Return the colours of mAP, even to the eye and in grey, those of the difference, and grey."""
     import matplotlib as mpl
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
@@ -175,6 +203,7 @@ def _scales(limits: tuple[float, float]) -> "list[tuple[Colormap, Normalize]]":
     return [
         (mpl.colormaps["cividis"], Normalize(0, limits[0])),
         (signed, Normalize(-limits[1], limits[1])),
+        (mpl.colormaps["Greys"], Normalize(-limits[0], 2 * limits[0])),
     ]
 
 
@@ -183,7 +212,7 @@ def _panel(
     lines: Sequence[Cell],
     trains: Sequence[str],
     targets: Sequence[str],
-    scale: "tuple[Colormap, Normalize]",
+    scale: "_Scale",
     layout: _Layout,
 ) -> None:
     """Colour the cells of one heat map, write their numbers and frame those at home."""
@@ -194,11 +223,11 @@ def _panel(
     size = min(layout.small, layout.small * layout.cell / _needed(layout.small))
     values = np.full((len(trains), len(targets)), np.nan)
     for line in lines:
-        signed = line["label"] == DIFFERENCE
+        signed = line["label"] == BEST
         value = line["difference"] if signed else line["mean"]
         row, column = trains.index(line["train"]), targets.index(line["target"])
         values[row, column] = value
-        star = "*" if signed and line["p_holm"] <= ALPHA else ""
+        star = "*" if signed and line["p_adjusted"] <= ALPHA else ""
         axes.text(
             column, row, _short(value, signed=signed) + star, ha="center", va="center_baseline",
             fontsize=size, color=_ink(scale[0](scale[1](value))),
@@ -244,15 +273,13 @@ def _short(value: float, *, signed: bool) -> str:
     return text if text == ".00" else ("+" if value > 0 else "−") + text
 
 
-def _bars(
-    figure: "Figure", scales: "Sequence[tuple[Colormap, Normalize]]", bits: int, layout: _Layout
-) -> None:
+def _bars(figure: "Figure", scales: "Sequence[_Scale]", bits: int, layout: _Layout) -> None:
     """Draw the colour scales below the panels, each with what its marks mean."""
     from matplotlib.cm import ScalarMappable
 
     texts = [
         f"mAP at {bits} bits (framed: the identities trained on)",
-        f"mAP, quantization − hashing (*: Holm-corrected p ≤ {ALPHA})",
+        f"mAP, {BEST} (*: adjusted p ≤ {ALPHA})",
     ]
     room = (layout.width - 2 * EDGE) / 2
     for number, (colors, norm) in enumerate(scales):

@@ -45,7 +45,7 @@ def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawin
             yield from block_drawings(table.block, table.cells, found.metric, look, folder, preset)
     for stem, page in prgrid.named_pages(blocks, wide):
         yield prgrid.page_drawing(page, look, folder / stem, wide)
-    yield from matrix_drawings(extras.matrix, folder, wide)
+    yield from matrix_drawings(extras.matrix, extras.families, folder, wide)
     yield from budget_drawings(extras.budgets, blocks, look, folder, wide)
     yield from learning_drawings(records, blocks, look, folder, preset)
     yield from ablation_drawings(extras.ablation, blocks, folder, preset)

@@ -1,3 +1,3 @@
-"""The page of a suite: all tables, plots and proofs in one file that needs nothing else."""
+"""The page of a suite, and that of the claims of all: one file that needs nothing else."""
 
-__all__ = ["write"]
+__all__ = ["overview", "write"]

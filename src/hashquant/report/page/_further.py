@@ -1,15 +1,15 @@
-"""The domain matrix, ablations and code health as tables of the page."""
+"""The domain matrix, the families, ablations and code health as tables of the page."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from hashquant.report.blocks import Block, examined_as
+from hashquant.report.blocks import UNTRAINED, Block, examined_as
 from hashquant.report.numerals import NOTHING, chance, number, spread, within
 from hashquant.report.page._grid import Cell, Column, Grid, cells
-from hashquant.report.tables.domains import DIFFERENCE
+from hashquant.report.tables.domains import MEANING, written
+from hashquant.report.tables.families import BEST, PAIR
 from hashquant.report.tables.health import NAMES
 
 Line = Mapping[Any, Any]  # Any: one line of a frame, by column
@@ -18,16 +18,10 @@ DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}
 SHOWN = tuple(name for name in NAMES if name != "distinct_fraction")
 
 
-def matrix_grids(frame: pd.DataFrame) -> list[Grid]:
-    """Return the domain matrix and, where families can be compared, their differences."""
+def matrix_grid(frame: pd.DataFrame) -> Grid | None:
+    """Return the domain matrix, or nothing where no training set has several targets."""
     if frame.empty:
-        return []
-    signed = frame[frame["label"] == DIFFERENCE].sort_values("bits", kind="stable")
-    found = [_matrix(frame[frame["label"] != DIFFERENCE])]
-    return [*found, _differences(signed)] if len(signed) else found
-
-
-def _matrix(frame: pd.DataFrame) -> Grid:
+        return None
     targets = list(dict.fromkeys(zip(frame["target"], frame["protocol"], strict=True)))
     heads = [
         Column("trained on", filtered=True), Column("bits", True, filtered=True),
@@ -42,9 +36,8 @@ def _matrix(frame: pd.DataFrame) -> Grid:
         rows.append([*row, *(_scored(by.get(target), most) for target in targets)])
     first = {"trained on": rows[0][0].text, "bits": rows[0][1].text}
     caption = (
-        "mAP of each training set on each target; the deeper the ground, the higher. Second line: "
-        "retention, the mAP divided by that of the same runs on the training set's own split, "
-        "with its 95 % interval."
+        "mAP of each training set on each target, darker is higher. Second line: "
+        f"{MEANING}; with its 95 % interval."
     )
     return Grid("matrix", caption, heads, rows, first)
 
@@ -54,31 +47,45 @@ def _scored(cell: Line | None, most: float) -> Cell:
         return Cell("")
     if not cell["n"]:
         return Cell(NOTHING, small=str(cell["note"] or ""))
-    kept = ""
-    if math.isfinite(cell["retention"]):
-        between = within(cell["retention_low"], cell["retention_high"], 2)
-        kept = f"{number(cell['retention'], 2)} ({between})"
+    if not cell["trained"]:
+        return Cell(spread(cell["mean"], cell["sd"]), "untrained", small=UNTRAINED)
     share = cell["mean"] / most if most > 0 else 0.0
-    return Cell(spread(cell["mean"], cell["sd"]), small=kept, heat=round(share, 3))
+    return Cell(spread(cell["mean"], cell["sd"]), small=written(cell), heat=round(share, 3))
 
 
-def _differences(signed: pd.DataFrame) -> Grid:
+def family_grids(frame: pd.DataFrame) -> list[Grid]:
+    """Return best against best, and all pairs, where both families have a learned method."""
+    said = {
+        BEST: "Best learned quantizer − best learned hash, each chosen on half of the identities "
+        "and compared on the others, each half in turn.",
+        PAIR: "Every learned quantizer − every learned hash.",
+    }
+    return [
+        _families(kind, caption, frame[frame["kind"] == kind])
+        for kind, caption in said.items()
+        if (frame["kind"] == kind).any()
+    ]
+
+
+def _families(kind: str, caption: str, frame: pd.DataFrame) -> Grid:
     heads = [
         Column("bits", True, filtered=True), Column("trained on", filtered=True),
         Column("examined on", rows=True, filtered=True), Column("protocol", filtered=True),
-        Column("difference", True), Column("95 % interval", True), Column("p", True),
-        Column("p\u00a0(Holm)", True), Column("of"), Column("note"),
+        Column("quantizer", filtered=True), Column("hash", filtered=True),
+        Column("difference", True), Column("interval", True), Column("p\u00a0(adjusted)", True),
+        Column("note"),
     ]  # fmt: skip
     rows = [
         [*cells((line["bits"], line["train"])), Cell(examined_as(line["target"]), "row"),
-         *cells((line["protocol"], number(line["difference"], sign=True),
-                 within(line["difference_low"], line["difference_high"], sign=True),
-                 chance(line["p_value"]), chance(line["p_holm"]))),
-         Cell(line["compared"], "quiet wide"), Cell(_note(line), "quiet")]
-        for line in signed.to_dict("records")
+         *cells((line["protocol"], line["quantization"], line["hashing"],
+                 number(line["difference"], sign=True),
+                 within(line["low"], line["high"], sign=True), chance(line["p_adjusted"]))),
+         Cell(_note(line), "quiet")]
+        for line in frame.to_dict("records")
     ]  # fmt: skip
-    caption = "Quantization − hashing: mean mAP of the learned methods of each family."
-    return Grid("differences", caption, heads, rows)
+    name = "families" if kind == BEST else "pairs"
+    together = f"{caption} Intervals are simultaneous, 95 % for all {len(rows)} lines together."
+    return Grid(name, together, heads, rows)
 
 
 def ablation_grid(frame: pd.DataFrame) -> Grid | None:

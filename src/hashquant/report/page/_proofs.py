@@ -3,7 +3,8 @@
 import pandas as pd
 
 from hashquant.report.blocks import examined_as
-from hashquant.report.evidence.claims import CLAIMS, NO_RECORDS, at_a_glance
+from hashquant.report.evidence.claimlist import CLAIMS
+from hashquant.report.evidence.claims import NO_RECORDS, at_a_glance, said
 from hashquant.report.numerals import NOTHING, chance, number, within
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.page._scores import COMPARED
@@ -30,19 +31,19 @@ def claim_grid(judged: pd.DataFrame) -> Grid | None:
     heads = [
         Column("claim", filtered=True), Column("where", rows=True), Column("difference"),
         Column("bits", True), Column("seeds", True), Column("estimate", True),
-        Column("95 % interval", True),
-        Column("p\u00a0(Holm)", True), Column("verdict", filtered=True),
+        Column("interval", True),
+        Column("p\u00a0(adjusted)", True), Column("verdict", filtered=True),
     ]  # fmt: skip
     rows = [
         [Cell(f"({line['claim']})"), Cell(line["where"], "prose"), Cell(line["compared"], "quiet"),
          *cells((line["bits"], line["seeds"], number(line["estimate"], sign=True),
-                 within(line["low"], line["high"], sign=True), chance(line["p_holm"]))),
-         Cell(line["verdict"], f"verdict {line['verdict'].partition(' ')[0]}")]
+                 within(line["low"], line["high"], sign=True), chance(line["p_adjusted"]))),
+         Cell(said(line), f"verdict {line['verdict'].partition(' ')[0]}")]
         for line in lines.to_dict("records")
     ]  # fmt: skip
     caption = (
-        "Every line behind the verdicts. Paired bootstrap over identities and seeds, p-values "
-        "corrected by Holm over all lines."
+        "Every line behind the verdicts. Intervals are simultaneous, 95 % for all lines together, "
+        "and are what the verdict looks at."
     )
     return Grid("claims", caption, heads, rows, search=True)
 

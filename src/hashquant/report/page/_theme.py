@@ -1,10 +1,15 @@
-"""The colours of the page: ink and paper in both themes, and the figures' colours on each."""
+"""The look of the pages: templates and style, ink and paper in both themes, figures' colours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hashquant.report.drawing.style import BLACK, Look
 
+TEMPLATES = Path(__file__).with_name("templates")
 #: Least contrast of a line or a marker with the paper (WCAG 2.2, 1.4.11), and of text (1.4.3).
 GRAPHIC, TEXT = 3.0, 4.5
 #: Steps in which a colour is moved towards the ink until it can be seen.
@@ -85,3 +90,30 @@ def variables(theme: Theme, look: Mapping[str, Look]) -> dict[str, str]:
     found = {name: getattr(theme, name) for name in Theme.__dataclass_fields__}
     rows = {f"m{at}": on_paper(row.color, theme) for at, row in enumerate(look.values())}
     return found | rows
+
+
+def template(name: str) -> Template:
+    """Return a template that escapes what it is given and refuses what it is not."""
+    return _environment().get_template(name)
+
+
+def style() -> str:
+    """Return the style sheet of all pages."""
+    return _text("style.css")
+
+
+def script() -> str:
+    """Return the script of a suite's page."""
+    return _text("page.js")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8").rstrip()

@@ -3,11 +3,8 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hashquant import __version__
 from hashquant.machine.files import write_atomic
@@ -24,11 +21,10 @@ from hashquant.report.page import _scores as scores
 from hashquant.report.page import _summary as summary
 from hashquant.report.page import _svg as svg
 from hashquant.report.page._panel import Panel
-from hashquant.report.page._theme import DARK, LIGHT, variables
+from hashquant.report.page._theme import DARK, LIGHT, script, style, template, variables
 from hashquant.report.tables.health import MEANING
 
 NAME = "index.html"
-TEMPLATES = Path(__file__).with_name("templates")
 #: Sizes of plots that no script has fitted to the window, in CSS pixels.
 CURVE_SIZE, COST_SIZE = (820, 460), (520, 322)
 #: What ends a script, or a line of one, is written as its number.
@@ -62,7 +58,7 @@ def page(found: Findings) -> str:
         "markers": svg.CURVE_MARKERS, "parts": curves.PARTS, "shown": curves.SHOWN,
         "blocks": [block.name for block in found.blocks],
     }  # fmt: skip
-    return _template().render(values, data=embedded(data))
+    return template("page.html.j2").render(values, data=embedded(data))
 
 
 def _said(found: Findings) -> Values:
@@ -70,14 +66,15 @@ def _said(found: Findings) -> Values:
     records, blocks, extras = found.records, found.blocks, found.extras
     return {
         "suite": records.suite, "digest": found.digest, "version": __version__,
-        "style": _text("style.css"), "script": _text("page.js"),
+        "style": style(), "script": script(),
         "facts": summary.facts(records, blocks), "leaders": summary.leader_grid(found.headline),
         "commands": summary.commands(records.suite),
         "definitions": summary.definitions(found.headline),
         "verdicts": proofs.verdict_grid(found.claims), "claims": proofs.claim_grid(found.claims),
         "unmet": proofs.unmet(found.claims), "scores": scores.score_grid(found.headline),
         "intervals": proofs.interval_grid(found.intervals), "wins": proofs.win_grid(found.wins),
-        "matrix": further.matrix_grids(extras.matrix),
+        "matrix": further.matrix_grid(extras.matrix),
+        "families": further.family_grids(extras.families),
         "ablation": further.ablation_grid(extras.ablation),
         "health": further.health_grid(extras.health, blocks), "health_meaning": MEANING,
         "cards": published.card_grid(found.cards, found.sources),
@@ -93,6 +90,7 @@ def _contents(values: Values) -> list[tuple[str, str, object]]:
         ("summary", "Summary", True), ("scores-section", "Scores", True),
         ("curves-section", "Curves", values["curves"]), ("costs-section", "Costs", values["costs"]),
         ("matrix-section", "Domain matrix", values["matrix"]),
+        ("families-section", "Families", values["families"]),
         ("ablation-section", "Ablations", values["ablation"]),
         ("health-section", "Code health", values["health"]), ("statistics", "Statistics", True),
         ("cards-section", "Published numbers", values["cards"]),
@@ -171,19 +169,3 @@ def embedded(data: object) -> str:
     """
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.translate(_IN_SCRIPT)
-
-
-def _text(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8").rstrip()
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-
-
-def _template() -> Template:
-    return _environment().get_template("page.html.j2")

@@ -3,6 +3,7 @@
 __all__ = [
     "budgets",
     "domains",
+    "families",
     "health",
     "intervals",
     "maps",

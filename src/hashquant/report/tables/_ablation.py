@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.evidence.contrasts import main_row
 from hashquant.report.evidence.queries import HEADLINE, Evidence
+from hashquant.report.evidence.relative import main_row
 from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.frame import cells
 from hashquant.report.numerals import chance, number, scored, within

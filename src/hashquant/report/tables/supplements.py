@@ -1,4 +1,4 @@
-"""What goes beyond the tables of single blocks: domain matrix, budgets, ablations, code health."""
+"""What goes beyond the tables of blocks: domains, families, budgets, ablations, code health."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from hashquant.report.tables._budgettable import budgets_sheet
 from hashquant.report.tables._trainingtimes import training_times
 from hashquant.report.tables.budgets import budgets_frame
 from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
+from hashquant.report.tables.families import families_frame, families_sheet
 from hashquant.report.tables.health import health_cells, health_sheet
 from hashquant.report.tables.maps import MapTable
 from hashquant.report.tables.ranks import (
@@ -28,12 +29,14 @@ from hashquant.report.tables.ranks import (
 class Supplements:
     """The frames of a suite's further tables.
 
-    `matrix` is empty where no training set has several targets, `ablation` without variants.
+    `matrix` is empty where no training set has several targets, `families` where one has no learned
+    method, `ablation` without variants.
     """
 
     suite: str
     blocks: Sequence[Block]
     matrix: pd.DataFrame
+    families: pd.DataFrame
     budgets: pd.DataFrame
     ablation: pd.DataFrame
     health: pd.DataFrame
@@ -49,6 +52,7 @@ def collect(
     """Compute all further tables from a suite's blocks, their queries and training times."""
     return Supplements(
         records.suite, blocks, matrix_frame(studies if has_matrix(blocks) else []),
+        families_frame(studies),
         budgets_frame(blocks, training_times(records.trains)),
         ablation_frame(studies), health_cells(blocks), rank_studies(maps),
     )  # fmt: skip
@@ -62,6 +66,7 @@ def table_texts(found: Supplements, digest: str) -> dict[str, str]:
     suite, blocks, ranks = found.suite, found.blocks, ranks_frame(found.ranks)
     shown = [
         (found.matrix, matrix_sheet(found.matrix, suite)),
+        (found.families, families_sheet(found.families, suite)),
         (found.budgets, budgets_sheet(found.budgets, blocks, suite)),
         (found.ablation, ablation_sheet(found.ablation, blocks, suite)),
         (found.health, health_sheet(found.health, blocks, suite)),

@@ -1,4 +1,4 @@
-"""The domain matrix: retention and signed differences by hand, and figures that can be read."""
+"""The domain matrix: what is kept of the embedding, by hand, and figures that can be read."""
 
 import dataclasses
 import itertools
@@ -10,18 +10,27 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
+from hashquant.statistics.chance import expected_random_ap
 from hashquant.report.blocks import select_blocks
 from hashquant.report.drawing.style import PRESETS, drawing
 from hashquant.report.evidence.queries import gather
-from hashquant.report.figures._heatmaps import _ink, matrix_drawings, matrix_figure
+from hashquant.report.figures._heatmaps import _ink, _with_best, matrix_drawings, matrix_figure
 from hashquant.report.figures._shortnames import short_names
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.forms.markdown import markdown
-from hashquant.report.tables.domains import DIFFERENCE, has_matrix, matrix_frame, matrix_sheet
+from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
+from hashquant.report.tables.families import BEST, families_frame
+
+#: mAP of a random order where 70 of 7000 items are relevant.
+FLOOR = float(expected_random_ap(np.array([70]), 7000)[0])
 
 
 def matrix(records) -> pd.DataFrame:
     return matrix_frame(gather(records, select_blocks(records)))
+
+
+def families(records) -> pd.DataFrame:
+    return families_frame(gather(records, select_blocks(records)))
 
 
 def line(frame, target, label, bits=16):
@@ -32,100 +41,61 @@ def line(frame, target, label, bits=16):
     return found
 
 
-def test_half_of_the_score_retained_is_one_half(exams, people):
+def with_float(exams, people, codes, whole, protocol="seen", seed=0, **where):
+    """Add a code and the uncompressed embedding beside it on one target."""
+    exams.add(codes, people, protocol, seed=seed, **where)
+    exams.add(whole, people, protocol, seed=seed, **(where | {"method": "float"}))
+
+
+def test_half_of_the_lead_over_chance_is_one_half(exams, people):
     for seed in (0, 1, 2):
-        exams.add(np.full(120, 0.8), people, seed=seed)
-        exams.add(np.full(120, 0.4), people, "cross", target="olivetti-cross", seed=seed)
+        with_float(exams, people, np.full(120, FLOOR + 0.4), np.full(120, FLOOR + 0.8), seed=seed)
+        away = {"target": "olivetti-cross", "protocol": "cross", "seed": seed}
+        with_float(exams, people, np.full(120, FLOOR + 0.1), np.full(120, FLOOR + 0.4), **away)
     frame = matrix(exams.records())
-    found = line(frame, "olivetti-cross", "opqn")
-    assert (found["mean"], found["n"], found["protocol"]) == (pytest.approx(0.4), 3, "cross")
-    retained = [found[name] for name in ("retention", "retention_low", "retention_high")]
-    assert retained == pytest.approx([0.5, 0.5, 0.5])
-    home = line(frame, "lfw", "opqn")
-    assert np.isnan(home["retention"])
+    home, cross = (line(frame, target, "opqn") for target in ("lfw", "olivetti-cross"))
+    assert (cross["n"], cross["protocol"], cross["floor"]) == (3, "cross", pytest.approx(FLOOR))
+    assert [home[name] for name in ("r", "r_low", "r_high")] == pytest.approx([0.5, 0.5, 0.5])
+    assert [cross[name] for name in ("r", "r_low", "r_high")] == pytest.approx([0.25] * 3)
     assert home["single_domain"]
-    assert not found["single_domain"]
+    assert not cross["single_domain"]
 
 
-def test_the_interval_of_retention_has_the_width_of_independent_targets(exams, people):
-    """Delta method: sd of the ratio = ratio · sqrt((sd/mean)² + (sd/mean)²), t with 39 degrees."""
+def test_chance_is_zero_and_the_uncompressed_embedding_one(exams, people, middling):
+    with_float(exams, people, np.full(120, FLOOR), middling, method="random")
+    frame = matrix(exams.records())
+    chance, whole = line(frame, "lfw", "random"), line(frame, "lfw", "float")
+    assert chance["r"] == pytest.approx(0, abs=1e-12)
+    assert (np.isnan(chance["r_low"]), chance["note"]) == (True, "not clear of chance here")
+    assert [whole[name] for name in ("r", "r_low", "r_high")] == [1, 1, 1]
+
+
+def test_the_interval_of_r_is_that_of_its_logarithm(exams, people):
+    """Delta method: sd of log r = sd(code - r · whole) / (code's lead), t with 39 degrees."""
     noise = np.random.default_rng(2).normal(size=40)
     noise = 0.08 * (noise - noise.mean()) / noise.std(ddof=1)
-    exams.add(0.5 + noise[people], people)
-    exams.add(0.4 + noise[::-1][people], people, "cross", target="olivetti-cross")
-    found = line(matrix(exams.records()), "olivetti-cross", "opqn")
-    assert found["retention"] == pytest.approx(0.8)
-    error = 0.08 / np.sqrt(40)
-    expected = 2 * 2.02 * 0.8 * np.sqrt((error / 0.5) ** 2 + (error / 0.4) ** 2)
-    assert found["retention_high"] - found["retention_low"] == pytest.approx(expected, rel=0.1)
+    with_float(exams, people, FLOOR + 0.2 + noise[people], np.full(120, FLOOR + 0.4))
+    found = line(matrix(exams.records()), "lfw", "opqn")
+    assert found["r"] == pytest.approx(0.5)
+    expected = 2.02 * 0.08 / np.sqrt(40) / 0.2
+    assert np.log(found["r_high"] / 0.5) == pytest.approx(expected, rel=0.1)
+    assert np.log(0.5 / found["r_low"]) == pytest.approx(expected, rel=0.1)
 
 
-def test_without_a_seen_target_nothing_is_retained(exams, people, middling):
-    exams.add(middling, people, "cross", target="olivetti-cross")
-    exams.add(middling, people, "unseen", target="lfw-unseen")
-    frame = matrix(exams.records())
-    assert frame["retention"].isna().all()
-    assert set(frame["note"]) == {"no seen target"}
-
-
-def test_retention_is_of_the_runs_that_both_targets_have(exams, people, middling):
-    exams.add(middling, people, seed=0)
-    for seed, factor in ((0, 0.5), (1, 0.1)):
-        exams.add(factor * middling, people, "cross", target="olivetti-cross", seed=seed)
-    found = line(matrix(exams.records()), "olivetti-cross", "opqn")
-    assert found["retention"] == pytest.approx(0.5)
-    assert np.isnan(found["retention_low"])
-    assert found["note"] == "retention over 1 common runs, without interval"
-
-
-def test_a_target_with_an_option_is_compared_with_the_plain_one(exams, people, middling):
+def test_r_needs_an_uncompressed_embedding_of_the_same_seeds(exams, people, middling):
     exams.add(middling, people)
-    exams.add(middling / 4, people, target="lfw+norm_stats=target")
-    frame = matrix(exams.records())
-    assert line(frame, "lfw+norm_stats=target", "opqn")["retention"] == pytest.approx(0.25)
+    exams.add(middling, people, seed=1)
+    exams.add(middling, people, method="float")
+    found = line(matrix(exams.records()), "lfw", "opqn")
+    assert np.isnan(found["r"])
+    assert found["note"] == "no uncompressed embedding of the same seeds"
 
 
-def planted(exams, people, middling, cross=0.1):
-    """Quantization ahead by 0.2 at home and by `cross` elsewhere; controls far above and below."""
-    for target, protocol, ahead in (("lfw", "seen", 0.2), ("olivetti-cross", "cross", cross)):
-        where = {"target": target, "protocol": protocol}
-        rows = {"opqn": ahead + 0.05, "gpq": ahead - 0.05, "dcdh": 0.0, "csq": 0.0}
-        for method, shift in rows.items():
-            exams.add(middling + shift, people, method=method, **where)
-        for method in ("lsh", "itq", "opq", "random"):
-            exams.add(0.1 * middling, people, method=method, **where)
-        exams.add(middling + 0.39, people, method="pq", **where)
-        exams.add(middling + 0.3, people, method="mine", base={"method": "float"}, **where)
-    return exams.records()
-
-
-def test_a_planted_difference_of_the_learned_methods_is_found(exams, people, middling):
-    frame = matrix(planted(exams, people, middling, cross=0.0))
-    home, cross = (line(frame, target, DIFFERENCE) for target in ("lfw", "olivetti-cross"))
-    assert home["compared"] == "(gpq, opqn) − (csq, dcdh)"
-    assert home["difference"] == pytest.approx(0.2)
-    assert home["difference_low"] == pytest.approx(0.2)
-    assert home["p_holm"] == pytest.approx(2 * home["p_value"])
-    assert home["p_holm"] < 0.05
-    assert cross["difference"] == pytest.approx(0.0, abs=1e-12)
-    assert cross["p_holm"] == 1.0
-
-
-def test_a_family_without_a_learned_method_has_no_difference(exams, people, middling):
-    exams.add(middling, people)
-    exams.add(middling, people, "cross", target="olivetti-cross")
-    exams.add(middling, people, method="lsh")
-    assert DIFFERENCE not in set(matrix(exams.records())["label"])
-
-
-def test_without_queries_a_difference_has_no_p_value_and_says_why(make, exams, people, middling):
-    exams.add(middling + 0.1, people)
-    frame = matrix(exams.records(evals=[make.evaluation(0.3, method="dcdh")]))
-    found = line(frame, "lfw", DIFFERENCE)
-    assert found["difference"] == pytest.approx(middling.mean() + 0.1 - 0.3)
-    assert np.isnan(found["p_holm"])
-    assert found["note"] == "dcdh: seed 0 has no readable file of its queries"
-    assert f"| {found['note']} |" in markdown(matrix_sheet(frame, "demo"), "d")
+def test_r_is_not_formed_where_the_uncompressed_embedding_says_nothing(exams, people):
+    with_float(exams, people, np.full(120, FLOOR + 0.005), np.full(120, FLOOR + 0.01))
+    found = line(matrix(exams.records()), "lfw", "opqn")
+    assert np.isnan(found["r"])
+    assert found["note"] == "the uncompressed embedding is not clear of chance here"
 
 
 def test_a_missing_cell_says_why_and_draws_nothing(make, exams, people, middling, tmp_path):
@@ -134,7 +104,8 @@ def test_a_missing_cell_says_why_and_draws_nothing(make, exams, people, middling
     records = exams.records([make.training("failed", "boom", method="dcdh")])
     frame = matrix(records)
     assert line(frame, "lfw", "dcdh")["note"] == "failed: boom"
-    assert len(pd.read_csv(draw_all(matrix_drawings(frame, tmp_path))[-1], skiprows=1)) == 2
+    drawn = draw_all(matrix_drawings(frame, families(records), tmp_path))
+    assert len(pd.read_csv(drawn[-1], skiprows=1)) == 2
 
 
 def test_a_matrix_needs_a_training_set_with_two_targets(make):
@@ -145,12 +116,15 @@ def test_a_matrix_needs_a_training_set_with_two_targets(make):
     assert matrix_frame([]).empty
 
 
-def test_the_table_shows_retention_beside_each_score(exams, people, middling):
-    exams.add(middling, people, dataset="a|b")
-    exams.add(middling / 2, people, "cross", dataset="a|b", target="olivetti-cross")
+def test_the_table_shows_r_beside_each_score(exams, people, middling):
+    whole = FLOOR + 2 * (middling - FLOOR)
+    for target, protocol in (("a|b", "seen"), ("olivetti-cross", "cross")):
+        where = {"dataset": "a|b", "target": target, "protocol": protocol}
+        with_float(exams, people, middling, whole, **where)
     text = markdown(matrix_sheet(matrix(exams.records()), "demo"), "d")
     assert r"## Trained on a\|b, 16 bits" in text
-    assert re.search(r"\| opqn  \| +0\.\d{4} \| 0\.\d{4}; 0\.50 \(0\.4\d … 0\.5\d\) \|", text)
+    cell = r"0\.\d{4}; r 0\.50 \(0\.50 … 0\.50\)"
+    assert re.search(rf"\| opqn  \| {cell} \| {cell} \|", text)
 
 
 @pytest.fixture
@@ -167,10 +141,12 @@ def crowd(exams, people, middling):
         exams.add(
             middling + shift, people, protocol, dataset=train, target=target, method=method[1]
         )
-    return matrix(exams.records())
+    return matrix(exams.records()), families(exams.records())
 
 
-def named(frame):
+def named(found):
+    frame = _with_best(*found)
+    frame = frame[frame["mean"].notna() | frame["difference"].notna()]
     short = short_names([*frame["train"], *frame["target"]])
     return frame.assign(
         train_short=frame["train"].map(short), target_short=frame["target"].map(short)
@@ -206,20 +182,21 @@ def test_nothing_is_cut_and_no_texts_overlap(crowd, preset):
 
 
 def test_cells_hold_the_numbers_frames_and_stars(crowd):
+    frame = crowd[0]
     with drawing(PRESETS["double"]):
         figure = matrix_figure(named(crowd), 16, (1.0, 0.3), PRESETS["double"])
     panels = {axes.get_title(): axes for axes in figure.axes if axes.texts}
     opqn = panels["opqn"]
     assert len(opqn.texts) == 24
     written = {(t.get_position()): t.get_text() for t in opqn.texts}
-    expected = line(crowd[crowd["train"] == "lfw"], "lfw", "opqn")["mean"]
-    trains, targets = sorted(set(crowd["train"])), sorted(set(crowd["target"]))
+    expected = line(frame[frame["train"] == "lfw"], "lfw", "opqn")["mean"]
+    trains, targets = sorted(set(frame["train"])), sorted(set(frame["target"]))
     targets = [*trains, *(t for t in targets if t not in trains)]
     assert written[targets.index("lfw"), trains.index("lfw")] == f"{expected:.2f}"[1:]
     black = [p for p in opqn.patches if p.get_edgecolor()[:3] == (0, 0, 0)]
     centres = {(p.get_x() + p.get_width() / 2, p.get_y() + p.get_height() / 2) for p in black}
     assert {(round(x), round(y)) for x, y in centres} == {(i, i) for i in range(4)}
-    signed = panels[DIFFERENCE]
+    signed = panels[BEST]
     assert all(re.fullmatch(r"[+−]\.\d\d\*", t.get_text()) for t in signed.texts)
     mesh = signed.collections[0]
     assert (mesh.norm.vmin, mesh.norm(0.0)) == (-0.3, 0.5)
@@ -227,7 +204,7 @@ def test_cells_hold_the_numbers_frames_and_stars(crowd):
 
 def test_an_insignificant_difference_has_no_star(crowd):
     frame = named(crowd)
-    frame.loc[frame["label"] == DIFFERENCE, "p_holm"] = [0.05, np.nan, *[0.051] * 22]
+    frame.loc[frame["label"] == BEST, "p_adjusted"] = [0.05, np.nan, *[0.051] * 22]
     with drawing(PRESETS["double"]):
         figure = matrix_figure(frame, 16, (1.0, 0.3), PRESETS["double"])
     assert sum(t.get_text().endswith("*") for axes in figure.axes for t in axes.texts) == 1
@@ -245,9 +222,10 @@ def test_numbers_stand_out_from_every_colour():
 
 
 def test_the_same_records_give_the_same_figures_and_their_numbers(crowd, tmp_path):
-    few = crowd[crowd["label"].isin(["opqn", "dcdh", DIFFERENCE])]
+    few, best = crowd[0][crowd[0]["label"].isin(["opqn", "dcdh"])], crowd[1]
     both = pd.concat([few, few.assign(bits=24, mean=few["mean"] * 0.9)])
-    written = [draw_all(matrix_drawings(both, tmp_path / name)) for name in ("a", "b")]
+    signed = pd.concat([best, best.assign(bits=24)])
+    written = [draw_all(matrix_drawings(both, signed, tmp_path / name)) for name in ("a", "b")]
     assert [p.read_bytes() for p in written[0]] == [p.read_bytes() for p in written[1]]
     assert [p.name for p in written[0]] == [
         f"domain_matrix_{bits}bit.{kind}" for bits in (16, 24)
@@ -257,14 +235,14 @@ def test_the_same_records_give_the_same_figures_and_their_numbers(crowd, tmp_pat
     assert dict(zip(table["target"], table["target_short"], strict=True))["synthfaces-studio"] == (
         "studio"
     )
-    np.testing.assert_allclose(table["mean"], few["mean"])
+    np.testing.assert_allclose(table["mean"].dropna(), few["mean"])
 
 
 def test_one_method_alone_has_a_matrix_without_difference(exams, people, middling, tmp_path):
     exams.add(middling, people, method="neu_é")
     exams.add(middling, people, "unseen", method="neu_é", target="lfw-unseen")
-    frame = matrix(exams.records())
-    assert len(draw_all(matrix_drawings(frame, tmp_path))) == 4
+    frame, best = matrix(exams.records()), families(exams.records())
+    assert len(draw_all(matrix_drawings(frame, best, tmp_path))) == 4
 
 
 def test_short_names_differ():

@@ -1,0 +1,75 @@
+"""Claims × suites: every verdict with its estimate and interval in one table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from hashquant.machine.files import write_atomic
+from hashquant.report.blocks import records_digest
+from hashquant.report.evidence.claimlist import CLAIMS
+from hashquant.report.evidence.claims import NO_RECORDS, Line, overall, rule, said, worded
+from hashquant.report.findings import Findings
+from hashquant.report.forms.display import Display, Sheet
+from hashquant.report.forms.typeset import typeset
+from hashquant.report.numerals import NOTHING, number, within
+from hashquant.report.page.overview import claims_page
+from hashquant.settings.suite import digest
+
+COLUMNS = ["suite", "claim", "hypothesis", "where", "bits", "seeds", "estimate", "low", "high",
+           "p_adjusted", "verdict", "needs"]  # fmt: skip
+NAME = "claims"
+
+
+def matrix_frame(found: Mapping[str, Findings]) -> pd.DataFrame:
+    """Return the last line of every claim in every suite: the one that judges it."""
+    rows = [
+        {"suite": suite} | overall(findings.claims, claim.letter)
+        for suite, findings in found.items()
+        for claim in CLAIMS
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def write_claims(found: Mapping[str, Findings], out: Path) -> tuple[Path, ...]:
+    """Write `claims.md`, `claims.csv`, `claims.tex` and the page `claims.html` into `out`.
+
+    Raises:
+        StoreError: if a file cannot be written.
+    """
+    frame = matrix_frame(found)
+    name = digest(sorted(records_digest(findings.records) for findings in found.values()))
+    sheet = matrix_sheet(frame)
+    texts = typeset(sheet, name) | {
+        f"{NAME}.csv": f"# records: {name}\n{frame.to_csv(index=False)}",
+        f"{NAME}.html": claims_page(frame, sheet.intro, name),
+    }
+    for file, text in texts.items():
+        write_atomic(out / file, text.encode())
+    return tuple(out / file for file in texts)
+
+
+def matrix_sheet(frame: pd.DataFrame) -> Sheet:
+    """Return the matrix as a reader sees it: a row a claim, a column a suite."""
+    suites = list(dict.fromkeys(frame["suite"]))
+    cells = {(row["suite"], row["claim"]): row for row in frame.to_dict("records")}
+    rows = [
+        [f"({claim.letter}) {worded(claim.hypothesis)}",
+         *(written(cells[suite, claim.letter]) for suite in suites)]
+        for claim in CLAIMS
+    ]  # fmt: skip
+    grid = Display.of("", rows, ["claim", *suites], "l" * (len(suites) + 1))
+    intro = f"A column a suite; each field holds verdict, estimate and interval. {rule()}"
+    return Sheet(NAME, "all", "Claims of the OPQN paper on every suite", intro, [grid])
+
+
+def written(line: Line) -> str:
+    """Write one field: verdict, estimate and interval.
+
+    >>> written({"verdict": "no records"})
+    '–'
+    """
+    if line["verdict"] == NO_RECORDS:
+        return NOTHING
+    between = within(line["low"], line["high"], 3, sign=True)
+    return f"{said(line)}: {number(line['estimate'], 3, sign=True)} ({between})"
