@@ -45,12 +45,14 @@ def verify(flags: argparse.Namespace) -> int:
 
 def explain(flags: argparse.Namespace) -> int:
     """Print everything that made a cell, and the command that makes it again."""
+    from hashquant.records.gate import gate_at
     from hashquant.report.trace.explain import explanation
     from hashquant.report.trace.locate import locate
     from hashquant.report.trace.repeat import command
 
-    cell = locate(Store(flags.results_dir), flags.cell)
-    print(explanation(cell))
+    store = Store(flags.results_dir)
+    cell = locate(store, flags.cell)
+    print(explanation(cell, gate_at(store, cell.train) if cell.train else None))
     if cell.spec is not None:
         targets = [record.target for _, record in cell.evals]
         print(f"\nmade again by\n{command(cell.spec, targets, _options_owner(cell.spec.dataset))}")

@@ -1,6 +1,6 @@
-"""What is kept of a run: the schema of its records, where they were made, and the store.
+"""What is kept of a run: the schema of its records, where they were made, the store, the gate.
 
-Reading them needs no torch; what they mean is said in `report`.
+Reading them needs no torch; whether a run trained is told here, what else they mean in `report`.
 """
 
-__all__ = ["checkout", "provenance", "record", "store"]
+__all__ = ["checkout", "gate", "provenance", "record", "store"]

@@ -10,9 +10,9 @@ from hashquant.errors import HashQuantError, UsageError
 from hashquant.settings.reading import build
 from hashquant.settings.suite import RunSpec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: Older records whose missing fields take their defaults.
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 STATUSES = ("done", "skipped", "failed", "diverged", "oom", "timeout", "interrupted")
 
 RecordType = TypeVar("RecordType", "TrainRecord", "EvalRecord")
@@ -77,6 +77,22 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """Whether a run trained, and the mAP that tells (ADR 0017; judged in `records.gate`).
+
+    `score` is the mAP of queries held out from the run's own training classes, `floor` that of a
+    random order of the same galleries, `margin` how far above it the score must lie.
+    """
+
+    trained: bool
+    score: float
+    floor: float
+    margin: float
+    judged_on: str  #: the target's name, or "validation"
+    reason: str = ""  #: one sentence that says why it did not train; "" where it did
+
+
+@dataclass(frozen=True)
 class TrainRecord:
     """One training run: what was asked, how it ended, what it cost."""
 
@@ -97,6 +113,7 @@ class TrainRecord:
     base_run: str = ""  #: run_id of the training whose embedding this one was fitted on
     timing: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance | None = None
+    gate: Gate | None = None  #: None: cannot be told, or not yet (`records.gate` tells it then)
     schema_version: int = SCHEMA_VERSION
 
 
@@ -128,6 +145,7 @@ class EvalRecord:
     started_at: str = ""
     target_version: str = ""  #: digest of the target's data set, where it is another one
     adapter: str = ""  #: what was done to the target's images to fit the training set ("gray")
+    floor: float | None = None  #: mAP of a random order; None: made before it was stored
     schema_version: int = SCHEMA_VERSION
 
 

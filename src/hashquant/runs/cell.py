@@ -152,7 +152,7 @@ def _judge(
     def judge(network: torch.nn.Module) -> float:
         if not isinstance(network, Network):
             raise TypeError(f"a network must be judged, got {type(network).__name__}")
-        return judged(network, validation, spec, device)
+        return judged(network, validation, spec, device).scores[0].value
 
     return judge
 

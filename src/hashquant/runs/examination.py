@@ -9,13 +9,14 @@ from hashquant.codes.family import Binary, ProductQuantized, Real
 from hashquant.codes.product import unpack_indices
 from hashquant.machine.environment import Timer, utc_now
 from hashquant.metrics.health import binary_health, product_health
+from hashquant.records.gate import floor_from
 from hashquant.records.provenance import provenance
 from hashquant.records.record import Cost, EvalRecord, TrainRecord
 from hashquant.records.store import CellFolder
 from hashquant.runs.preparation import Examination
 from hashquant.search.comparisons import StoredCodes, evaluate_all, merged
 from hashquant.search.distributions import distributions
-from hashquant.search.evaluation import evaluate
+from hashquant.search.evaluation import Evaluation, evaluate
 from hashquant.search.latency import search_times
 from hashquant.settings.suite import RunSpec, comparability_key
 from hashquant.training.encoding import Encoded, encode
@@ -60,6 +61,7 @@ def examine(
         },
         provenance=provenance(device), started_at=started,
         target_version=examination.version, adapter=examination.adapter,
+        floor=floor_from(found.per_query, len(examination.gallery_labels)),
     )  # fmt: skip
     labels = {"label": examination.query_labels.cpu().numpy()}
     folder.save_eval(
@@ -68,12 +70,18 @@ def examine(
     return evaluation
 
 
-def judged(network: Network, validation: Examination, spec: RunSpec, device: torch.device) -> float:
-    """Return the headline mAP on a validation set."""
-    gallery, queries = _encode(network, validation, spec, device)
-    codes = stored_codes(network, gallery, queries, validation)
+def judged(
+    network: Network, examination: Examination, spec: RunSpec, device: torch.device,
+    *, frozen: str = "",
+) -> Evaluation:  # fmt: skip
+    """Return the headline's scores, the mAP first, without storing anything.
+
+    `frozen` names a trunk that several methods share.
+    """
+    gallery, queries = _encode(network, examination, spec, device, frozen)
+    codes = stored_codes(network, gallery, queries, examination)
     comparison, groups = next(codes.rankings())
-    return evaluate(groups, comparison).scores[0].value
+    return evaluate(groups, comparison)
 
 
 def _encode(

@@ -13,9 +13,10 @@ from hashquant.data.disjoint import Seen, without_overlap
 from hashquant.data.items import Dataset, Items, Rows, Split, TrainingSet
 from hashquant.data.pixels import ImageSource
 from hashquant.data.splits import draw_fraction
-from hashquant.errors import UsageError
+from hashquant.errors import DataError, UsageError
 from hashquant.machine.environment import free_bytes
 from hashquant.plugins import registry
+from hashquant.records.gate import OTHER_CLASSES, VALIDATION
 from hashquant.runs.targets import Target
 from hashquant.settings.suite import RunSpec
 from hashquant.types import Labels
@@ -105,7 +106,7 @@ def prepare(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> Pr
     validation = None
     if training is not None and len(held):
         validation = Examination(
-            reference, "validation", "", training.images, _labels(items, rows, place),
+            reference, VALIDATION, "", training.images, _labels(items, rows, place),
             _source(items, held, place, spec), _labels(items, held, place),
         )  # fmt: skip
     notes = (*items.notes, *split.notes)
@@ -149,6 +150,22 @@ def prepare_target(
         norm_stats=target.norm_stats,
         version="" if own else items.version, adapter="gray" if gray else "",
     )  # fmt: skip
+
+
+def held_out(
+    dataset: Dataset, reference: str, place: Place, spec: RunSpec, trained: Prepared
+) -> Examination | None:
+    """Return queries held out from the classes of a training set; None where it has none.
+
+    They are its validation images where some were held out, else those of its own split.
+    """
+    if trained.validation is not None:
+        return trained.validation
+    try:
+        own = prepare_target(dataset, Target(reference), place, spec, trained)
+    except DataError:
+        return None
+    return None if own.protocol in OTHER_CLASSES else own
 
 
 def protocol_of(reference: str, protocol: str, seen: Seen) -> str:

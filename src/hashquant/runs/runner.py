@@ -1,5 +1,6 @@
 """All cells of a plan: cached ones are kept, failures become records, the rest goes on."""
 
+import functools
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,19 +11,27 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from hashquant.errors import BudgetError, DataError, DivergedError, HashQuantError, StoreError
+from hashquant.errors import DataError, HashQuantError, StoreError
 from hashquant.plugins import registry
+from hashquant.records.gate import gate_at
 from hashquant.records.provenance import provenance
+from hashquant.records.record import Gate
 from hashquant.records.store import CellFolder, Store
+from hashquant.runs._gating import judged_apart, kept_gate
 from hashquant.runs.cell import Trained, save_failure, train_cell
+from hashquant.runs.diagnosis import diagnosed
 from hashquant.runs.examination import examine
 from hashquant.runs.planning import Cell
-from hashquant.runs.preparation import Examination, Place, Prepared, prepare, prepare_target
-from hashquant.runs.tally import OUTCOMES, Tally
+from hashquant.runs.preparation import (
+    Examination,
+    Place,
+    Prepared,
+    held_out,
+    prepare,
+    prepare_target,
+)
+from hashquant.runs.tally import Ending, Tally
 from hashquant.settings.suite import run_id
-
-#: What torch says in a plain RuntimeError, where memory is full beyond its own share of a device.
-_MEMORY_IS_FULL = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 
 
 @runtime_checkable
@@ -78,8 +87,8 @@ def run(cells: Sequence[Cell], here: Surroundings, watcher: Watcher, tally: Tall
     provenance(here.device)
     for cell, contest in contested(cells, here, watcher, tally):
         with counting_failure(tally):
-            outcome = _outcome(cell, contest, here, watcher)
-        tally.counts[outcome] += 1
+            ending = _ending(cell, contest, here, watcher)
+        tally.add(ending)
 
 
 @contextmanager
@@ -114,12 +123,14 @@ def contested(
 class Contest:
     """A training set and all that its models are examined on.
 
-    `refused` are the targets that cannot be used, each with the reason.
+    `refused` are the targets that cannot be used, each with the reason; `own` gives queries held
+    out from the training classes, where there are any, whether or not they are a target.
     """
 
     prepared: Prepared
     examinations: Mapping[str, Examination]
     refused: Mapping[str, HashQuantError]
+    own: Callable[[], Examination | None] = lambda: None
 
 
 def load(cell: Cell, here: Surroundings) -> Contest:
@@ -142,7 +153,8 @@ def load(cell: Cell, here: Surroundings) -> Contest:
             refused[target.name] = error
     if refused and not examinations:
         raise next(iter(refused.values()))
-    return Contest(prepared, examinations, refused)
+    own = functools.cache(lambda: held_out(dataset, spec.dataset, place, spec, prepared))
+    return Contest(prepared, examinations, refused, own)
 
 
 def is_cached(cell: Cell, contest: Contest, here: Surroundings) -> bool:
@@ -174,51 +186,47 @@ def _refuse(batch: list[Cell], error: HashQuantError, watcher: Watcher, tally: T
     watcher.advance(sum(units(cell) for cell in batch))
 
 
-def _outcome(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
+def _ending(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> Ending:
     watcher.show(title(cell))
-    outcome = settled(cell, contest, here, watcher)
-    return outcome or told(cell, attempt(cell, contest, here, watcher), watcher)
+    ending = settled(cell, contest, here, watcher)
+    return ending or told(cell, attempt(cell, contest, here, watcher), watcher)
 
 
-def settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> str:
-    """Return and tell how a cell ended that is not to be run; "" for one that is.
+def settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> Ending | None:
+    """Return and tell how a cell ended that is not to be run; None for one that is.
 
     Raises:
         StoreError: if the reason why it cannot be made cannot be written.
     """
+    folder, name = kept_in(cell, contest, here)
     if cell.status:
-        folder, name = kept_in(cell, contest, here)
         save_failure(folder, cell.spec, name, cell.status, cell.reason)
         watcher.say(f"{title(cell)}: {cell.status}: {cell.reason}")
         watcher.advance(units(cell))
-        return cell.status
+        return Ending(cell.status, cell.reason)
     if not here.force and is_cached(cell, contest, here):
         watcher.say(f"{title(cell)}: cached")
         watcher.advance(units(cell))
-        return "cached"
-    return ""
+        record = folder.train_record()
+        gate = gate_at(here.store, record) if record else None
+        return Ending("cached", untrained=_told_untrained(cell, gate, watcher))
+    return None
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How an attempt at a cell ended: its status, why, and how many of its units were told."""
-
-    status: str
-    reason: str = ""
-    seen: int = 0
-
-    @property
-    def outcome(self) -> str:
-        """What the tally counts: a status of its own, or a failure."""
-        return self.status if self.status in OUTCOMES else "failed"
+def _told_untrained(cell: Cell, gate: Gate | None, watcher: Watcher) -> bool:
+    """Tell whether a cell did not train, also to the watcher, with the reason."""
+    if gate is None or gate.trained:
+        return False
+    watcher.say(f"{title(cell)}: did not train: {gate.reason} (docs/adr/0017)")
+    return True
 
 
-def told(cell: Cell, ending: Ending, watcher: Watcher) -> str:
-    """Tell how a cell ended for good, and return its outcome."""
+def told(cell: Cell, ending: Ending, watcher: Watcher) -> Ending:
+    """Tell how a cell ended for good, and return that."""
     if ending.reason:
         watcher.say(f"{title(cell)}: {ending.status}: {ending.reason}")
     watcher.advance(max(units(cell) - ending.seen, 0))
-    return ending.outcome
+    return ending
 
 
 def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> Ending:
@@ -242,7 +250,10 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
             cell.spec, contest.prepared, here.store, here.device, on_epoch,
             fresh=here.force, jobs=here.jobs,
         )  # fmt: skip
+        if cell.spec.dataset not in contest.examinations:
+            judged_apart(trained, contest.own, here.store, folder, here.device)
         _examine(trained, contest, folder, here, watcher, title(cell))
+        untrained = _told_untrained(cell, kept_gate(here.store, folder), watcher)
     except StoreError:
         raise
     except KeyboardInterrupt:
@@ -253,7 +264,7 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
         save_failure(folder, cell.spec, name, status, reason)
         folder.append_log(traceback.format_exc())
         return Ending(status, reason, seen)
-    return Ending("failed" if contest.refused else "done", seen=seen)
+    return Ending("failed" if contest.refused else "done", seen=seen, untrained=untrained)
 
 
 def _examine(
@@ -267,27 +278,3 @@ def _examine(
             trained.network, trained.record, examination, folder, here.device, jobs=here.jobs
         )
         watcher.say(f"{name}: {found.protocol} {found.target}: mAP {found.scores[0].value:.4f}")
-
-
-def diagnosed(error: Exception) -> tuple[str, str]:
-    """Return the status of a cell that ended with `error`, and the reason in one line.
-
-    >>> diagnosed(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."))[0]
-    'oom'
-    """
-    if isinstance(error, BudgetError):
-        return "skipped", str(error)
-    if isinstance(error, DivergedError):
-        return "diverged", str(error)
-    if _is_out_of_memory(error):
-        return "oom", f"out of memory: {error}".splitlines()[0]
-    if isinstance(error, HashQuantError):
-        return "failed", str(error)
-    return "failed", f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, RuntimeError):
-        full = any(sign in str(error) for sign in _MEMORY_IS_FULL)
-        return full or isinstance(error, torch.OutOfMemoryError)
-    return isinstance(error, MemoryError)

@@ -6,6 +6,23 @@ from dataclasses import dataclass, field
 from hashquant.errors import DataError
 
 OUTCOMES = ("done", "cached", "skipped", "failed")
+#: Counted beside the outcomes: cells that ended well and are no better than a random order.
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a cell ended: its status, why, how many of its units were told, and what it learned."""
+
+    status: str
+    reason: str = ""
+    seen: int = 0
+    untrained: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What the tally counts: a status of its own, or a failure."""
+        return self.status if self.status in OUTCOMES else "failed"
 
 
 @dataclass
@@ -15,6 +32,12 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     data_missing: bool = False
 
+    def add(self, ending: Ending) -> None:
+        """Count a cell, and beside its outcome whether it did not train."""
+        self.counts[ending.outcome] += 1
+        if ending.untrained:
+            self.counts[UNTRAINED] += 1
+
     @property
     def exit_code(self) -> int:
         """3 when images were missing or damaged, else 1 when a cell failed, else 0."""
@@ -23,4 +46,5 @@ class Tally:
         return 1 if self.counts["failed"] else 0
 
     def __str__(self) -> str:
-        return "summary: " + " ".join(f"{name}={self.counts[name]}" for name in OUTCOMES)
+        names = (*OUTCOMES, UNTRAINED)
+        return "summary: " + " ".join(f"{name}={self.counts[name]}" for name in names)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int64, Shaped
 
 from hashquant.errors import HashQuantError
+from hashquant.records.gate import floor_from, judged_again
 from hashquant.records.record import Curve, EvalRecord, RecordError, Score, TrainRecord, from_json
 from hashquant.records.store import (
     CODES,
@@ -111,6 +112,9 @@ def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
             if found:
                 checked.notes.append(f"no tables are stored to recompute {comparison}")
     checked.source = "codes" if headline in found else "per-query"
+    if record.floor is not None:
+        floor = floor_from(per_query, record.gallery)
+        checked.expect(folder / EVAL, "floor", record.floor, floor)
     _check_distributions(checked, record, codes if headline in found else None, per_query)
     return checked
 
@@ -135,6 +139,16 @@ def _check_names(checked: Checked, store: Store, record: EvalRecord) -> None:
     checked.expect(own, "comparability_key", record.comparability_key, key)
     right = store.cell(record.spec, record.run_id).path / folder_name(record.target)
     checked.expect(own, "folder", str(checked.folder), str(right))
+    _check_gate(checked, store, train, record)
+
+
+def _check_gate(checked: Checked, store: Store, train: TrainRecord, record: EvalRecord) -> None:
+    """Judge anew whether a run trained, where its gate is stored and was told by `record`."""
+    if train.gate is None or train.gate.judged_on != record.target:
+        return
+    found, path = judged_again(store, train), checked.folder.parent / TRAIN
+    for name, value in vars(train.gate).items():
+        checked.expect(path, f"gate: {name}", value, getattr(found, name, None))
 
 
 def _examined(record: EvalRecord) -> tuple[str, ...]:

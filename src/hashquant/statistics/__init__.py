@@ -13,6 +13,6 @@ from hashquant.statistics._simultaneous import simultaneous
 from hashquant.statistics._spread import Spread, pooled_spread
 
 __all__ = [
-    "Difference", "Interval", "Resampler", "Spread", "difference", "holm", "interval",
+    "Difference", "Interval", "Resampler", "Spread", "chance", "difference", "holm", "interval",
     "mean_interval", "paired_difference", "pooled_spread", "ranks", "simultaneous",
 ]  # fmt: skip

@@ -40,7 +40,7 @@ def test_a_dry_run_imports_no_torch_and_writes_nothing(suite, where, tmp_path):
         f"estimate: {count} cells unknown: nothing like them is stored here; --measure times a few "
         "steps of each kind"
     )
-    assert lines[-1] == "summary: done=0 cached=0 skipped=0 failed=0"
+    assert lines[-1] == "summary: done=0 cached=0 skipped=0 failed=0 untrained=0"
     assert not list(tmp_path.iterdir())
 
 

@@ -5,9 +5,10 @@ import torch
 
 from hashquant.records.store import Store
 from hashquant.runs import runner
+from hashquant.runs.diagnosis import diagnosed
 from hashquant.runs.planning import plan
-from hashquant.runs.runner import Ending, Surroundings, attempt, diagnosed, kept_in, load, units
-from hashquant.runs.tally import Tally
+from hashquant.runs.runner import Surroundings, attempt, kept_in, load, units
+from hashquant.runs.tally import Ending, Tally
 from hashquant.settings.suite import Suite
 
 
@@ -16,14 +17,15 @@ def test_the_commit_is_read_before_anything_is_run(tmp_path, monkeypatch, unhear
     monkeypatch.setattr(runner, "provenance", lambda device: order.append("commit"))
     nothing = SimpleNamespace(refused={})
     monkeypatch.setattr(runner, "load", lambda cell, here: order.append("data") or nothing)
-    monkeypatch.setattr(runner, "_outcome", lambda *_: order.append("cell") or "done")
+    ended = Ending("done")
+    monkeypatch.setattr(runner, "_ending", lambda *_: order.append("cell") or ended)
     here = Surroundings(Store(tmp_path), tmp_path, torch.device("cpu"))
     tally = Tally()
     runner.run(
         plan("quick", Suite(methods=("dcdh",), bits=(16,)), device="cpu"), here, unheard, tally
     )
     assert order == ["commit", "data", "cell"]
-    assert str(tally) == "summary: done=1 cached=0 skipped=0 failed=0"
+    assert str(tally) == "summary: done=1 cached=0 skipped=0 failed=0 untrained=0"
 
 
 def test_exit_codes():
@@ -52,7 +54,8 @@ def test_a_second_attempt_replaces_the_record_of_the_first(tmp_path, monkeypatch
         patched.setattr(runner, "train_cell", full)
         assert attempt(cell, contest, here, unheard) == Ending("oom", "out of memory: no room", 0)
     assert folder.train_record().status == "oom"
-    assert attempt(cell, contest, here, unheard) == Ending("done", "", units(cell) - 1)
+    ending = attempt(cell, contest, here, unheard)
+    assert (ending.status, ending.seen) == ("done", units(cell) - 1)
     assert folder.train_record().status == "done"
 
 

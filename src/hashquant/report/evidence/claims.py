@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.report.evidence.claimlist import CLAIMS, Claim
 from hashquant.report.evidence._contrasts import Contrast
+from hashquant.report.evidence.claimlist import CLAIMS, Claim
 from hashquant.report.evidence.queries import ALPHA, Evidence
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import chance, number, within

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from hashquant.statistics.chance import expected_random_ap
 from hashquant.records.record import EvalRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
@@ -23,6 +22,7 @@ from hashquant.statistics import (
     interval,
     pooled_spread,
 )
+from hashquant.statistics.chance import expected_random_ap
 
 #: The metric whose values are stored for each query.
 HEADLINE = Metric("mAP")

@@ -8,7 +8,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from hashquant.records.record import Cost, EvalRecord, Provenance, Score, TrainRecord
+from hashquant.records.gate import has_gate
+from hashquant.records.record import Cost, EvalRecord, Gate, Provenance, Score, TrainRecord
 from hashquant.report.trace.locate import StoredCell
 from hashquant.settings.suite import RunSpec
 
@@ -18,13 +19,13 @@ WIDTH = 78
 Rows = Iterable[tuple[str, str]]
 
 
-def explanation(cell: StoredCell) -> str:
-    """Return everything that is stored of a cell, and the files it lies in."""
+def explanation(cell: StoredCell, gate: Gate | None = None) -> str:
+    """Return everything that is stored of a cell, its gate, and the files it lies in."""
     parts = []
     if cell.spec is not None:
         parts.append(_section(_title(cell.spec), _spec_rows(cell.spec)))
     if cell.train is not None:
-        parts.append(_section("training", _training_rows(cell.train)))
+        parts.append(_section("training", _training_rows(cell.train, gate)))
     for folder, record in cell.evals:
         rows = _section(f"examined on {record.target}", _target_rows(folder, record))
         parts.append(f"{rows}\n{_scores(record.scores)}")
@@ -58,9 +59,10 @@ def _spec_rows(spec: RunSpec) -> Rows:
     yield "device", f"{spec.device}; results epoch {spec.results_epoch}"
 
 
-def _training_rows(record: TrainRecord) -> Rows:
+def _training_rows(record: TrainRecord, gate: Gate | None) -> Rows:
     yield "run_id", record.run_id
     yield "status", f"{record.status}: {record.reason}" if record.reason else record.status
+    yield "trained", _gate(record, gate)
     yield "images", f"{record.training_images} of {record.classes} classes"
     yield "data version", record.dataset_version or "not stored"
     yield "split", record.split_digest or "not stored"
@@ -80,6 +82,18 @@ def _training_rows(record: TrainRecord) -> Rows:
     yield from (("note", note) for note in record.notes)
 
 
+def _gate(record: TrainRecord, gate: Gate | None) -> str:
+    if gate is None and has_gate(record):
+        return "cannot be told: nothing is stored of queries held out from its training classes"
+    if gate is None:
+        return "no: nothing was to be learned" if record.status == "done" else "no"
+    said = "yes" if gate.trained else f"no: {gate.reason}"
+    return (
+        f"{said} (mAP {gate.score:.4f} on {gate.judged_on}, a random order has {gate.floor:.4f}, "
+        f"margin {gate.margin:.4f})"
+    )
+
+
 def _target_rows(folder: Path, record: EvalRecord) -> Rows:
     yield "folder", str(folder)
     yield "run_id", record.run_id
@@ -88,6 +102,8 @@ def _target_rows(folder: Path, record: EvalRecord) -> Rows:
     yield "target version", record.target_version or "the training set's own"
     yield "queries", f"{record.queries}, {record.queries_excluded} with nothing relevant excluded"
     yield "gallery", f"{record.gallery} items"
+    if record.floor is not None:
+        yield "floor", f"mAP {record.floor:.4f}: a random order's"
     yield "norm_stats", record.target.partition("+norm_stats=")[2] or "source"
     yield "adapter", record.adapter or "none: images as they are"
     yield "comparability", record.comparability_key

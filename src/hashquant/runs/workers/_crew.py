@@ -20,7 +20,6 @@ from hashquant.records.store import CellFolder
 from hashquant.runs.cell import save_failure
 from hashquant.runs.planning import Cell
 from hashquant.runs.runner import (
-    Ending,
     Surroundings,
     Watcher,
     contested,
@@ -30,7 +29,7 @@ from hashquant.runs.runner import (
     title,
     told,
 )
-from hashquant.runs.tally import Tally
+from hashquant.runs.tally import Ending, Tally
 from hashquant.runs.workers._process import work
 from hashquant.runs.workers._room import side_by_side
 from hashquant.settings.suite import base_spec, run_id
@@ -62,9 +61,9 @@ def waiting(
     apart = replace(here, device=CPU, resident=False)
     for cell, contest in contested(cells, apart, watcher, tally):
         with counting_failure(tally):
-            outcome = settled(cell, contest, apart, watcher)
-        if outcome:
-            tally.counts[outcome] += 1
+            ending = settled(cell, contest, apart, watcher)
+        if ending:
+            tally.add(ending)
             continue
         trained = run_id(base_spec(cell.spec), contest.prepared.version)
         task = Task(cell, *kept_in(cell, contest, apart))
@@ -225,7 +224,7 @@ class Crew:
     def _conclude(self, worker: Worker, task: Task, ending: Ending, *, starved: bool) -> None:
         """Count a worker's cell; one that wanted for memory beside others is set aside."""
         if not (starved and worker.crowded):
-            self._tally.counts[told(task.cell, ending, self._watcher)] += 1
+            self._tally.add(told(task.cell, ending, self._watcher))
             return
         self._aside.append(task)
         self._watcher.advance(-worker.seen)
@@ -245,7 +244,7 @@ class Crew:
             for worker in workers:
                 while (message := worker.hear()) is not None:
                     if message[0] == "ended":
-                        self._tally.counts[message[1].outcome] += 1
+                        self._tally.add(message[1])
         finally:  # also when the user will not wait
             for worker in workers:
                 worker.process.kill()

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from hashquant.statistics.chance import expected_random_ap
 from hashquant.report.blocks import select_blocks
 from hashquant.report.evidence.claims import NO_RECORDS, claims_frame, claims_sheet, said
 from hashquant.report.evidence.families import kept_beside
 from hashquant.report.evidence.queries import gather
 from hashquant.report.forms.markdown import markdown
+from hashquant.statistics.chance import expected_random_ap
 
 #: mAP of a random order where 70 of 7000 items are relevant.
 FLOOR = float(expected_random_ap(np.array([70]), 7000)[0])
@@ -128,7 +128,9 @@ def test_what_is_kept_is_of_the_best_learned_of_each_family(exams, people, middl
 @pytest.mark.parametrize(("seen", "unseen", "verdict"), [
     (0.9, 0.3, "contradicted"), (0.6, 0.6, "supported"),
 ])  # fmt: skip
-def test_better_seen_and_worse_unseen_counts_against(exams, people, middling, seen, unseen, verdict):
+def test_better_seen_and_worse_unseen_counts_against(
+    exams, people, middling, seen, unseen, verdict
+):
     both(exams, middling, middling, people, method="float")
     both(exams, led(seen, middling), led(unseen, middling), people, method="opqn")
     both(exams, led(0.6, middling), led(0.5, middling), people, method="dcdh")

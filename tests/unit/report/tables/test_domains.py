@@ -10,7 +10,6 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
-from hashquant.statistics.chance import expected_random_ap
 from hashquant.report.blocks import select_blocks
 from hashquant.report.drawing.style import PRESETS, drawing
 from hashquant.report.evidence.queries import gather
@@ -20,6 +19,7 @@ from hashquant.report.figures.drawings import draw_all
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
 from hashquant.report.tables.families import BEST, families_frame
+from hashquant.statistics.chance import expected_random_ap
 
 #: mAP of a random order where 70 of 7000 items are relevant.
 FLOOR = float(expected_random_ap(np.array([70]), 7000)[0])

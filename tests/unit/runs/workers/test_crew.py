@@ -12,8 +12,8 @@ from hashquant.errors import StoreError
 from hashquant.records.record import TrainRecord
 from hashquant.records.store import Store
 from hashquant.runs.planning import plan
-from hashquant.runs.runner import Ending, Surroundings, title, units
-from hashquant.runs.tally import Tally
+from hashquant.runs.runner import Surroundings, title, units
+from hashquant.runs.tally import Ending, Tally
 from hashquant.runs.workers import _crew as crew
 from hashquant.runs.workers._crew import Crew, Task
 from hashquant.runs.workers._room import side_by_side

@@ -10,7 +10,8 @@ import torch
 from hashquant.errors import DataError, StoreError
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
-from hashquant.runs.runner import Ending, Surroundings
+from hashquant.runs.runner import Surroundings
+from hashquant.runs.tally import Ending
 from hashquant.runs.workers import _process as process
 from hashquant.runs.workers._process import Line, work
 from hashquant.settings.suite import Suite

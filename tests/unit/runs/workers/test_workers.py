@@ -53,7 +53,7 @@ def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path, unheard):
         here = Surroundings(Store(folder / "results"), tmp_path / "data", torch.device("cpu"))
         tally = Tally()
         workers.run(cells, here, unheard, tally, jobs)
-        assert str(tally) == "summary: done=3 cached=0 skipped=0 failed=0"
+        assert str(tally).startswith("summary: done=3 cached=0 skipped=0 failed=0 ")
     for name in ("train.json", "eval.json"):
         ours, theirs = found(beside, name), found(alone, name)
         assert {k: lasting(p) for k, p in ours.items()} == {
@@ -125,7 +125,7 @@ def test_a_killed_worker_costs_its_cell_and_ctrl_c_stops_the_other(tmp_path, unh
     assert "Traceback" not in out
     later = "to be tried once more, alone, after the others: its worker process ended unasked"
     assert f"{later} with SIGKILL" in out
-    assert out.splitlines()[-1] == "summary: done=0 cached=0 skipped=0 failed=0"
+    assert out.splitlines()[-1] == "summary: done=0 cached=0 skipped=0 failed=0 untrained=0"
     until(lambda: all(map(gone, crew)))
     assert sorted(statuses(tmp_path).values()) == ["failed", "interrupted"]
     cells = plan(*resolve(parse(words)), device="cpu")

@@ -1,0 +1,32 @@
+"""What ended a cell: an error as a status and a reason."""
+
+import torch
+
+from hashquant.errors import BudgetError, DivergedError, HashQuantError
+
+#: What torch says in a plain RuntimeError, where memory is full beyond its own share of a device.
+_MEMORY_IS_FULL = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+
+
+def diagnosed(error: Exception) -> tuple[str, str]:
+    """Return the status of a cell that ended with `error`, and the reason in one line.
+
+    >>> diagnosed(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."))[0]
+    'oom'
+    """
+    if isinstance(error, BudgetError):
+        return "skipped", str(error)
+    if isinstance(error, DivergedError):
+        return "diverged", str(error)
+    if _is_out_of_memory(error):
+        return "oom", f"out of memory: {error}".splitlines()[0]
+    if isinstance(error, HashQuantError):
+        return "failed", str(error)
+    return "failed", f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, RuntimeError):
+        full = any(sign in str(error) for sign in _MEMORY_IS_FULL)
+        return full or isinstance(error, torch.OutOfMemoryError)
+    return isinstance(error, MemoryError)
