@@ -9,6 +9,7 @@ from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.drawing.style import family_of, row_order
 from hashquant.report.settings import differences, fixed_settings
+from hashquant.report.untrained import failed_runs, untrained_cells
 from hashquant.settings.suite import RunSpec, base_spec, canonical_json, digest
 
 #: Longest reason a footnote repeats, in characters.
@@ -17,8 +18,6 @@ REASON_LENGTH = 160
 LONGEST_CODE = 1024
 #: The family of what is no code, or none that learns: it stands beside the codes as a measure.
 REFERENCE = "reference"
-#: What a row is said to be that is no better than a random order of the gallery (ADR 0017).
-UNTRAINED = "did not train"
 #: Protocols whose queries are of identities that were not trained on.
 CROSS_DOMAIN = ("cross", "unseen")
 
@@ -129,7 +128,7 @@ def select_blocks(records: SuiteRecords, like: RunSpec | None = None) -> tuple[B
 
     With `like`, a block shows that spec's settings instead, if any of its records has them.
     """
-    families = row_families(records)
+    families, failed = row_families(records), failed_runs(records)
     hidden = _bases_only(records)
     pairs: dict[tuple[str, str], list[EvalRecord]] = defaultdict(list)
     for record in records.evals:
@@ -141,7 +140,7 @@ def select_blocks(records: SuiteRecords, like: RunSpec | None = None) -> tuple[B
     for dataset in set(trains) - {dataset for dataset, _ in pairs}:
         pairs[dataset, dataset] = []
     return tuple(
-        _block(pair, pairs[pair], trains[pair[0]], families, like)
+        _block(pair, pairs[pair], trains[pair[0]], families, failed, like)
         for pair in sorted(pairs, key=lambda pair: (pair[0], pair[0] != pair[1], pair[1]))
     )
 
@@ -182,6 +181,7 @@ def _block(
     evals: list[EvalRecord],
     trains: list[TrainRecord],
     families: Mapping[str, str],
+    failed: Mapping[str, str],
     like: RunSpec | None,
 ) -> Block:
     candidates: list[EvalRecord | TrainRecord] = [*evals] if evals else [*trains]
@@ -202,6 +202,7 @@ def _block(
         {label: families[label] for label in sorted(labels)},
         len(foreign),
         differences(newest, foreign),
+        untrained_cells(shown, failed),
     )
 
 

@@ -1,7 +1,7 @@
 """From records to pandas frames: every score in long form, and the cells of a table."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from hashquant.errors import UsageError, unknown_name
 from hashquant.records.record import EvalRecord, Score
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
+from hashquant.report.untrained import seed_reasons
 
 #: Comparisons that stand in a table of their own; every other one is a method's headline.
 SECONDARY = ("asymmetric-hamming", "sdc")
@@ -139,17 +140,10 @@ def _notes(block: Block, metric: Metric) -> dict[tuple[str, int], str]:
             )
         else:
             scored.add(cell)
-    return {cell: _note(why, named=cell in scored) for cell, why in reasons.items()}
-
-
-def _note(reasons: Mapping[str, list[int]], *, named: bool) -> str:
-    """Join the reasons of a cell; seeds are named where they did not all end the same way."""
-    if len(reasons) == 1 and not named:
-        return next(iter(reasons))
-    return "; ".join(
-        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))} {reason}"
-        for reason, seeds in sorted(reasons.items())
-    )
+    notes = {cell: seed_reasons(why, named=cell in scored) for cell, why in reasons.items()}
+    for cell, why in block.untrained.items():
+        notes[cell] = "; ".join(filter(None, [notes.get(cell, ""), why]))
+    return notes
 
 
 def _ranks(frame: pd.DataFrame, metric: Metric) -> "pd.Series[int]":

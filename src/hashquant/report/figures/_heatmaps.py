@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hashquant.report.blocks import UNTRAINED
 from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, drawable
 from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures._shortnames import short_names
 from hashquant.report.tables.families import BEST
+from hashquant.report.untrained import UNTRAINED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.report.blocks import REFERENCE, UNTRAINED, Block
+from hashquant.report.blocks import REFERENCE, Block
 from hashquant.report.numerals import NOTHING, number, spread
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.page._panel import Panel, Series, cost_axis, share_axis
@@ -19,6 +19,7 @@ from hashquant.report.tables.budgets import (
     trained_on,
 )
 from hashquant.report.tables.searchtimes import CLOCKS
+from hashquant.report.untrained import UNTRAINED
 
 Line = Mapping[Any, Any]  # Any: one line of the frame, by column
 SAID = {

@@ -13,11 +13,16 @@ COMMIT = 10
 
 
 def failure_grid(records: SuiteRecords, blocks: Sequence[Block]) -> Grid | None:
-    """Return every cell without a score and every damaged file, with its reason."""
+    """Return every cell without a score or that did not train, and every damaged file."""
     rows = [
         [*cells((block.dataset, block.examined)), Cell(gap.label, "row"),
          *cells((gap.bits, gap.seed)), Cell(gap.reason, "prose")]
         for block in blocks for gap in block.gaps
+    ]  # fmt: skip
+    rows += [
+        [*cells((block.dataset, block.examined)), Cell(label, "row"), *cells((bits, NOTHING)),
+         Cell(why, "prose")]
+        for block in blocks if block.single_domain for (label, bits), why in block.untrained.items()
     ]  # fmt: skip
     rows += [
         [*cells((NOTHING, NOTHING)), Cell(path, "row"), *cells((NOTHING, NOTHING)),
@@ -29,7 +34,7 @@ def failure_grid(records: SuiteRecords, blocks: Sequence[Block]) -> Grid | None:
         Column("method", rows=True, filtered=True), Column("bits", True, filtered=True),
         Column("seed", True), Column("reason", filtered=True),
     ]  # fmt: skip
-    caption = "Cells without a score, and why."
+    caption = "Cells without a score, and those that did not train, and why."
     return Grid("failures", caption, heads, rows, search=True) if rows else None
 
 
