@@ -84,7 +84,7 @@ class ProductQuantized:
 class Real:
     """Embeddings kept as float32 and compared by cosine (larger is nearer): no code at all.
 
-    The ceiling that codes are measured against. Its length is that of the embedding, whatever
+    What codes are measured against, uncompressed. Its length is that of the embedding, whatever
     bits are asked for: a method of this family says so in `budget_for`.
     """
 

@@ -19,12 +19,12 @@ from hashquant.report.page._theme import (
     GRAPHIC,
     HEAT_SHARE,
     LIGHT,
+    TEMPLATES,
     TEXT,
     contrast,
     mixed,
     variables,
 )
-from hashquant.report.page.write import TEMPLATES
 from hashquant.report.tables._trainingtimes import training_times
 from hashquant.report.tables.budgets import budgets_frame
 
