@@ -1,0 +1,83 @@
+"""A planted suite: a dead row, two equal ones, one clearly better, and what is said of each."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hashquant.report import Options, terminal_table
+from hashquant.report.findings import find
+from hashquant.report.forms.markdown import markdown
+from hashquant.report.page.write import page
+from hashquant.report.tables.maps import csv, map_sheet
+from hashquant.report.tables.ranks import ranks_frame
+from hashquant.report.untrained import UNTRAINED
+
+#: What each row leads `middling` by; dpq stands at chance.
+LEADS = {"opqn": 0.0, "gpq": 0.0, "dcdh": -0.03, "csq": -0.05}
+SEEDS = range(5)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return np.random.default_rng(18)
+
+
+@pytest.fixture
+def planted(make, exams, people, middling, generator):
+    """Five seeds of each row, each training a little different, and a row that learnt nothing."""
+    trains = []
+    for seed in SEEDS:
+        for method, lead in LEADS.items():
+            noise = generator.normal(0, 0.003) + generator.normal(0, 0.02, len(people))
+            exams.add(middling + lead + noise, people, method=method, seed=seed)
+        exams.add(np.full(len(people), 0.0115), people, method="dpq", seed=seed)
+        trains += [
+            dataclasses.replace(
+                make.training(method=method, seed=seed), losses=({"total": 2.0}, {"total": 1.0})
+            )
+            for method in (*LEADS, "dpq")
+        ]
+    return find(exams.records(trains), Options())
+
+
+@pytest.fixture
+def cells(planted):
+    (table,) = planted.headline
+    return {cell["label"]: cell for cell in table.cells.to_dict("records")}
+
+
+def test_the_dead_row_is_found_and_stands_last(planted, cells):
+    assert [label for label, cell in cells.items() if not cell["trained"]] == ["dpq"]
+    assert [*cells][-1] == "dpq"
+    assert cells["dpq"]["note"] == (
+        "did not train: mAP 0.0115 on its own held-out queries, a random order has 0.0112"
+    )
+    assert "dpq" not in set(planted.wins["row"]) | set(ranks_frame(planted.extras.ranks)["row"])
+    pairs = planted.extras.families
+    assert "dpq" not in set(pairs["quantization"])
+    assert not planted.claims["compared"].str.contains("dpq").any()
+
+
+def test_equal_rows_are_undecided_and_a_worse_one_is_not(cells):
+    best, other = sorted(("opqn", "gpq"), key=lambda label: -cells[label]["mean"])
+    assert cells[best]["rank"] == 1
+    assert {label: bool(cells[label]["undecided"]) for label in (other, "dcdh", "csq")} == {
+        other: True, "dcdh": False, "csq": False,
+    }  # fmt: skip
+    assert not cells["dpq"]["undecided"]
+
+
+def test_every_form_says_so(planted):
+    (table,) = planted.headline
+    texts = {
+        "markdown": markdown(map_sheet([table], planted.records), "d"),
+        "terminal": terminal_table(planted.records, [table]),
+        "csv": csv([table], "d"),
+        "page": page(planted),
+    }
+    for name in ("markdown", "terminal", "page"):
+        assert UNTRAINED in texts[name], name
+    rows = [line for line in texts["markdown"].splitlines() if "dcdh" in line or "pq" in line]
+    assert "=" not in next(row for row in rows if "dcdh" in row)
+    assert UNTRAINED in next(row for row in rows if "dpq" in row)
