@@ -11,7 +11,7 @@ from hashquant.records.store import Store
 from hashquant.runs.forecast import Forecast
 from hashquant.runs.outline import Outline, outline
 from hashquant.runs.planning import Cell
-from hashquant.runs.tally import Tally
+from hashquant.runs.tally import UNTRAINED, Tally
 
 TO_RUN = "to run"
 
@@ -52,6 +52,8 @@ def _dry_run(flags: argparse.Namespace, tally: Tally) -> int:
         show(cell, state, tally, reason)
         if state == TO_RUN:
             forecast.add(cell, fresh=flags.force)
+        elif state == "cached" and forecast.is_untrained(cell):
+            tally.counts[UNTRAINED] += 1
     print(forecast)
     if tally.counts["cached"]:
         print("cached: judged by settings; whether images changed is seen when they are loaded")

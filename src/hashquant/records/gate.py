@@ -37,7 +37,7 @@ LEAST_GAIN = 0.02
 #: How many standard errors of a random order's mAP it must lie above that.
 ERRORS = 3.0
 #: How much of the first epoch's loss some term must have fallen by.
-LEAST_FALL = 0.01
+LEAST_FALL = 0.02
 #: What `Gate.judged_on` says of training images that were held out for validation.
 VALIDATION = "validation"
 #: Protocols whose queries are of classes that were not trained on.

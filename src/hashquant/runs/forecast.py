@@ -61,6 +61,7 @@ class Forecast:
 
     def __init__(self, store: Store, cpu: str) -> None:
         self._cpu = cpu
+        self._store = store
         self._known = [Neighbour(record, folder) for folder, record in store.trained()]
         self._places: dict[tuple[object, ...], list[Neighbour]] = {}
         self._kinds: dict[tuple[object, ...], list[Neighbour]] = {}
@@ -82,8 +83,19 @@ class Forecast:
 
         Its images are taken for unchanged: what they are is known once they are loaded.
         """
+        return bool(self._examined(cell))
+
+    def is_untrained(self, cell: Cell) -> bool:
+        """Tell whether the newest of the runs that `is_cached` finds is one that did not train."""
+        from hashquant.records.gate import gate_at  # of no use where nothing is stored
+
+        found = max(self._examined(cell), key=lambda run: run.record.started_at, default=None)
+        gate = gate_at(self._store, found.record) if found else None
+        return gate is not None and not gate.trained
+
+    def _examined(self, cell: Cell) -> list[Neighbour]:
         folders = {folder_name(target.name) for target in cell.targets}
-        return any(folders <= found.examined for found in self._runs(cell.spec))
+        return [found for found in self._runs(cell.spec) if folders <= found.examined]
 
     def add(self, cell: Cell, *, fresh: bool = False) -> None:
         """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.special import digamma
 
 from hashquant.errors import HashQuantError
 
@@ -25,7 +24,7 @@ def expected_random_ap(
         HashQuantError: if a query has more relevant items than the gallery holds.
     """
     _check(relevant, gallery)
-    harmonic = float(digamma(gallery + 1) + np.euler_gamma)
+    harmonic = (1 / np.arange(1.0, gallery + 1)).sum()
     share = (relevant - 1) / max(gallery - 1, 1)
     expected = (harmonic + (gallery - harmonic) * share) / max(gallery, 1)
     return np.where(relevant > 0, expected, np.nan)

@@ -114,6 +114,11 @@ def test_cells_of_one_training_follow_each_other_in_one_worker(crewed):
     assert found.tally.counts == {"done": 4}
 
 
+def test_a_worker_tells_which_cells_did_not_train(crewed):
+    found = crewed([[16], [17], [18]], 2, {17: [("ended", Ending("done", untrained=True), 0, 0)]})
+    assert found.tally.counts == {"done": 3, "untrained": 1}
+
+
 def test_there_are_no_more_workers_than_chains(crewed):
     assert [jobs for *_, jobs in crewed([[16], [17]], 8).log] == [2, 2]
     assert crewed([], 8).tally.counts == {}

@@ -49,11 +49,14 @@ def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path, unheard):
     )  # fmt: skip
     cells = plan("quick", suite, device="cpu")[:3]  # two on one embedding, and one beside them
     alone, beside = tmp_path / "alone", tmp_path / "beside"
+    counted = set()
     for folder, jobs in ((alone, 1), (beside, 2)):
         here = Surroundings(Store(folder / "results"), tmp_path / "data", torch.device("cpu"))
         tally = Tally()
         workers.run(cells, here, unheard, tally, jobs)
         assert str(tally).startswith("summary: done=3 cached=0 skipped=0 failed=0 ")
+        counted.add(str(tally))
+    assert len(counted) == 1
     for name in ("train.json", "eval.json"):
         ours, theirs = found(beside, name), found(alone, name)
         assert {k: lasting(p) for k, p in ours.items()} == {
