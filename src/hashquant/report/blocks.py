@@ -153,7 +153,7 @@ def row_families(records: SuiteRecords) -> dict[str, str]:
     for record in stored:
         if record.cost is not None:
             words[record.spec.method] = record.cost.codewords
-        if _uncoded(record):
+        if uncoded(record):
             real.add(record.spec.method)
     return {
         spec.label: REFERENCE if spec.method in real
@@ -162,7 +162,7 @@ def row_families(records: SuiteRecords) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _uncoded(record: EvalRecord | TrainRecord) -> bool:
+def uncoded(record: EvalRecord | TrainRecord) -> bool:
     """Tell whether a record is of a method that keeps float embeddings instead of codes."""
     if record.cost is not None:
         return record.cost.query_form == "float"
@@ -212,7 +212,7 @@ def _in_every_length(
     """Let what has no code stand in each code length of the others, or in its own alone."""
     newest: dict[str, int] = {r.spec.label: r.spec.bits for r in sorted(shown, key=_age)}
     records: tuple[EvalRecord | TrainRecord, ...] = (*shown, *trains)
-    real = {record.spec.label for record in records if _uncoded(record)}
+    real = {record.spec.label for record in records if uncoded(record)}
     lengths = {r.spec.bits for r in shown if r.spec.label not in real}
     lengths |= {gap.bits for gap in gaps if gap.label not in real}
     if not real or not lengths:

@@ -1,6 +1,7 @@
 """What must be said with a table: the metric, the comparison, the split, the settings, the gaps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -22,6 +23,17 @@ NORM_STATS = "batch-norm statistics estimated anew on the gallery images, withou
 ADAPTERS = {"gray": "its colours turned to gray, as the training images are"}
 
 
+#: What is undecided already for the trained networks at hand, and what only a training may turn.
+PEOPLE, SEEDS = "=", "=s"
+#: What a 95 % interval is made of, in tables of several seeds and of one.
+INTERVAL = (
+    "identities by bootstrap (t-scaled), training seeds by Student's t with a variance moderated "
+    "over the suite; wide where seeds are few"
+)
+INTERVAL_ALONE = (
+    "identities by bootstrap (t-scaled); 1 seed, so the spread between trainings is covered only "
+    "where other rows of the suite tell it"
+)
 #: What may stand beside a mean: its standard deviation over seeds, or its 95 % interval.
 SPREADS = ("sd", "interval")
 
@@ -87,17 +99,30 @@ def title(block: Block, metric: Metric, *, secondary: bool) -> str:
 
 
 def marks(cells: pd.DataFrame, ranks: str) -> str:
-    """Return what explains the marks of a table: `ranks` and the dagger, each if a cell has one."""
+    """Return what explains the marks of a table: `ranks` and the signs, where cells have them.
+
+    `cells` are those whose marks are shown.
+    """
     parts = [ranks] if cells["rank"].any() else []
-    if cells["tied_with_best"].any():
-        one = bool((cells.loc[cells["tied_with_best"], "n"] == 1).all())
-        over = "identities" if one else "identities and seeds"
-        seeds = "; one seed, so the spread between seeds is not covered" if one else ""
-        parts.append(
-            f"† not significantly below the best (paired bootstrap over {over}, "
-            f"Holm-corrected, 5 %{seeds})."
-        )
+    if cells["compared"].any():
+        covered = bool((cells.loc[cells["n"] > 0, "n"] > 1).any())
+        signs = [f"{PEOPLE} undecided, other people could turn the order"]
+        signs += [f"{SEEDS} undecided, another training could"] if covered else []
+        said = f"{'; '.join(signs)}; no sign: significantly below the best"
+        over = "identities and seeds" if covered else "identities alone: 1 seed"
+        parts.append(f"{said} (paired test over {over}, Holm-corrected over the table, 5 %).")
     return " ".join(parts)
+
+
+def sign(cell: Mapping[Hashable, Any]) -> str:  # Any: one row of `frame.cells`, by column
+    """Return the sign of a cell: `=` where these networks are undecided, `=s` where seeds are.
+
+    >>> sign({"undecided": True, "undecided_people": False})
+    '=s'
+    """
+    if cell["undecided_people"]:
+        return PEOPLE
+    return SEEDS if cell["undecided"] else ""
 
 
 def counted(number: int, noun: str) -> str:
@@ -168,8 +193,8 @@ def _seeds(cells: pd.DataFrame, spread: str) -> str:
     over = "n = 1 seed" if most == 1 else f"n = {most} seeds"
     fewer = "" if cells.loc[cells["n"] > 0, "n"].nunique() == 1 else ", fewer where a cell says so"
     if spread == "interval":
-        drawn = "identities" if most == 1 else "identities and seeds"
-        return f"mean over {over}{fewer}, in brackets its 95 % interval (bootstrap over {drawn})"
+        made = INTERVAL_ALONE if most == 1 else INTERVAL
+        return f"mean over {over}{fewer}, in brackets its 95 % interval: {made}"
     return "1 seed (n = 1)" if most == 1 else f"mean ± standard deviation over {over}{fewer}"
 
 

@@ -82,7 +82,7 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
     Columns: family, label, bits, mean and sd over seeds (sd is missing for one seed), n (seeds),
     comparison, trained and competes (bool: what did not train and references are never best),
     rank (1 best, 2 second, 0 neither) and note (why scores are missing, or ""); low and high (95 %
-    interval) and tied_with_best (bool), empty until `evidence.judged` fills them.
+    interval), compared, undecided and undecided_people (bool), empty until `judged` fills them.
     """
     stats = means(block, metric, secondary=secondary)
     labels: Iterable[str] = {label for label, _ in stats} if secondary else block.families
@@ -103,7 +103,8 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
                "note"]  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     frame["rank"] = _ranks(frame, metric)
-    return frame.assign(low=float("nan"), high=float("nan"), tied_with_best=False)
+    return frame.assign(low=float("nan"), high=float("nan"), compared=False, undecided=False,
+                        undecided_people=False)  # fmt: skip
 
 
 def means(

@@ -6,13 +6,23 @@ from which any contrast can be formed: a difference, a ratio, a mean over code l
 Numbers in, numbers out: what a row or a target is stays in `report`.
 """
 
-from hashquant.statistics._intervals import Difference, Interval, difference, holm, interval
+from hashquant.statistics._intervals import (
+    Difference,
+    Interval,
+    difference,
+    holm,
+    interval,
+    logit,
+    logit_slope,
+    share_interval,
+)
 from hashquant.statistics._means import mean_interval, paired_difference
+from hashquant.statistics._moderation import Moderation, SeedVariance, Spread, moderate
 from hashquant.statistics._resampling import Resampler
 from hashquant.statistics._simultaneous import simultaneous
-from hashquant.statistics._spread import Spread, pooled_spread
 
 __all__ = [
-    "Difference", "Interval", "Resampler", "Spread", "chance", "difference", "holm", "interval",
-    "mean_interval", "paired_difference", "pooled_spread", "ranks", "simultaneous",
+    "Difference", "Interval", "Moderation", "Resampler", "SeedVariance", "Spread", "chance",
+    "difference", "holm", "interval", "logit", "logit_slope", "mean_interval", "moderate",
+    "paired_difference", "ranks", "share_interval", "simultaneous",
 ]  # fmt: skip

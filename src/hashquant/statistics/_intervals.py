@@ -12,12 +12,15 @@ from hashquant.errors import HashQuantError
 #: A contrast this close to zero is rounding.
 ROUNDING = 1e-12
 
+#: How near to 0 and 1 a share's logit is taken.
+EDGE = 1e-6
+
 Replicates = Float64[np.ndarray, " b"]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its percentile interval."""
+    """An estimate and its interval."""
 
     estimate: float
     low: float
@@ -46,6 +49,47 @@ def interval(estimate: float, replicates: Replicates, level: float = 0.95) -> In
         HashQuantError: for NaN, a level outside 0 … 1, or too few replicates for that level.
     """
     return Interval(estimate, *_percentiles(estimate, replicates, level), level)
+
+
+def share_interval(estimate: float, replicates: Replicates, level: float = 0.95) -> Interval:
+    """Return a share of 0 … 1 with an interval that stays there, made on the scale of its logit.
+
+    The replicates' distances from the estimate are divided by the logit's slope, and the ends
+    carried back: never below 0 or above 1, and nothing is cut off.
+
+    >>> found = share_interval(0.5, np.linspace(-0.5, 1.5, 99))
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.022, 0.978)
+
+    Raises:
+        HashQuantError: for NaN, a level outside 0 … 1, or too few replicates for that level.
+    """
+    from scipy.special import expit
+
+    low, high = _percentiles(estimate, replicates, level)
+    at, slope = logit(estimate), logit_slope(estimate)
+    carried = [float(expit(at + (end - estimate) * slope)) for end in (low, high)]
+    return Interval(estimate, carried[0], carried[1], level)
+
+
+def logit(share: float) -> float:
+    """Return log(p / (1 - p)) of a share, kept `EDGE` away from 0 and 1.
+
+    >>> logit(0.5), round(logit(1.0))
+    (0.0, 14)
+    """
+    inside = min(max(share, EDGE), 1 - EDGE)
+    return math.log(inside / (1 - inside))
+
+
+def logit_slope(share: float) -> float:
+    """Return how fast the logit of a share grows there, 1 / (p (1 - p)).
+
+    >>> logit_slope(0.5)
+    4.0
+    """
+    inside = min(max(share, EDGE), 1 - EDGE)
+    return 1 / (inside * (1 - inside))
 
 
 def difference(estimate: float, replicates: Replicates, level: float = 0.95) -> Difference:

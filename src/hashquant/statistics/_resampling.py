@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import math
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from hashquant.errors import HashQuantError
 from hashquant.statistics._intervals import Replicates
-from hashquant.statistics._spread import Spread
+from hashquant.statistics._moderation import Spread
 
 #: Elements of one block of identity draws in memory.
 BLOCK = 1 << 20
@@ -28,12 +29,13 @@ class Resampler:
 
     Seeds: resampling n of n understates their variance by (n - 1) / n, and its percentiles ignore
     that two to five values hardly tell a variance. A replicate instead moves the mean by a random
-    combination of the seeds' deviations that is Student's t with n - 1 degrees of freedom: exact
-    if seed effects are normal. The chi² is shared by all streams, which makes any contrast of
-    cells of n seeds a t of n - 1 degrees of freedom on Welch's standard error. That is never
-    liberal (Mickey and Brown, Annals of Mathematical Statistics 37, 1966), and it costs power:
-    the 97.5 % point is 12.7 standard errors for n = 2, 4.3 for 3, 2.8 for 5. With one seed the
-    replicates say nothing of training.
+    combination of the seeds' deviations that is Student's t, exact if seed effects are normal. The
+    variance is the seeds' own with n - 1 degrees of freedom, or a `Spread` learnt from more cells:
+    the 97.5 % point is 12.7 standard errors for two seeds alone, and 2.4 with 8 degrees of freedom.
+    All streams share one draw of the quantile of chi², which makes any contrast of cells of equal
+    freedom a t of that freedom on Welch's standard error: never liberal (Mickey and Brown, Annals
+    of Mathematical Statistics 37, 1966). With one seed and no `Spread` the replicates say nothing
+    of training.
 
     What a seed does to single identities enters both parts, for no bootstrap of a crossed design
     is exact (McCullagh, Bernoulli 6, 2000): where it prevails, intervals are wider than need be.
@@ -64,6 +66,7 @@ class Resampler:
         self._drawn = _multiplicities(generator, replicates, self._people)
         freedom = max(1.0, held.sum() ** 2 / (held**2).sum() - 1)
         self._spread = np.sqrt(freedom / generator.chisquare(freedom, replicates))
+        self._chance = _generator(seed, "seed variance").uniform(size=replicates)
 
     def mean(self, ap: PerSeed) -> float:
         """Return the mean over seeds of the mean over queries; NaN marks an excluded query.
@@ -79,8 +82,8 @@ class Resampler:
 
         The same `stream` and number of seeds give the same draws of seeds, in every query set
         (the runs of one method examined on two targets, their rows in the same order); another
-        stream gives independent ones. With a `spread` of several cells, the seeds' variance is the
-        larger of it and their own, known with its degrees of freedom: never less than seen here.
+        stream gives independent ones. A `spread` says how the mean moves from seed to seed,
+        in place of what these seeds alone say.
 
         Raises:
             HashQuantError: as `mean`, and if all finite values are of one identity.
@@ -89,6 +92,17 @@ class Resampler:
         means = sums.sum(axis=1) / counts.sum(axis=1)
         moved = self._identity_part(sums, counts) + self._seed_part(means, stream, spread)
         drawn: Replicates = means.mean() + moved
+        return drawn
+
+    def people(self, ap: PerSeed) -> Replicates:
+        """Return replicates of the mean of these trained networks: other people, the same seeds.
+
+        Raises:
+            HashQuantError: as `replicates`.
+        """
+        sums, counts = self._by_identity(ap)
+        mean = float((sums.sum(axis=1) / counts.sum(axis=1)).mean())
+        drawn: Replicates = mean + self._identity_part(sums, counts)
         return drawn
 
     def _by_identity(
@@ -127,23 +141,28 @@ class Resampler:
         self, means: Float64[np.ndarray, " s"], stream: str, spread: Spread | None
     ) -> Replicates:
         seeds = len(means)
-        if seeds == 1:
+        if seeds == 1 and spread is None:
             return np.zeros(self._count)
         deviations = means - means[0]  # exactly zero for runs that agree
         deviations -= deviations.mean()
-        freedom = seeds - 1
-        if spread is not None and spread.freedom > freedom:
-            own = float(deviations @ deviations) / freedom
-            if own == 0.0:  # any direction will do, the same one for all that agree
-                deviations = np.linspace(-1.0, 1.0, seeds)
-            wanted = max(own, spread.variance)
-            deviations *= np.sqrt(wanted * freedom / (deviations @ deviations))
-            deviations *= np.sqrt(spread.freedom / freedom)
-            freedom = spread.freedom
+        squares = float(deviations @ deviations)
+        known = spread or Spread(squares / (seeds - 1), float(seeds - 1))
+        if squares == 0.0:  # any direction will do, the same one for all that agree
+            deviations = np.linspace(-1.0, 1.0, seeds) if seeds > 1 else np.ones(1)
+            squares = float(deviations @ deviations)
         generator = _generator(self._seed, "seeds", stream, seeds)
-        chi2 = _generator(self._seed, "seed variance", freedom).chisquare(freedom, self._count)
-        moved: Replicates = generator.standard_normal((self._count, seeds)) @ deviations
-        return moved / np.sqrt(seeds * chi2)
+        normal = generator.standard_normal((self._count, seeds)) @ (deviations / np.sqrt(squares))
+        moved: Replicates = normal * np.sqrt(known.variance / seeds) * self._widened(known.freedom)
+        return moved
+
+    def _widened(self, freedom: float) -> Replicates:
+        """Return what turns normal draws into Student's t, sqrt(f / chi²); 1 for f = inf."""
+        if math.isinf(freedom):
+            return np.ones(self._count)
+        from scipy.stats import chi2
+
+        found: Replicates = np.sqrt(freedom / chi2.ppf(self._chance, freedom))
+        return found
 
 
 def _generator(seed: int, *name: str | int | list[int]) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""What the single queries say of a table: intervals, paired differences, cells that tie."""
+"""What the single queries say of a table: means with their replicates, paired differences."""
 
 import functools
 from collections import Counter
@@ -6,21 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 
-from hashquant.records.record import EvalRecord
+from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
-from hashquant.report.blocks import Block
+from hashquant.report.blocks import REFERENCE, Block, uncoded
 from hashquant.report.frame import Metric
+from hashquant.settings.suite import base_spec
 from hashquant.statistics import (
     Difference,
     Interval,
+    Moderation,
     Resampler,
+    SeedVariance,
     Spread,
     difference,
-    holm,
-    interval,
-    pooled_spread,
+    logit,
+    logit_slope,
+    moderate,
+    share_interval,
 )
 from hashquant.statistics.chance import expected_random_ap
 
@@ -41,12 +44,19 @@ Key = tuple[str, int, bool]  # label, bits, secondary comparison
 class Queries:
     """The average precision of every query in one cell, (s, q): a row a seed, NaN if excluded.
 
-    `runs` names the trained runs in the order of `seeds`.
+    `runs` names the trained runs in the order of `seeds`, `source` the networks they rest on, ""
+    where none was trained.
     """
 
     ap: np.ndarray
     seeds: tuple[int, ...]
     runs: tuple[str, ...]
+    source: str = ""
+
+    def scatter(self) -> float:
+        """Return the variance between seeds of the logit of mAP, 0 for one seed."""
+        means = [logit(float(mean)) for mean in np.nanmean(self.ap, axis=1)]
+        return float(np.var(means, ddof=1)) if len(means) > 1 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +64,10 @@ class Evidence:
     """The cells of a block whose queries are known, over one common order of queries.
 
     `identity` (q,) says whom each query shows, `floors` (q,) what average precision a random order
-    of the gallery has for it. `reasons` says of the other cells what is missing.
-    Draws of identities are shared by all cells, draws of seeds by all cells of the same runs.
+    of the gallery has for it. `reasons` says of the other cells what is missing. `prior` is what
+    the whole suite says of seeds, None where it has one seed; `seed_hours` how long one more seed
+    of all rows would train. Draws of identities are shared by all cells, draws of seeds by all
+    cells of the same runs.
     """
 
     block: Block
@@ -64,6 +76,9 @@ class Evidence:
     reasons: Mapping[Key, str]
     replicates: int
     floors: np.ndarray
+    prior: Moderation | None = None
+    seed_hours: float = float("nan")
+    _people: dict[Key, np.ndarray] = field(default_factory=dict)
     _found: dict[tuple[Key, bytes], tuple[float, np.ndarray]] = field(default_factory=dict)
 
     def mean(self, key: Key) -> float:
@@ -75,13 +90,23 @@ class Evidence:
         return self._cell(key)[1]
 
     def interval(self, key: Key) -> Interval:
-        """Return the 95 % interval of a cell's mean, cut to what an mAP can be, 0 … 1."""
-        found = interval(self.mean(key), self.draws(key))
-        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+        """Return the 95 % interval of a cell's mean, within what an mAP can be, 0 … 1."""
+        return share_interval(self.mean(key), self.draws(key))
 
     def difference(self, key: Key, rival: Key) -> Difference:
-        """Return the paired difference of a cell to another one."""
+        """Return the paired difference of a cell to another one: other people, another training."""
         return difference(self.mean(key) - self.mean(rival), self.draws(key) - self.draws(rival))
+
+    def among_people(self, key: Key, rival: Key) -> Difference:
+        """Return the paired difference of these trained networks: other people, the same seeds."""
+        drawn = self.people(key) - self.people(rival)
+        return difference(self.mean(key) - self.mean(rival), drawn)
+
+    def people(self, key: Key) -> np.ndarray:
+        """Return a cell's mean on other people in every bootstrap replicate, (b,)."""
+        if key not in self._people:
+            self._people[key] = self._resampler.people(self.cells[key].ap)
+        return self._people[key]
 
     def can_tell(self, comparisons: int) -> bool:
         """Tell whether Holm's correction over so many can leave a difference significant."""
@@ -93,8 +118,10 @@ class Evidence:
         if place not in self._found:
             known = self.cells[key]
             ap, runs = np.where(chosen, known.ap, np.nan), "+".join(known.runs)
-            drawn = self._resampler.replicates(ap, runs, self._spread(key))
-            self._found[place] = self._resampler.mean(ap), drawn
+            mean, spread = self._resampler.mean(ap), self.spread(key)
+            if spread is not None:  # of the logit
+                spread = replace(spread, variance=spread.variance / logit_slope(mean) ** 2)
+            self._found[place] = mean, self._resampler.replicates(ap, runs, spread)
         return self._found[place]
 
     def floor(self, chosen: np.ndarray | None = None) -> float:
@@ -105,20 +132,21 @@ class Evidence:
     def _cell(self, key: Key) -> tuple[float, np.ndarray]:
         return self.over(key, np.ones(len(self.identity), dtype=bool))
 
-    def _spread(self, key: Key) -> Spread | None:
-        """Return how a row varies from seed to seed over its code lengths.
+    def spread(self, key: Key, planned: int = 0) -> Spread | None:
+        """Return how the logit of a cell's mAP moves from seed to seed.
 
-        None for one seed, and for rows whose code lengths share their trained runs.
+        None where nothing tells: one seed and no prior. What was not trained stands on its own
+        seeds. With `planned` seeds, the freedom is what so many in all cells would give.
         """
-        label, _, secondary = key
-        fitted = any(r.spec.base for r in self.block.evals if r.spec.label == label)
-        row = {
-            q.runs: q.ap
-            for (name, _, s), q in self.cells.items()
-            if (name, s) == (label, secondary)
-        }
-        several = [ap for ap in row.values() if len(ap) > 1]
-        return pooled_spread(several) if several and not fitted else None
+        known = self.cells[key]
+        if not known.source or key[:2] in self.block.untrained or self.prior is None:
+            found = Spread(known.scatter(), float(max(planned, len(known.ap)) - 1))
+        else:
+            moderated = self.prior.spread(
+                key[0], self.block.name, known.scatter(), len(known.ap), planned=planned
+            )
+            found = moderated or Spread(known.scatter(), float(max(planned, len(known.ap)) - 1))
+        return found if found.freedom > 0 else None
 
     @functools.cached_property
     def _resampler(self) -> Resampler:
@@ -138,9 +166,37 @@ def gather(records: SuiteRecords, blocks: Sequence[Block]) -> list[Evidence]:
         _common(read[r.run_id, r.target].get("label") for r in block.evals) for block in blocks
     ]
     replicates = _replicates(blocks, identities)
-    return [
+    studies = [
         _evidence(block, identity, replicates, read)
         for block, identity in zip(blocks, identities, strict=True)
+    ]
+    prior = moderate([cell for study in studies for cell in _scatter(study)])
+    return [
+        replace(study, prior=prior, seed_hours=_seed_hours(study.block, records.trains))
+        for study in studies
+    ]
+
+
+def _seed_hours(block: Block, trains: Iterable[TrainRecord]) -> float:
+    """Return how long all networks behind a block trained, a seed; NaN where one is not known."""
+    done = {train.run_id: train for train in trains if "train_seconds" in train.timing}
+    wanted = {record.run_id for record in block.evals}
+    wanted |= {done[run].base_run for run in wanted if run in done and done[run].base_run}
+    if not wanted or not wanted <= done.keys():
+        return float("nan")
+    rows: dict[tuple[str, int], list[float]] = {}
+    for train in (done[run] for run in wanted):
+        took = rows.setdefault((train.spec.label, train.spec.bits), [])
+        took.append(train.timing["train_seconds"])
+    return sum(float(np.mean(took)) for took in rows.values()) / 3600
+
+
+def _scatter(study: Evidence) -> list[SeedVariance]:
+    """Return the variance between seeds of every trained cell, by its headline comparison."""
+    return [
+        SeedVariance(label, study.block.name, known.source, known.scatter(), len(known.ap) - 1)
+        for (label, bits, secondary), known in study.cells.items()
+        if known.source and not secondary and (label, bits) not in study.block.untrained
     ]
 
 
@@ -177,9 +233,19 @@ def _evidence(
             rows.append(ap)
         else:
             seeds = tuple(record.spec.seed for record in records)
-            cells[key] = Queries(np.stack(rows), seeds, tuple(r.run_id for r in records))
+            runs = tuple(r.run_id for r in records)
+            cells[key] = Queries(np.stack(rows), seeds, runs, _source(block, records[0]))
     floors = _floors(block.evals, identity, read)
     return Evidence(block, identity, cells, reasons, replicates, floors)
+
+
+def _source(block: Block, record: EvalRecord) -> str:
+    """Name the trained networks behind a cell: its own, or those that its codes were fitted on."""
+    spec = record.spec
+    if block.families[spec.label] == REFERENCE and not uncoded(record):
+        return ""
+    shared = bool(spec.base) or uncoded(record)
+    return f"{block.dataset} {base_spec(spec).label} {'' if shared else spec.bits}"
 
 
 def _floors(
@@ -241,35 +307,3 @@ def _fault(ap: np.ndarray, label: np.ndarray, identity: np.ndarray, mean: float)
     if abs(float(np.nanmean(ap)) - mean) > TOLERANCE:
         return "has a score that is not the mean of its queries"
     return ""
-
-
-def judged(frame: pd.DataFrame, evidence: Evidence, *, secondary: bool = False) -> pd.DataFrame:
-    """Return a table's cells with low, high and `tied_with_best` filled where queries are known.
-
-    A cell ties with the best if its paired difference to the best rival of its code length is not
-    significant; Holm's correction runs over all such comparisons of the table. References do not
-    compete. Where the queries of the best are unknown, nothing of that length ties.
-    """
-    keys = [(row["label"], row["bits"], secondary) for row in frame.to_dict("records")]
-    intervals = {key: evidence.interval(key) for key in keys if key in evidence.cells}
-    tied = _tied(frame, evidence, secondary)
-    return frame.assign(
-        low=[intervals[key].low if key in intervals else float("nan") for key in keys],
-        high=[intervals[key].high if key in intervals else float("nan") for key in keys],
-        tied_with_best=[key in tied for key in keys],
-    )
-
-
-def _tied(frame: pd.DataFrame, evidence: Evidence, secondary: bool) -> set[Key]:
-    compared: dict[Key, float] = {}
-    rivals = frame[frame["competes"] & frame["mean"].notna()]
-    for bits, part in rivals.groupby("bits"):
-        best = (str(part["label"].iloc[part["mean"].argmax()]), int(str(bits)), secondary)
-        for label in part["label"]:
-            key = (str(label), best[1], secondary)
-            if key != best and {key, best} <= evidence.cells.keys():
-                compared[key] = evidence.difference(key, best).p_value
-    if not evidence.can_tell(len(compared)):
-        return set()
-    corrected = holm(list(compared.values()))
-    return {key for key, p in zip(compared, corrected, strict=True) if p > ALPHA}

@@ -10,11 +10,11 @@ from hashquant.report.blocks import Block
 
 @dataclass(frozen=True)
 class Mark:
-    """A text that stands out: its rank (1 best, 2 second), whether it ties, its footnote."""
+    """A text that stands out: its rank (1 best, 2 second), the sign behind it, its footnote."""
 
     text: str
     rank: int = 0
-    tied: bool = False
+    sign: str = ""
     note: int = 0
 
 

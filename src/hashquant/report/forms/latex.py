@@ -70,7 +70,7 @@ def _paged(display: Display) -> list[Display]:
 def _caption(sheet: Sheet, display: Display, first: str) -> str:
     """Say what a table shows: all of it once, then with a reference to the first table."""
     if display.caption:
-        return tex_escape(display.caption)
+        return " ".join([tex_escape(display.caption), *map(tex_prose, display.before)])
     name = ": ".join(filter(None, (sheet.title, display.title)))
     parts = [tex_escape(f"{name.rstrip('.')}.")]
     if sheet.intro:
@@ -205,5 +205,5 @@ def _cell(text: Text) -> str:
     if not isinstance(text, Mark):
         return tex_escape(mean) + beside
     mean = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(text.rank, "%s") % tex_escape(mean)
-    marks = ",".join([r"$\dagger$"] * text.tied + [str(text.note)] * bool(text.note))
+    marks = ",".join(filter(None, [text.sign, str(text.note or "")]))
     return mean + beside + (rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else "")

@@ -73,4 +73,5 @@ def _cell(text: Text) -> str:
         return escape(text)
     plain = escape(text.text)
     marked = {1: f"**{plain}**", 2: f"<u>{plain}</u>"}.get(text.rank, plain)
-    return marked + ("†" if text.tied else "") + (f"<sup>{text.note}</sup>" if text.note else "")
+    marks = ",".join(filter(None, [text.sign, str(text.note or "")]))
+    return marked + (f"<sup>{marks}</sup>" if marks else "")

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from hashquant.report.blocks import examined_as
+from hashquant.report.captions import INTERVAL
 from hashquant.report.evidence.claimlist import CLAIMS
 from hashquant.report.evidence.claims import NO_RECORDS, at_a_glance, said
 from hashquant.report.numerals import NOTHING, chance, number, within
@@ -82,7 +83,7 @@ def interval_grid(within_frame: pd.DataFrame) -> Grid | None:
         for line in within_frame.to_dict("records")
     ]  # fmt: skip
     first = {"trained on": rows[0][0].text, "examined on": rows[0][1].text}
-    caption = "95 % interval of every mean: bootstrap over identities and seeds."
+    caption = f"95 % interval of every mean: {INTERVAL}."
     return Grid("intervals", caption, heads, rows, first)
 
 

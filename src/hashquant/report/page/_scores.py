@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hashquant.report.captions import INTERVAL
 from hashquant.report.frame import LOWER_IS_BETTER, Metric, means
 from hashquant.report.numerals import NOTHING, spread
 from hashquant.report.page._grid import Cell, Column, Grid, cells
@@ -41,8 +42,8 @@ def _caption(tables: Sequence[MapTable]) -> str:
     if all(table.shown == "sd" for table in tables):
         return f"Mean over seeds, {deviation}."
     return (
-        "Mean over seeds, in brackets its 95 % interval (bootstrap over identities, and "
-        f"seeds where there are several); of other metrics than mAP {deviation}."
+        f"Mean over seeds, in brackets its 95 % interval ({INTERVAL}); of other metrics than mAP "
+        f"{deviation}."
     )
 
 
@@ -77,8 +78,8 @@ def _score(table: MapTable, cell: Mapping[Any, Any] | None, notes: Sequence[str]
     if cell is None:
         return Cell("")
     mark = str(notes.index(cell["note"]) + 1) if cell["note"] else ""
-    tied = "†" if cell["tied_with_best"] else ""
-    return Cell(table.number(cell), RANKS[cell["rank"]], mark=tied + mark)
+    marks = ",".join(filter(None, [table.sign(cell), mark]))
+    return Cell(table.number(cell), RANKS[cell["rank"]], mark=marks)
 
 
 def metrics(tables: Sequence[MapTable]) -> dict[str, Metric]:

@@ -1,12 +1,15 @@
 """The first screen of the page: what was run, and which method leads where."""
 
+import math
 import shlex
 from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
-from hashquant.report.captions import counted
+from hashquant.report.captions import PEOPLE, SEEDS, counted
 from hashquant.report.frame import DECIMALS
 from hashquant.report.numerals import NOTHING
 from hashquant.report.page._grid import Cell, Column, Grid
@@ -52,15 +55,17 @@ def leader_grid(tables: Sequence[MapTable]) -> Grid:
     shown = [table for table in tables if not table.secondary]
     lengths = sorted({bits for table in shown for bits in table.block.bits})
     heads = [Column("trained → examined on", rows=True), Column("protocol")]
-    heads += [Column(f"best at {bits} bits") for bits in lengths]
+    heads += [Column(f"best at {bits} bits") for bits in lengths] + [Column("can be told")]
     rows = [
         [Cell(table.block.name, "row"), Cell(table.block.protocol),
-         *(_leader(table, bits) for bits in lengths)]
+         *(_leader(table, bits) for bits in lengths), _told(table)]
         for table in shown
     ]  # fmt: skip
     caption = (
-        "The highest mAP of each data set and code length; second line: what is not significantly "
-        "below it. References do not compete."
+        f"The highest mAP of each data set and code length. Behind {PEOPLE}: rows that other "
+        f"people could put first; behind {SEEDS}: rows that another training could; all others are "
+        "significantly below. References do not compete. Last column: the difference above which "
+        "something can be told. Where most is undecided, no row is named."
     )
     return Grid("leaders", caption, heads, rows)
 
@@ -72,11 +77,29 @@ def _leader(table: MapTable, bits: int) -> Cell:
         return Cell(NOTHING)
     best = scored["mean"].max()
     leads = scored[scored["mean"] == best]
-    tied = scored[scored["tied_with_best"] & (scored["mean"] < best)]
     names = " and ".join(leads["label"])
-    below = scored[~scored["tied_with_best"] & (scored["mean"] < best)]
-    small = f"† {_all_of(list(tied['label']), list(below['label']))}" if len(tied) else ""
-    return Cell(f"{names}: {best:.{DECIMALS}f}", "leader", small=small)
+    rest = scored[scored["mean"] < best]
+    signs = pd.Series([table.sign(cell) for cell in rest.to_dict("records")], rest.index, str)
+    parts = [
+        f"{sign} {_all_of(list(rest['label'][signs == sign]), list(rest['label'][signs != sign]))}"
+        for sign in (PEOPLE, SEEDS) if (signs == sign).any()
+    ]  # fmt: skip
+    return Cell(f"{names}: {best:.{DECIMALS}f}", "leader", small="; ".join(parts))
+
+
+def _told(table: MapTable) -> Cell:
+    """Return the difference that can be told, and with how many seeds which other one."""
+    told = table.told
+    if told is None or not math.isfinite(told.least):
+        return Cell(NOTHING)
+    after = f"{told.planned} seeds: {told.then:.3f}" if math.isfinite(told.then) else ""
+    alone = "" if told.covered else "these networks only"
+    return Cell(f"above {told.least:.3f}", small=after or alone)
+
+
+def told(tables: Sequence[MapTable]) -> list[tuple[str, str]]:
+    """Return the title of every table, and the line that says what it can tell."""
+    return [(table.title, table.told.sentence()) for table in tables if table.told is not None]
 
 
 def _all_of(named: Sequence[str], rest: Sequence[str]) -> str:

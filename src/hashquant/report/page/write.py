@@ -69,7 +69,7 @@ def _said(found: Findings) -> Values:
         "style": style(), "script": script(),
         "facts": summary.facts(records, blocks), "leaders": summary.leader_grid(found.headline),
         "commands": summary.commands(records.suite),
-        "definitions": summary.definitions(found.headline),
+        "definitions": summary.definitions(found.headline), "told": summary.told(found.headline),
         "verdicts": proofs.verdict_grid(found.claims), "claims": proofs.claim_grid(found.claims),
         "unmet": proofs.unmet(found.claims), "scores": scores.score_grid(found.headline),
         "intervals": proofs.interval_grid(found.intervals), "wins": proofs.win_grid(found.wins),

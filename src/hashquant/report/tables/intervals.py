@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hashquant.report.blocks import Block
+from hashquant.report.captions import INTERVAL
 from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.numerals import number, within
 from hashquant.report.tables.maps import MapTable
@@ -38,8 +39,8 @@ def intervals_frame(tables: Sequence[MapTable]) -> pd.DataFrame:
 def intervals_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> Sheet:
     """Return the intervals as a reader sees them: a table per block."""
     intro = (
-        "Percentile intervals of a bootstrap over identities (all queries of an identity "
-        "together) and over seeds; with 1 seed the spread between seeds is not covered."
+        f"95 % intervals: {INTERVAL}. All queries of an identity stand together; where the whole "
+        "suite has 1 seed, the spread between seeds is not covered (`docs/statistics.md`)."
     )
     shown = per_block(frame, blocks, _table)
     return Sheet("intervals", suite, f"Intervals of suite {suite}", intro, shown)

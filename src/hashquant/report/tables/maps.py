@@ -16,10 +16,12 @@ from hashquant.report.captions import (
     head,
     joint_caption,
     marks,
+    sign,
     target_line,
     title,
 )
-from hashquant.report.evidence.queries import HEADLINE, Evidence, gather, judged
+from hashquant.report.evidence.judgement import Told, judged, told
+from hashquant.report.evidence.queries import HEADLINE, Evidence, gather
 from hashquant.report.forms.display import Display, Mark, Sheet
 from hashquant.report.frame import Metric, cells, check_metric
 from hashquant.report.numerals import bracketed, scored
@@ -29,7 +31,7 @@ from hashquant.settings.suite import digest as digest_of
 
 Cell = Mapping[Hashable, Any]  # Any: one row of `frame.cells`, by column
 #: What a CSV holds of each code length.
-CSV_KINDS = ("mean", "sd", "low", "high", "n", "tied_with_best", "note")
+CSV_KINDS = ("mean", "sd", "low", "high", "n", "undecided", "undecided_people", "note")
 RANKS = "Best in bold, second underlined."
 
 
@@ -86,6 +88,23 @@ class MapTable:
     def shown(self) -> str:
         """What stands beside the means: the spread asked for, sd where no interval is known."""
         return self.spread if self.joint["low"].notna().any() else "sd"
+
+    @functools.cached_property
+    def told(self) -> Told | None:
+        """What the table can tell; None where nothing of it was compared."""
+        if not self.cells["compared"].any():
+            return None
+        return told(self.cells, self.evidence, secondary=self.secondary)
+
+    @property
+    def marked(self) -> pd.DataFrame:
+        """The cells whose signs are shown: none of a table that leaves most undecided."""
+        shown = self.told is None or self.told.marked
+        return self.cells if shown else self.cells.assign(compared=False)
+
+    def sign(self, cell: Cell) -> str:
+        """Return what stands behind a number: `=` or `=s` where it is undecided."""
+        return sign(cell) if self.told is not None and self.told.marked else ""
 
     @property
     def title(self) -> str:
@@ -177,8 +196,8 @@ def map_sheet(tables: Sequence[MapTable], records: SuiteRecords, name: str = "ma
 def _alone(table: MapTable) -> Display:
     grid = table.grid(_mark)
     frame = _labelled(grid, pd.Index([f"{bits} bits" for bits in grid.columns]), "method")
-    said = f"{table.caption} {marks(table.cells, RANKS)}".strip()
-    return _display(table, table.title, frame, said)
+    said = f"{table.caption} {marks(table.marked, RANKS)}".strip()
+    return _display(table, table.title, frame, said, above=told_lines([table]))
 
 
 def _joined(group: Sequence[MapTable]) -> Display:
@@ -186,9 +205,17 @@ def _joined(group: Sequence[MapTable]) -> Display:
     heads = [(name, f"{bits} bits") for name, grid in grids.items() for bits in grid.columns]
     joined = pd.concat(list(grids.values()), axis=1)
     frame = _labelled(joined, pd.MultiIndex.from_tuples(heads), ("", "method"))
-    said = f"{beside_caption(group)} {marks(pd.concat([t.cells for t in group]), RANKS)}".strip()
+    said = f"{beside_caption(group)} {marks(pd.concat([t.marked for t in group]), RANKS)}".strip()
     lines = [target_line(table.block) for table in group]
-    return _display(group[0], beside_title(group), frame, said, lines)
+    return _display(group[0], beside_title(group), frame, said, lines, told_lines(group))
+
+
+def told_lines(group: Sequence[MapTable]) -> list[str]:
+    """Return the line above a table that says what it can tell, one for each of its targets."""
+    found = [(head(table.block), table.told) for table in group]
+    named = len(group) > 1
+    return [f"{name}: {told.sentence()}" if named else told.sentence()
+            for name, told in found if told is not None]  # fmt: skip
 
 
 def _labelled(grid: pd.DataFrame, heads: "pd.Index[Any]", first: Hashable) -> pd.DataFrame:
@@ -199,24 +226,26 @@ def _labelled(grid: pd.DataFrame, heads: "pd.Index[Any]", first: Hashable) -> pd
 
 
 def _display(
-    table: MapTable, title: str, frame: pd.DataFrame, caption: str, lines: Sequence[str] = ()
-) -> Display:
+    table: MapTable, title: str, frame: pd.DataFrame, caption: str, lines: Sequence[str] = (),
+    above: Sequence[str] = (),
+) -> Display:  # fmt: skip
     return Display(
         title, frame, "l" + "r" * (len(frame.columns) - 1), families=list(frame.index),
-        notes=list(table.footnotes), caption=caption, lines=lines,
+        before=above, notes=list(table.footnotes), caption=caption, lines=lines,
     )  # fmt: skip
 
 
 def _mark(table: MapTable, cell: Cell) -> Mark:
     note = table.footnotes.get(cell["note"], 0)
-    return Mark(table.number(cell), cell["rank"], cell["tied_with_best"], note)
+    return Mark(table.number(cell), cell["rank"], table.sign(cell), note)
 
 
 def csv(tables: Sequence[MapTable], digest: str) -> str:
-    """Return all tables as one CSV: a line per row, seven columns per code length.
+    """Return all tables as one CSV: a line per row, eight columns per code length.
 
     The first line is a comment (`# records: …`); read the rest with `skiprows=1`. `low` and `high`
-    are the 95 % interval of the mean, `note` says why a mean is missing.
+    are the 95 % interval of the mean, `undecided` says that a cell is not told from the best,
+    `undecided_people` that these trained networks are not, `note` why a mean is missing.
     """
     frames = []
     for table in tables:

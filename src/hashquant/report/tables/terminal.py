@@ -15,6 +15,7 @@ from hashquant.report.tables.maps import (
     beside_caption,
     beside_title,
     damaged,
+    told_lines,
 )
 
 #: Columns a terminal table may take.
@@ -25,9 +26,10 @@ RANKS = "* best, ° second."
 def terminal_table(records: SuiteRecords, tables: Sequence[MapTable]) -> str:
     """Return the suite's headline mAP tables for a terminal of 100 columns.
 
-    The best of each code length is marked `*`, the second `°`, what is not significantly below
-    the best `†`; a cell without a number shows "–" and the number of its reason below. Targets of
-    one training set stand beside each other where they fit. Without a record it is one sentence.
+    The best of each code length is marked `*`, the second `°`, what is undecided `=` or, where
+    only another training could turn it, `=s`; a cell without a number shows "–" and the number of
+    its reason below. Targets of one training set stand beside each other where they fit. Without
+    a record it is one sentence.
     `tables` are those of `records`, of mAP, as `write_report` returns them.
     """
     if not records.trains and not records.evals and not records.damaged:
@@ -59,9 +61,9 @@ def _single(table: MapTable) -> str:
             used = room
         groups[-1].append(place)
         used += width
-    parts = [_wrap(f"{table.title}: {table.caption}")]
+    parts = [_wrap(f"{table.title}: {table.caption}"), *map(_wrap, told_lines([table]))]
     parts += [_body(grid.iloc[:, group], labels) for group in groups]
-    return "\n".join([*parts, *_below(table, table.cells)])
+    return "\n".join([*parts, *_below(table, table.marked)])
 
 
 def _joined(group: Sequence[MapTable]) -> str:
@@ -73,8 +75,9 @@ def _joined(group: Sequence[MapTable]) -> str:
     body = _body(pd.concat(grids, axis=1), labels)
     parts = [_wrap(f"{beside_title(group)}: {beside_caption(group)}")]
     parts += [_wrap(target_line(table.block)) for table in group]
+    parts += map(_wrap, told_lines(group))
     parts += [*_heads(group, [len(grid.columns) for grid in grids], body), body]
-    return "\n".join([*parts, *_below(group[0], pd.concat([table.cells for table in group]))])
+    return "\n".join([*parts, *_below(group[0], pd.concat([table.marked for table in group]))])
 
 
 def _heads(group: Sequence[MapTable], columns: Sequence[int], body: str) -> list[str]:
@@ -132,7 +135,7 @@ def _cell(table: MapTable, cell: Cell) -> str:
     note = table.footnotes.get(cell["note"])
     text = table.number(cell).replace(" ± ", " ±")
     text = text.partition(" (")[0] if note else text
-    mark = {1: "*", 2: "°"}.get(cell["rank"], " ") + ("†" if cell["tied_with_best"] else "")
+    mark = {1: "*", 2: "°"}.get(cell["rank"], " ") + table.sign(cell)
     return f"{text}|{mark}{f'[{note}]' if note else ''}"
 
 
