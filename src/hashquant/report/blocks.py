@@ -9,7 +9,7 @@ from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.drawing.style import family_of, row_order
 from hashquant.report.settings import differences, fixed_settings
-from hashquant.report.untrained import failed_runs, untrained_cells
+from hashquant.report.untrained import UNTRAINED, failed_runs, untrained_cells
 from hashquant.settings.suite import RunSpec, base_spec, canonical_json, digest
 
 #: Longest reason a footnote repeats, in characters.
@@ -65,6 +65,10 @@ class Block:
     def place(self, label: str) -> tuple[bool, tuple[int, int, str]]:
         """Return the sorting key of a row: what did not train comes last."""
         return self.fails(label), row_order(label, self.families[label])
+
+    def section(self, label: str) -> str:
+        """Return what a row stands under in a table: its family, or that it did not train."""
+        return UNTRAINED if self.fails(label) else self.families[label]
 
     def rivals(self, label: str) -> bool:
         """Tell whether a row competes at some code length."""

@@ -10,12 +10,16 @@ from hashquant.report.blocks import Block
 
 @dataclass(frozen=True)
 class Mark:
-    """A text that stands out: its rank (1 best, 2 second), the sign behind it, its footnote."""
+    """A text that stands out: its rank (1 best, 2 second), the sign behind it, its footnote.
+
+    What did not train stands back instead: it is `faint`.
+    """
 
     text: str
     rank: int = 0
     sign: str = ""
     note: int = 0
+    faint: bool = False
 
 
 Text = str | Mark

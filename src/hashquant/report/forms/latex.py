@@ -206,4 +206,5 @@ def _cell(text: Text) -> str:
         return tex_escape(mean) + beside
     mean = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(text.rank, "%s") % tex_escape(mean)
     marks = ",".join(filter(None, [text.sign, str(text.note or "")]))
-    return mean + beside + (rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else "")
+    shown = rf"\textcolor{{gray}}{{{mean + beside}}}" if text.faint else mean + beside
+    return shown + (rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else "")

@@ -68,7 +68,7 @@ def _row(
     used = next((cell["comparison"] for cell in by_bits.values() if cell["n"]), "")
     block = table.block
     kind = SECONDARY if table.secondary else HEADLINE
-    texts = (block.dataset, block.examined, block.protocol, kind, block.families[label])
+    texts = (block.dataset, block.examined, block.protocol, kind, block.section(label))
     compared = COMPARED.get(used, used or NOTHING)
     row = [*cells(texts), Cell(label, "row"), Cell(compared, "quiet")]
     return [*row, *(_score(table, by_bits.get(bits), notes) for bits in lengths)]
@@ -79,7 +79,8 @@ def _score(table: MapTable, cell: Mapping[Any, Any] | None, notes: Sequence[str]
         return Cell("")
     mark = str(notes.index(cell["note"]) + 1) if cell["note"] else ""
     marks = ",".join(filter(None, [table.sign(cell), mark]))
-    return Cell(table.number(cell), RANKS[cell["rank"]], mark=marks)
+    css = RANKS[cell["rank"]] if cell["trained"] else "untrained"
+    return Cell(table.number(cell), css, mark=marks)
 
 
 def metrics(tables: Sequence[MapTable]) -> dict[str, Metric]:

@@ -17,6 +17,7 @@ from hashquant.report.tables.maps import (
     damaged,
     told_lines,
 )
+from hashquant.report.untrained import UNTRAINED
 
 #: Columns a terminal table may take.
 WIDTH = 98
@@ -119,7 +120,9 @@ def _below(table: MapTable, cells: pd.DataFrame) -> list[str]:
 
 
 def _labels(grid: pd.DataFrame) -> list[str]:
-    return [textwrap.fill(label, 28, subsequent_indent="  ") for _, label in grid.index]
+    """Return the rows' names; what did not train says so, since no family heads it here."""
+    names = [f"{row} ({UNTRAINED})" if part == UNTRAINED else row for part, row in grid.index]
+    return [textwrap.fill(name, 28, subsequent_indent="  ") for name in names]
 
 
 def _room(labels: Sequence[str]) -> int:
