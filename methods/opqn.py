@@ -46,8 +46,8 @@ class OPQN(hq.Method):
 
     name = "opqn"
     display = hq.Name("OPQN", words={
-        "entropy_weight=0.0": "without the entropy term", "loss_on=x": "loss on the features only",
-        "loss_on=s": "loss on the soft codes only", "codebooks=learned": "learned codewords",
+        "entropy_weight=0.0": "without the entropy term", "loss_on=x": "loss on features only",
+        "loss_on=s": "loss on soft codes only", "codebooks=learned": "learned codewords",
         "codebooks=random": "random codewords", "query_norm=raw": "queries not normalised",
     })  # fmt: skip
     family = hq.ProductQuantized(larger_is_closer=True)

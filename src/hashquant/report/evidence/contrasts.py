@@ -139,7 +139,7 @@ def _between(evidence: Evidence, own: str, rival: str) -> Contrast | None:
     if not pairs:
         return None
     return Contrast(
-        where=evidence.block.name,
+        where=evidence.block.identifier,
         compared=f"{own} − {rival}",
         bits=tuple(key[1] for key, _ in pairs),
         seeds=_seeds(evidence, (key for pair in pairs for key in pair)),
@@ -179,7 +179,7 @@ def _retained(home: Evidence, cross: Evidence) -> Contrast | None:
     names = {f: ", ".join(dict.fromkeys(k[0] for s in shared.values() for k in s[f]))
              for f in LEARNED}  # fmt: skip
     return Contrast(
-        where=f"{cross.block.name} beside {home.block.name}",
+        where=f"{cross.block.identifier} beside {home.block.identifier}",
         compared=f"({names['quantization']}) − ({names['hashing']})",
         bits=tuple(shared),
         seeds=_seeds(cross, keys),

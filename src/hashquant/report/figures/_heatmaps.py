@@ -16,6 +16,7 @@ from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, dr
 from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures._shortnames import short_names
 from hashquant.report.tables.domains import DIFFERENCE
+from hashquant.settings.names import Names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,10 @@ class _Layout:
 
 
 def matrix_drawings(
-    frame: pd.DataFrame, folder: Path, preset: Preset = PRESETS["double"]
+    frame: pd.DataFrame,
+    folder: Path,
+    preset: Preset = PRESETS["double"],
+    names: Names | None = None,
 ) -> Iterator[Drawing]:
     """Yield `domain_matrix_<bits>bit` for each code length of a `matrix_frame`.
 
@@ -79,13 +83,13 @@ def matrix_drawings(
     scored = frame[frame["mean"].notna() | frame["difference"].notna()]
     if scored.empty:
         return
-    short = short_names([*sorted(set(frame["train"])), *sorted(set(frame["target"]))])
+    short = short_names([*sorted(set(frame["train"])), *sorted(set(frame["target"]))], names)
     limits = (_round_up(scored["mean"].max()), _round_up(scored["difference"].abs().max()))
     for bits, part in scored.groupby("bits"):
         named = part.copy()
         named.insert(2, "train_short", named["train"].map(short))
         named.insert(3, "target_short", named["target"].map(short))
-        draw = partial(matrix_figure, named, int(str(bits)), limits, preset)
+        draw = partial(matrix_figure, named, int(str(bits)), limits, preset, names)
         yield Drawing(draw, named, folder / f"domain_matrix_{bits}bit", preset)
 
 
@@ -95,7 +99,11 @@ def _round_up(value: float) -> float:
 
 
 def matrix_figure(
-    part: pd.DataFrame, bits: int, limits: tuple[float, float], preset: Preset
+    part: pd.DataFrame,
+    bits: int,
+    limits: tuple[float, float],
+    preset: Preset,
+    called: Names | None = None,
 ) -> "Figure":
     """Draw one heat map per label of `part` (training sets down, targets across), framed at home.
 
@@ -107,14 +115,15 @@ def matrix_figure(
     labels = list(dict.fromkeys(part["label"]))
     names = dict(zip(part["train"], part["train_short"], strict=True))
     names |= dict(zip(part["target"], part["target_short"], strict=True))
-    layout = _layout([labels, trains, targets], names, preset)
+    titles = [(called or Names()).short(label) for label in labels]
+    layout = _layout([titles, trains, targets], names, preset)
     figure = Figure(figsize=(layout.width, layout.height))
     scales = _scales(limits)
     for number, label in enumerate(labels):
         axes = figure.add_axes(layout.place(number))
         lines = part[part["label"] == label].to_dict("records")
         _panel(axes, lines, trains, targets, scales[label == DIFFERENCE], layout)
-        axes.set_title(_title(label, layout), fontsize=preset.font, pad=preset.font * 0.35)
+        axes.set_title(_title(titles[number], layout), fontsize=preset.font, pad=preset.font * 0.35)
         left, bottom = number % layout.columns == 0, number + layout.columns >= len(labels)
         axes.set_yticks(range(len(trains)), _texts(trains, names) if left else [])
         axes.set_xticks(range(len(targets)), _texts(targets, names) if bottom else [], rotation=90)
