@@ -45,6 +45,11 @@ class OPQN(hq.Method):
     """Projections and class weights per subspace; the codewords stay as they were built."""
 
     name = "opqn"
+    display = hq.Name("OPQN", words={
+        "entropy_weight=0.0": "without the entropy term", "loss_on=x": "loss on features only",
+        "loss_on=s": "loss on soft codes only", "codebooks=learned": "learned codewords",
+        "codebooks=random": "random codewords", "query_norm=raw": "queries not normalised",
+    })  # fmt: skip
     family = hq.ProductQuantized(larger_is_closer=True)
     reference = hq.Reference(
         title="Orthonormal Product Quantization Network for Scalable Face Image Retrieval",

@@ -129,7 +129,7 @@ def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
          *cells(_health(line, name) for name in (*SHOWN, "tied_pairs"))]
         for line in frame.to_dict("records")
     ]  # fmt: skip
-    first = {"trained on": blocks[0].dataset, "examined on": blocks[0].examined}
+    first = {"trained on": blocks[0].trained, "examined on": blocks[0].examined}
     return Grid("health", "How well the codes of the gallery are used.", heads, rows, first)
 
 

@@ -32,7 +32,7 @@ def score_grid(tables: Sequence[MapTable]) -> Grid:
     heads += [Column(f"{bits} bits", True, group="bits") for bits in lengths]
     rows = [row for table in tables for row in _rows(table, lengths, notes)]
     block = tables[0].block
-    first = {"trained on": block.dataset, "examined on": block.examined, "comparison": HEADLINE}
+    first = {"trained on": block.trained, "examined on": block.examined, "comparison": HEADLINE}
     return Grid("scores", _caption(tables), heads, rows, first, notes, True, list(metrics(tables)))
 
 
@@ -68,9 +68,9 @@ def _row(
     used = next((cell["comparison"] for cell in by_bits.values() if cell["n"]), "")
     block = table.block
     kind = SECONDARY if table.secondary else HEADLINE
-    texts = (block.dataset, block.examined, block.protocol, kind, block.section(label))
+    texts = (block.trained, block.examined, block.protocol, kind, block.section(label))
     compared = COMPARED.get(used, used or NOTHING)
-    row = [*cells(texts), Cell(label, "row"), Cell(compared, "quiet")]
+    row = [*cells(texts), Cell(block.names.row(label), "row"), Cell(compared, "quiet")]
     return [*row, *(_score(table, by_bits.get(bits), notes) for bits in lengths)]
 
 

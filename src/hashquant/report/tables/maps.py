@@ -67,14 +67,18 @@ class MapTable:
         """Seeds of the cell that has most."""
         return int(self.joint["n"].max()) if len(self.joint) else 0
 
-    def grid(self, write: Callable[["MapTable", Cell], Any]) -> pd.DataFrame:
+    def grid(
+        self, write: Callable[["MapTable", Cell], Any], *, short: bool = False
+    ) -> pd.DataFrame:
         """Return the table as a reader sees it: one line per row, one column per code length.
 
-        The index holds section (family, or that a row did not train) and label; `write` turns a
+        The index holds section (family, or that a row did not train) and name; `write` turns a
         cell into a text, or a text with marks.
         """
+        names = self.block.names
         frame = self.cells.assign(
             section=self.cells["label"].map(self.block.section),
+            label=self.cells["label"].map(names.short if short else names.row),
             text=[write(self, cell) for cell in self.cells.to_dict("records")],
         )
         wide = frame.pivot_table(
@@ -174,7 +178,7 @@ def beside_title(group: Sequence[MapTable]) -> str:
     """Name a table of several targets."""
     block = group[0].block
     targets = "single-domain beside cross-domain" if block.single_domain else "several targets"
-    return f"{block.dataset}: {targets}, {group[0].metric}"
+    return f"{block.trained}: {targets}, {group[0].metric}"
 
 
 def beside_caption(group: Sequence[MapTable]) -> str:

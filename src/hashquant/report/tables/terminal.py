@@ -52,7 +52,7 @@ def terminal_table(records: SuiteRecords, tables: Sequence[MapTable]) -> str:
 
 
 def _single(table: MapTable) -> str:
-    grid = table.grid(_cell).apply(_align)
+    grid = table.grid(_cell, short=True).apply(_align)
     labels = _labels(grid)
     groups: list[list[int]] = [[]]
     used = room = _room(labels)
@@ -69,7 +69,7 @@ def _single(table: MapTable) -> str:
 
 def _joined(group: Sequence[MapTable]) -> str:
     """Return the targets of one training set as one table, or nothing where it is too wide."""
-    grids = [table.grid(_cell).apply(_align) for table in group]
+    grids = [table.grid(_cell, short=True).apply(_align) for table in group]
     labels = _labels(grids[0])
     if _room(labels) + sum(sum(_widths(grid)) for grid in grids) > WIDTH:
         return ""
