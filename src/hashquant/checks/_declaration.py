@@ -13,7 +13,7 @@ from hashquant.errors import BudgetError
 from hashquant.plugins import naming, registry
 from hashquant.plugins.method import Method
 
-MOST_LINES = 160
+MOST_LINES = 150
 IMPORTS = {"hashquant.api", "numpy", "torch"} | sys.stdlib_module_names
 
 

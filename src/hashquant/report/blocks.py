@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.drawing.style import row_order
-from hashquant.report.rows import REFERENCE, bases_only, row_families, uncoded
+from hashquant.report.rows import (
+    REFERENCE,
+    UNTRAINED,
+    bases_only,
+    failed_runs,
+    row_families,
+    uncoded,
+    untrained_cells,
+)
 from hashquant.report.settings import differences, fixed_settings
-from hashquant.report.untrained import UNTRAINED, failed_runs, untrained_cells
 from hashquant.settings.names import Names
 from hashquant.settings.suite import RunSpec, canonical_json, digest
 

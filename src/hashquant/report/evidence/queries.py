@@ -9,9 +9,9 @@ import numpy as np
 
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
-from hashquant.report.blocks import Block, uncoded
+from hashquant.report.blocks import Block
 from hashquant.report.frame import Metric
-from hashquant.report.rows import REFERENCE
+from hashquant.report.rows import REFERENCE, uncoded
 from hashquant.settings.suite import base_spec
 from hashquant.statistics import (
     Difference,

@@ -15,8 +15,8 @@ from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, drawable
 from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures._shortnames import short_names
+from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.families import BEST, with_best
-from hashquant.report.untrained import UNTRAINED
 from hashquant.settings.names import Names
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hashquant.report.blocks import Block
 from hashquant.report.numerals import NOTHING, number, spread
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.page._panel import Panel, Series, cost_axis, share_axis
-from hashquant.report.rows import REFERENCE
+from hashquant.report.rows import REFERENCE, UNTRAINED
 from hashquant.report.tables.budgets import (
     Budget,
     budgets_of,
@@ -20,7 +20,6 @@ from hashquant.report.tables.budgets import (
     trained_on,
 )
 from hashquant.report.tables.searchtimes import CLOCKS
-from hashquant.report.untrained import UNTRAINED
 
 Line = Mapping[Any, Any]  # Any: one line of the frame, by column
 SAID = {

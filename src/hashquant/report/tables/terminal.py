@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from hashquant.records.store import SuiteRecords
 from hashquant.report.captions import head, marks, target_line
+from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import (
     Cell,
     MapTable,
@@ -17,7 +18,6 @@ from hashquant.report.tables.maps import (
     damaged,
     told_lines,
 )
-from hashquant.report.untrained import UNTRAINED
 
 #: Columns a terminal table may take.
 WIDTH = 98
