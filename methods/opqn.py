@@ -131,10 +131,11 @@ class OPQN(hq.Method):
         return self._logits(self._parts(embedding)).argmax(dim=2)
 
     def query_table(self, embedding: hq.Embedding) -> hq.QueryTable:
-        """Return p_mk = <s_m, c_mk> of the unit sub-vectors, or as `query_norm`, `score` say."""
+        """Return p_mk = <s_m, c_mk> of the unit x_m (trained: raw), or as the settings say."""
         parts = self._parts(embedding)
-        unit = self.config.query_norm == "unit"  # as the paper's code, though p is trained on raw x
-        logits = self._logits(normalize(parts, dim=2) if unit else parts)
+        logits = self._logits(
+            normalize(parts, dim=2) if self.config.query_norm == "unit" else parts
+        )
         return logits.softmax(dim=2) if self.config.score == "prob" else logits
 
     def _parts(self, embedding: hq.Embedding) -> Tensor:
