@@ -143,7 +143,7 @@ def test_what_is_undecided_is_marked_and_explained_in_every_form(near, shown):
 
 
 def test_what_only_another_training_could_turn_has_its_own_sign(exams, people, middling, shown):
-    for seed, shift in enumerate((0.08, -0.06)):
+    for seed, shift in enumerate((0.03, -0.03, 0.0)):
         exams.add(middling + 0.05 + shift, people, method="opqn", seed=seed)
         exams.add(middling, people, method="dcdh", seed=seed)
         exams.add(middling - 0.35, people, method="gpq", seed=seed)
@@ -152,7 +152,7 @@ def test_what_only_another_training_could_turn_has_its_own_sign(exams, people, m
     sheet = map_sheet(map_tables(records, HEADLINE), records)
     for text in (markdown(sheet, "d"), shown(records), latex(sheet, "d")):
         assert "=s undecided, another training could" in " ".join(text.split())
-    (row,) = [line for line in markdown(sheet, "d").splitlines() if "dcdh |" in line]
+    (row,) = [line for line in markdown(sheet, "d").splitlines() if "| dcdh" in line]
     assert "<sup>=s</sup>" in row
 
 

@@ -52,10 +52,10 @@ class Told:
         return said
 
     def _covered(self) -> str:
-        said = (
-            f"With {_seeds(self.seeds)} and {self.queries:,} queries, differences above "
-            f"{_size(self.least)} can be told"
-        )
+        said = f"With {_seeds(self.seeds)} and {self.queries:,} queries"
+        known = self.least < 1
+        said += f", differences above {_size(self.least)}" if known else " no difference"
+        said += " can be told"
         if not math.isfinite(self.then):
             return f"{said}."
         return f"{said}; {self.planned} seeds would tell {_size(self.then)}{self._time()}."

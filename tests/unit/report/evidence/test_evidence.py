@@ -150,7 +150,7 @@ def test_a_seed_without_queries_spoils_its_cell(make, exams, people, middling):
 def test_without_any_file_all_is_undecided_and_no_sign_is_shown(make):
     records = make.full(["opqn", "dcdh"])
     (found,) = map_tables(records, HEADLINE)
-    assert found.cells["undecided"].tolist() == [False, False, True, True]
+    assert found.cells["undecided"].tolist() == [True, True, False, False]
     assert [found.sign(cell) for cell in found.cells.to_dict("records")] == [""] * 4
     assert found.told is not None
     assert "The values of the queries are missing" in found.told.sentence()
