@@ -132,10 +132,8 @@ class OPQN(hq.Method):
 
     def query_table(self, embedding: hq.Embedding) -> hq.QueryTable:
         """Return p_mk = <s_m, c_mk> of the unit x_m (trained: raw), or as the settings say."""
-        parts = self._parts(embedding)
-        logits = self._logits(
-            normalize(parts, dim=2) if self.config.query_norm == "unit" else parts
-        )
+        x = self._parts(embedding)
+        logits = self._logits(normalize(x, dim=2) if self.config.query_norm == "unit" else x)
         return logits.softmax(dim=2) if self.config.score == "prob" else logits
 
     def _parts(self, embedding: hq.Embedding) -> Tensor:

@@ -59,7 +59,7 @@ def share_interval(estimate: float, replicates: Replicates, level: float = 0.95)
 
     >>> found = share_interval(0.5, np.linspace(-0.5, 1.5, 99))
     >>> round(found.low, 3), round(found.high, 3)
-    (0.022, 0.978)
+    (0.02, 0.98)
 
     Raises:
         HashQuantError: for NaN, a level outside 0 … 1, or too few replicates for that level.

@@ -117,27 +117,59 @@ def test_cosine_is_named(make):
 
 
 @pytest.fixture
-def tied(exams, people, middling):
+def near(exams, people, middling):
+    """The best, one that other people could put before it, and two that are far below."""
     exams.add(middling + 0.2, people, method="float")
     exams.add(middling + 0.001, people, method="opqn")
     exams.add(middling[::-1], people, method="dcdh")
-    exams.add(middling - 0.1, people, method="gpq")
+    for method in ("gpq", "dpq"):
+        exams.add(middling - 0.1, people, method=method)
     return exams.records()
 
 
-def test_ties_are_marked_and_explained_in_every_form(tied, shown):
-    sheet = map_sheet(map_tables(tied, HEADLINE), tied)
-    texts = [markdown(sheet, "d"), shown(tied), latex(sheet, "d")]
-    for text, mark in zip(texts, ("†", "†", r"\textsuperscript{$\dagger$}"), strict=True):
-        marked = [line for line in text.splitlines() if mark in line and "dcdh" in line]
+def test_what_is_undecided_is_marked_and_explained_in_every_form(near, shown):
+    sheet = map_sheet(map_tables(near, HEADLINE), near)
+    texts = [markdown(sheet, "d"), shown(near), latex(sheet, "d")]
+    signs = ("<sup>=</sup>", "=", r"\textsuperscript{=}")
+    for text, mark in zip(texts, signs, strict=True):
+        rows = [line for line in text.splitlines() if "0." in line and "trained" not in line]
+        marked = [line for line in rows if mark in line and "dcdh" in line]
         assert len(marked) == 1
-        assert not any(mark in line for line in text.splitlines() if "gpq" in line)
+        assert not any(mark in line for line in rows if "gpq" in line or "opqn" in line)
         said = " ".join(text.split())
-        assert "not significantly below the best (paired bootstrap over identities," in said
-        assert "one seed, so the spread between seeds is not covered" in said
+        assert "= undecided, other people could turn the order; no sign: significantly" in said
+        assert "identities alone: 1 seed" in said
+        assert "1 seed: the spread between trainings is unknown" in said
 
 
-def test_no_mark_is_explained_that_is_not_there(pair, shown):
-    for text in (markdown(map_sheet(map_tables(pair, HEADLINE), pair), "d"), shown(pair)):
-        assert "†" not in text
+def test_what_only_another_training_could_turn_has_its_own_sign(exams, people, middling, shown):
+    for seed, shift in enumerate((0.03, -0.03, 0.0)):
+        exams.add(middling + 0.05 + shift, people, method="opqn", seed=seed)
+        exams.add(middling, people, method="dcdh", seed=seed)
+        exams.add(middling - 0.35, people, method="gpq", seed=seed)
+        exams.add(middling - 0.36, people, method="dpq", seed=seed)
+    records = exams.records()
+    sheet = map_sheet(map_tables(records, HEADLINE), records)
+    for text in (markdown(sheet, "d"), shown(records), latex(sheet, "d")):
+        assert "=s undecided, another training could" in " ".join(text.split())
+    (row,) = [line for line in markdown(sheet, "d").splitlines() if "| dcdh" in line]
+    assert "<sup>=s</sup>" in row
+
+
+def test_where_most_is_undecided_a_line_stands_in_place_of_signs(exams, people, middling, shown):
+    exams.add(middling + 0.001, people, method="opqn")
+    exams.add(middling[::-1], people, method="dcdh")
+    records = exams.records()
+    sheet = map_sheet(map_tables(records, HEADLINE), records)
+    for text in (markdown(sheet, "d"), shown(records), latex(sheet, "d")):
+        said = " ".join(text.split())
+        assert "1 of 1 comparisons with the best are undecided, so no cell is marked." in said
+        assert "no sign:" not in said
+    assert map_tables(records, HEADLINE)[0].cells["undecided"].sum() == 1
+
+
+def test_no_sign_is_explained_where_nothing_is_compared(make, shown):
+    records = make.records([make.evaluation()])
+    for text in (markdown(map_sheet(map_tables(records, HEADLINE), records), "d"), shown(records)):
+        assert "undecided" not in text
         assert "significantly" not in text

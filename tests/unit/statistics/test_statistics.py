@@ -12,12 +12,12 @@ from scipy import stats
 from hashquant.errors import HashQuantError
 from hashquant.statistics import (
     Resampler,
+    Spread,
     difference,
     holm,
     interval,
     mean_interval,
     paired_difference,
-    pooled_spread,
 )
 
 MANY = 20_000  # replicates: a 97.5 % point of t(2) is then known to about 2.5 %
@@ -169,32 +169,29 @@ def test_runs_that_agree_have_no_spread_of_seeds():
     assert np.allclose(alone, thrice, rtol=0, atol=1e-15)
 
 
-def test_a_spread_of_several_cells_gives_students_interval_of_all_their_freedom():
-    cells = [without_identities(m) for m in ([0.50, 0.53, 0.58], [0.40, 0.44, 0.42])]
-    squares = sum(3 * np.var(cell[:, 0]) for cell in cells)
-    spread = pooled_spread(cells)
-    assert (spread.variance, spread.freedom) == (pytest.approx(squares / 4), 4)
-    resampler = Resampler(people([2, 2, 2]), replicates=MANY)
-    for cell in cells:  # the larger of both variances: that of the first is above the mean
-        own = np.var(cell[:, 0], ddof=1)
-        half = stats.t.ppf(0.975, 4) * np.sqrt(max(own, squares / 4) / 3)
+@pytest.mark.parametrize("freedom", [4.5, np.inf])
+def test_a_spread_gives_students_interval_of_its_variance_and_freedom(freedom):
+    spread, resampler = Spread(0.0004, freedom), Resampler(people([2, 2, 2]), replicates=MANY)
+    for means in ([0.50, 0.53, 0.58], [0.4, 0.4, 0.4], [0.5]):
+        cell = without_identities(means)
         found = interval(resampler.mean(cell), resampler.replicates(cell, "a", spread))
+        half = stats.t.ppf(0.975, freedom) * np.sqrt(0.0004 / len(means))
         assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.08)
 
 
-def test_seeds_that_happen_to_agree_still_have_the_spread_of_the_others():
-    lucky, other = without_identities([0.5, 0.5]), without_identities([0.4, 0.6])
-    spread = pooled_spread([lucky, other])
-    resampler = Resampler(people([2, 2, 2]), replicates=MANY)
-    drawn = resampler.replicates(lucky, "a", spread)
-    half = stats.t.ppf(0.975, 2) * np.sqrt(0.01 / 2)
-    assert np.percentile(drawn, 97.5) - 0.5 == pytest.approx(half, rel=0.08)
-    assert difference(0.0, drawn - resampler.replicates(lucky, "a", spread)).p_value == 1.0
+def test_seeds_that_agree_pair_under_a_spread_too():
+    lucky, resampler = without_identities([0.5, 0.5]), Resampler(people([2, 2, 2]))
+    drawn = [resampler.replicates(lucky, "a", Spread(0.01, 3.0)) for _ in range(2)]
+    assert np.ptp(drawn[0]) > 0.1
+    assert difference(0.0, drawn[0] - drawn[1]).p_value == 1.0
 
 
-def test_a_spread_needs_two_seeds():
-    with pytest.raises(HashQuantError, match="needs a cell of two seeds or more, got none"):
-        pooled_spread([without_identities([0.5])])
+def test_other_people_with_the_same_seeds_leave_training_out():
+    identity, ap = some_queries()
+    resampler = Resampler(identity, replicates=999)
+    alone = resampler.people(ap)
+    np.testing.assert_allclose(alone, resampler.replicates(ap.mean(0, keepdims=True), "a"))
+    assert np.std(resampler.replicates(ap, "a", Spread(0.01, 9.0))) > 1.5 * np.std(alone)
 
 
 def test_rounding_is_no_difference():

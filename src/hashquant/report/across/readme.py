@@ -19,7 +19,7 @@ from hashquant.report.findings import Findings
 from hashquant.report.forms.markdown import escape
 from hashquant.report.numerals import NOTHING, number
 from hashquant.report.rows import UNTRAINED
-from hashquant.report.tables.maps import MapTable
+from hashquant.report.tables.maps import Cell, MapTable
 
 BEGIN, END = r"<!-- results (?P<asked>[^>]*?) ?-->", "<!-- /results -->"
 _BETWEEN = re.compile(rf"(?P<head>{BEGIN})\n(?P<body>.*?){END}", re.DOTALL)
@@ -109,28 +109,31 @@ def _field(table: MapTable, label: str, bits: tuple[int, ...]) -> str:
     """Return a row's mAP at each code length; what has no code has one number for all."""
     mine = table.cells[(table.cells["label"] == label) & table.cells["bits"].isin(bits)]
     by = {cell["bits"]: cell for cell in mine.to_dict("records")}
-    texts = [_number(by.get(length)) for length in bits]
+    texts = [_number(table, by.get(length)) for length in bits]
     if any(r.cost.query_form == "float" for r in table.block.evals if r.spec.label == label):
         texts = texts[:1]
     return " / ".join(texts)
 
 
-def _number(cell: Mapping[object, object] | None) -> str:
+def _number(table: MapTable, cell: Cell | None) -> str:
     if cell is None or not cell["n"]:
         return NOTHING
     text = number(float(str(cell["mean"])), DECIMALS)
     if not cell["trained"]:
         return f"*{text}*"
-    return f"**{text}**" if cell["rank"] == 1 else text + ("\\=" if cell["undecided"] else "")
+    return f"**{text}**" if cell["rank"] == 1 else text + table.sign(cell).replace("=", "\\=")
 
 
 def _said(bits: tuple[int, ...], tables: list[MapTable]) -> str:
-    cells = pd.concat([table.cells for table in tables])
+    cells = pd.concat([table.marked for table in tables])
     seeds = sorted({int(n) for n in cells["n"] if n})
     many = " or ".join(map(str, seeds))
     over = "1 seed" if seeds == [1] else f"the mean of {many} seeds"
     marks = "bold is the best"
-    if cells["undecided"].any():
-        marks += ", = what cannot be told from it"
+    if cells["compared"].any():
+        marks += (
+            ", = undecided on other people, =s undecided under another training, no sign "
+            "significantly below"
+        )
     lengths = " / ".join(map(str, bits))
     return f"mAP over the full ranking at {lengths} bits, {over}; {marks}."

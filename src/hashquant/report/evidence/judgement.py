@@ -52,23 +52,21 @@ class Told:
         return said
 
     def _covered(self) -> str:
-        said = (
-            f"With {_seeds(self.seeds)} and {self.queries:,} queries, differences above "
-            f"{_size(self.least)} can be told"
-        )
+        said = f"With {_seeds(self.seeds)} and {self.queries:,} queries"
+        known = self.least < 1
+        said += f", differences above {_size(self.least)}" if known else " no difference"
+        said += " can be told"
         if not math.isfinite(self.then):
             return f"{said}."
         return f"{said}; {self.planned} seeds would tell {_size(self.then)}{self._time()}."
 
     def _uncovered(self) -> str:
-        unknown = (
-            f"{_seeds(self.seeds)}: how far another training would move these numbers is unknown"
-        )
         if not math.isfinite(self.least):
-            return f"{unknown}, and the values of the queries are missing."
+            return "The values of the queries are missing: no difference can be told."
         return (
-            f"{unknown}. Of these trained networks, with {self.queries:,} queries, differences "
-            f"above {_size(self.least)} can be told."
+            f"{_seeds(self.seeds)}: the spread between trainings is unknown. Of these trained "
+            f"networks, with {self.queries:,} queries, differences above {_size(self.least)} can "
+            "be told."
         )
 
     def _time(self) -> str:
@@ -151,9 +149,7 @@ def told(frame: pd.DataFrame, evidence: Evidence, *, secondary: bool = False) ->
     plan = next((plan for plan in PLANS if plan > seeds), 2 * seeds)
     now = [_least(evidence, key, best, len(known)) for key, best in known.items()]
     then = [_least(evidence, key, best, len(known), plan) for key, best in known.items()]
-    covered = bool(known) and all(
-        evidence.spread(key) is not None for pair in known.items() for key in pair
-    )
+    covered = any(evidence.spread(key) is not None for pair in known.items() for key in pair)
     judged = [evidence.cells[key].ap[0] for key in known]
     return Told(
         seeds, int(np.isfinite(judged).any(axis=0).sum()) if judged else 0, len(rivals),

@@ -1,15 +1,15 @@
 """What the single queries say of a table: means with their replicates, paired differences."""
 
 import functools
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hashquant.records.record import EvalRecord, TrainRecord
+from hashquant.records.record import EvalRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
+from hashquant.report.evidence._reading import common, fault, floors, seed_hours
 from hashquant.report.frame import Metric
 from hashquant.report.rows import REFERENCE, uncoded
 from hashquant.settings.suite import base_spec
@@ -26,7 +26,6 @@ from hashquant.statistics import (
     moderate,
     share_interval,
 )
-from hashquant.statistics.chance import expected_random_ap
 
 #: The metric whose values are stored for each query.
 HEADLINE = Metric("mAP")
@@ -35,8 +34,6 @@ ALPHA = 0.05
 #: Fewest bootstrap replicates of a report, those it takes where they fit, and most replicates ×
 #: identities.
 REPLICATES, USUAL, DRAWS = 2000, 10_000, 2 * 10**7
-#: How far a record's score may lie from the mean of its queries' values.
-TOLERANCE = 1e-6
 
 Key = tuple[str, int, bool]  # label, bits, secondary comparison
 
@@ -164,7 +161,7 @@ def gather(records: SuiteRecords, blocks: Sequence[Block]) -> list[Evidence]:
         if place not in read:
             read[place] = records.per_query(record)
     identities = [
-        _common(read[r.run_id, r.target].get("label") for r in block.evals) for block in blocks
+        common(read[r.run_id, r.target].get("label") for r in block.evals) for block in blocks
     ]
     replicates = _replicates(blocks, identities)
     studies = [
@@ -173,23 +170,9 @@ def gather(records: SuiteRecords, blocks: Sequence[Block]) -> list[Evidence]:
     ]
     prior = moderate([cell for study in studies for cell in _scatter(study)])
     return [
-        replace(study, prior=prior, seed_hours=_seed_hours(study.block, records.trains))
+        replace(study, prior=prior, seed_hours=seed_hours(study.block, records.trains))
         for study in studies
     ]
-
-
-def _seed_hours(block: Block, trains: Iterable[TrainRecord]) -> float:
-    """Return how long all networks behind a block trained, a seed; NaN where one is not known."""
-    done = {train.run_id: train for train in trains if "train_seconds" in train.timing}
-    wanted = {record.run_id for record in block.evals}
-    wanted |= {done[run].base_run for run in wanted if run in done and done[run].base_run}
-    if not wanted or not wanted <= done.keys():
-        return float("nan")
-    rows: dict[tuple[str, int], list[float]] = {}
-    for train in (done[run] for run in wanted):
-        took = rows.setdefault((train.spec.label, train.spec.bits), [])
-        took.append(train.timing["train_seconds"])
-    return sum(float(np.mean(took)) for took in rows.values()) / 3600
 
 
 def _scatter(study: Evidence) -> list[SeedVariance]:
@@ -236,8 +219,8 @@ def _evidence(
             seeds = tuple(record.spec.seed for record in records)
             runs = tuple(r.run_id for r in records)
             cells[key] = Queries(np.stack(rows), seeds, runs, _source(block, records[0]))
-    floors = _floors(block.evals, identity, read)
-    return Evidence(block, identity, cells, reasons, replicates, floors)
+    least = floors(block.evals, identity, read)
+    return Evidence(block, identity, cells, reasons, replicates, least)
 
 
 def _source(block: Block, record: EvalRecord) -> str:
@@ -247,29 +230,6 @@ def _source(block: Block, record: EvalRecord) -> str:
         return ""
     shared = bool(spec.base) or uncoded(record)
     return f"{block.dataset} {base_spec(spec).label} {'' if shared else spec.bits}"
-
-
-def _floors(
-    evals: Sequence[EvalRecord],
-    identity: np.ndarray,
-    read: Mapping[tuple[str, str], Mapping[str, np.ndarray]],
-) -> np.ndarray:
-    """Return the floor of every query, (q,), from any record that tells what is relevant to it."""
-    for record in evals:
-        relevant = read[record.run_id, record.target].get("relevant")
-        if relevant is not None and relevant.shape == identity.shape:
-            return expected_random_ap(relevant, record.gallery)
-    return np.full(len(identity), np.nan)
-
-
-def _common(labels: Iterable[np.ndarray | None]) -> np.ndarray:
-    """Return the identities that most records were examined on, (q,)."""
-    found = [array for array in labels if array is not None and array.ndim == 1]
-    if not found:
-        return np.zeros(0, dtype=np.int64)
-    votes = Counter(array.tobytes() for array in found)
-    most = max(votes.values())
-    return next(a for a in found if votes[a.tobytes()] == most).astype(np.int64)
 
 
 def _by_cell(evals: Iterable[EvalRecord]) -> dict[Key, list[EvalRecord]]:
@@ -293,18 +253,5 @@ def _ap(
     if score is None or name not in arrays:
         return None, f"has no values of its queries ({name})"
     ap = arrays[name]
-    fault = _fault(ap, arrays["label"], identity, score.value)
-    return (None, fault) if fault else (ap.astype(np.float64), "")
-
-
-def _fault(ap: np.ndarray, label: np.ndarray, identity: np.ndarray, mean: float) -> str:
-    """Say why the values of queries cannot stand for a record's `mean`, or nothing."""
-    if ap.ndim != 1 or label.ndim != 1:
-        return "has queries that show more than one identity"
-    if ap.shape != identity.shape or not np.array_equal(label, identity):
-        return "was examined on other queries"
-    if len(np.unique(identity[np.isfinite(ap)])) < 2:
-        return "has queries of one identity only"
-    if abs(float(np.nanmean(ap)) - mean) > TOLERANCE:
-        return "has a score that is not the mean of its queries"
-    return ""
+    wrong = fault(ap, arrays["label"], identity, score.value)
+    return (None, wrong) if wrong else (ap.astype(np.float64), "")

@@ -78,8 +78,8 @@ def headline():
         *itertools.product(["seen: a_b", "cross: 50%"], ["16 bits", "24 bits"]),
     ]
     rows = [
-        ["pq", Mark("0.5000 ± 0.0100", 1), Mark("0.1000", 2, True), Mark("–", note=1), "0.2000"],
-        ["itq", *[Mark("0.4000 ± 0.0200 (n=1)", note=2, tied=True)] * 4],
+        ["pq", Mark("0.5000 ± 0.0100", 1), Mark("0.1000", 2, "=s"), Mark("–", note=1), "0.2000"],
+        ["itq", *[Mark("0.4000 ± 0.0200 (n=1)", note=2, sign="=s")] * 4],
     ]  # fmt: skip
     frame = pd.DataFrame(rows, columns=pd.MultiIndex.from_tuples(heads))
     return Display(
@@ -101,9 +101,9 @@ def test_targets_stand_beside_each_other_under_rules():
     assert r" & \multicolumn{2}{c}{seen: a\_b} & \multicolumn{2}{c}{cross: 50\%} \\" in source
     assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}" in source
     assert r"\textbf{0.5000}\,{\scriptsize{}$\pm$\,0.0100} &" in source
-    assert r"\underline{0.1000}\rlap{\textsuperscript{$\dagger$}} &" in source
+    assert r"\underline{0.1000}\rlap{\textsuperscript{=s}} &" in source
     assert r"--\rlap{\textsuperscript{1}} & 0.2000 \\" in source
-    assert r"0.0200} (n=1)\rlap{\textsuperscript{$\dagger$,2}}" in source
+    assert r"0.0200} (n=1)\rlap{\textsuperscript{=s,2}}" in source
     assert r"\textsuperscript{1}~skipped: a\_b" in source
     assert source.index(r"\emph{quantization}") < source.index("pq &") < source.index("hashing")
     assert r"\label{tab:a-suite-demo}" in source

@@ -161,8 +161,8 @@ def test_intervals_stand_in_place_of_standard_deviations(queried, shown):
     assert "±" not in text
     assert re.search(r"\[0\.\d{3}, 0\.\d{3}\] \(n=1\)", text)
     assert (
-        "mean over n = 2 seeds, fewer where a cell says so, in brackets its 95 % interval "
-        "(bootstrap over identities and seeds)." in text
+        "mean over n = 2 seeds, fewer where a cell says so, in brackets its 95 % interval: "
+        "identities by bootstrap (t-scaled), training seeds by Student's t" in text
     )
     assert max(map(len, shown(queried, spread="interval").splitlines())) <= 98
 
@@ -176,9 +176,8 @@ def test_one_seed_has_an_interval_over_identities(exams, people, middling):
     exams.add(middling, people)
     records = exams.records()
     (table,) = map_tables(records, Metric("mAP"), spread="interval")
-    assert "mean over n = 1 seed, in brackets its 95 % interval (bootstrap over identities)" in (
-        table.caption
-    )
+    said = "mean over n = 1 seed, in brackets its 95 % interval: identities by bootstrap (t-scaled)"
+    assert said in table.caption
     cell = table.cells.iloc[0]
     expected = f"{cell['mean']:.4f} [{cell['low']:.3f}, {cell['high']:.3f}]"
     assert cell["low"] < cell["mean"] < cell["high"]
