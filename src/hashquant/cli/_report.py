@@ -91,14 +91,14 @@ def _found(flags: argparse.Namespace, name: str) -> "Findings":
         UsageError: if the suite has no records.
     """
     from hashquant.records.store import Store
-    from hashquant.report import Options
+    from hashquant.report import Options, cited
     from hashquant.report.findings import find
 
     store = Store(flags.results_dir)
     records = store.read(name)
     if not records.evals:
         raise unknown_suite(name, store.suites(), flags.results_dir)
-    return find(records, Options())
+    return find(records, Options(names=naming.names(*cited(records))))
 
 
 def _bundle(records: "SuiteRecords", written: Sequence[Path], flags: argparse.Namespace) -> Path:

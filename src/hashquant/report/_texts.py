@@ -50,7 +50,7 @@ def _evidence_texts(found: Findings) -> dict[str, str]:
     for frame, sheet in (
         (found.intervals, intervals.intervals_sheet(found.intervals, blocks, suite)),
         (found.wins, wins.wins_sheet(named(found.wins, names), suite)),
-        (found.claims, claims.claims_sheet(judged, found.studies, suite)),
+        (found.claims, claims.claims_sheet(judged, found.studies, suite, found.noun)),
     ):
         texts |= typeset(sheet, found.digest)
         texts[f"{sheet.name}.csv"] = f"# records: {found.digest}\n{frame.to_csv(index=False)}"

@@ -83,8 +83,13 @@ class Block:
 
     def fails(self, label: str) -> bool:
         """Tell whether a row trained at none of the code lengths it has scores of."""
-        scored = {r.spec.bits for r in self.evals if r.spec.label == label}
-        return bool(scored) and all((label, bits) in self.untrained for bits in scored)
+        lengths = {r.spec.bits for r in self.evals if r.spec.label == label}
+        return bool(lengths) and all((label, bits) in self.untrained for bits in lengths)
+
+    @property
+    def scored(self) -> set[str]:
+        """The rows that were examined here."""
+        return {record.spec.label for record in self.evals}
 
     @property
     def protocol(self) -> str:

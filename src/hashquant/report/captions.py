@@ -47,6 +47,7 @@ def caption(block: Block, metric: Metric, cells: pd.DataFrame, spread: str = "sd
         f"{definition(metric)}. Trained on {block.trained}, {_examined(block)}.",
         _compared(cells),
         _settings(block, cells, spread),
+        passed(cells),
         *notes(block),
     ]
     return " ".join(part for part in parts if part)
@@ -60,8 +61,18 @@ def joint_caption(
         f"{definition(metric)}. Trained once on {blocks[0].trained}.",
         _compared(cells),
         _settings(blocks[0], cells, spread),
+        passed(cells),
     ]
     return " ".join(part for part in parts if part)
+
+
+def passed(cells: pd.DataFrame) -> str:
+    """Say so, and why it can be, where a code passes the embedding that is kept whole."""
+    whole = cells[cells["comparison"] == "cosine"].groupby("bits")["mean"].max()
+    codes = cells[cells["competes"]].groupby("bits")["mean"].max()
+    if not (codes > whole.reindex(codes.index)).any():
+        return ""
+    return "A code passes the uncompressed embedding: quantization can remove noise."
 
 
 def target_line(block: Block) -> str:
@@ -75,7 +86,8 @@ def head(block: Block) -> str:
 
     With other batch-norm statistics than the training set's, the name says so.
     """
-    return f"{block.protocol}: {block.examined}" if block.protocol else block.examined
+    said = block.protocol and not block.examined.endswith(block.protocol)
+    return f"{block.protocol}: {block.examined}" if said else block.examined
 
 
 def notes(block: Block) -> list[str]:

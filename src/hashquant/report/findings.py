@@ -15,7 +15,7 @@ from hashquant.report.options import Options
 from hashquant.report.tables import intervals, maps, supplements, wins
 from hashquant.report.tables.maps import MapTable
 from hashquant.report.tables.supplements import Supplements
-from hashquant.settings.names import Names
+from hashquant.settings.names import IDENTITIES, Names
 from hashquant.settings.reference import Sources
 
 
@@ -42,6 +42,11 @@ class Findings:
     names: Names = field(default_factory=Names)
 
     @property
+    def noun(self) -> str:
+        """What the classes of the data are: identities, classes, or both."""
+        return noun_of(self.blocks)
+
+    @property
     def blocks(self) -> Sequence[Block]:
         """The blocks of the suite, in the tables' order."""
         return self.extras.blocks
@@ -66,7 +71,13 @@ def find(records: SuiteRecords, options: Options) -> Findings:
         supplements.collect(records, blocks, studies, headline),
         intervals.intervals_frame(headline),
         wins.wins_frame([table for table in headline if not table.secondary]),
-        claims.claims_frame(studies), records_digest(records),
+        claims.claims_frame(studies, noun_of(blocks)), records_digest(records),
         cards_frame(studies, options.sources, records.trains) if options.sources else None,
         options.sources, options.names,
     )  # fmt: skip
+
+
+def noun_of(blocks: Sequence[Block]) -> str:
+    """Return what the classes of blocks are called: "identities", "classes", or both."""
+    found = dict.fromkeys(block.names.classes_of(block.dataset) for block in blocks)
+    return " or ".join(sorted(found, reverse=True)) or IDENTITIES

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pandas as pd
 
 from hashquant.report.blocks import Block
-from hashquant.report.drawing.style import Look
+from hashquant.report.drawing.style import GREY, Look
+from hashquant.report.rows import UNTRAINED
 from hashquant.settings.names import Names
 
 #: Columns of texts in which several names may stand.
@@ -19,12 +20,18 @@ CHOSEN = ("quantization", "hashing")
 def named(frame: pd.DataFrame, names: Names, blocks: Sequence[Block] = ()) -> pd.DataFrame:
     """Return a frame with names in place of identifiers; those in texts are of `blocks`.
 
+    Rows that trained in none of the blocks say so.
+
     >>> named(pd.DataFrame({"label": ["a"]}), Names()).equals(pd.DataFrame({"label": ["a"]}))
     True
     """
-    known = identifiers(blocks)
+    known, failed = identifiers(blocks), never_trained(blocks)
+
+    def row(label: str) -> str:
+        return names.row(label) + (f" ({UNTRAINED})" if label in failed else "")
+
     write: dict[str, Callable[[str], str]] = {
-        "label": names.row, "row": names.row, "rival": names.row, "default": names.row,
+        "label": row, "row": row, "rival": row, "default": row,
         "dataset": names.dataset, "train": names.dataset, "target": names.target,
         "note": lambda text: _noted(text, known),
     }  # fmt: skip
@@ -44,6 +51,22 @@ def named_looks(look: Mapping[str, Look], names: Names) -> dict[str, Look]:
         label: replace(row, name=names.short(label), variant=names.variant(label))
         for label, row in look.items()
     }
+
+
+def faded(look: Mapping[str, Look], blocks: Sequence[Block]) -> dict[str, Look]:
+    """Return every row's look, grey and said to be so where it trained in none of the blocks."""
+    failed = never_trained(blocks)
+    return {
+        label: replace(row, color=GREY, name=f"{row.name or label} ({UNTRAINED})")
+        if label in failed else row
+        for label, row in look.items()
+    }  # fmt: skip
+
+
+def never_trained(blocks: Sequence[Block]) -> set[str]:
+    """Return the rows that did not train in any of the blocks that have scores of them."""
+    scored = {label for block in blocks for label in block.scored}
+    return {x for x in scored if all(x not in b.scored or b.fails(x) for b in blocks)}
 
 
 def identifiers(blocks: Sequence[Block]) -> dict[str, str]:

@@ -76,7 +76,7 @@ def _table(bits: tuple[int, ...], columns: list[_Column], known: Mapping[str, Fi
     lines: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
         fails = any(table.block.fails(label) for table in tables if label in table.block.families)
-        name = escape(label) + (f" ({UNTRAINED})" if fails else "")
+        name = escape(tables[0].block.names.row(label)) + (f" ({UNTRAINED})" if fails else "")
         lines[label] = [name, *(_field(table, label, bits) for table in tables)]
     heads = ["", *(escape(head(table.block)) for table in tables)]
     ordered = sorted(lines, key=lambda label: _place(label, tables))
@@ -121,19 +121,17 @@ def _number(table: MapTable, cell: Cell | None) -> str:
     text = number(float(str(cell["mean"])), DECIMALS)
     if not cell["trained"]:
         return f"*{text}*"
-    return f"**{text}**" if cell["rank"] == 1 else text + table.sign(cell).replace("=", "\\=")
+    if cell["rank"] == 1:
+        return f"**{text}**"
+    return text + (f"<sup>{sign}</sup>" if (sign := table.sign(cell)) else "")
 
 
 def _said(bits: tuple[int, ...], tables: list[MapTable]) -> str:
+    """Say what the numbers are; a table without marks says that most is undecided."""
     cells = pd.concat([table.marked for table in tables])
     seeds = sorted({int(n) for n in cells["n"] if n})
     many = " or ".join(map(str, seeds))
     over = "1 seed" if seeds == [1] else f"the mean of {many} seeds"
-    marks = "bold is the best"
-    if cells["compared"].any():
-        marks += (
-            ", = undecided on other people, =s undecided under another training, no sign "
-            "significantly below"
-        )
     lengths = " / ".join(map(str, bits))
-    return f"mAP over the full ranking at {lengths} bits, {over}; {marks}."
+    blank = "" if cells["compared"].any() else "; without marks, since most is undecided"
+    return f"mAP over the full ranking at {lengths} bits, {over}{blank}."

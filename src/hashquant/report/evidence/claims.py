@@ -11,6 +11,7 @@ from hashquant.report.evidence.claimlist import CLAIMS, Claim
 from hashquant.report.evidence.queries import ALPHA, Evidence
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import chance, number, within
+from hashquant.settings.names import IDENTITIES
 from hashquant.statistics import simultaneous
 
 NO_RECORDS = "no records"
@@ -18,13 +19,11 @@ SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED)
 COLUMNS = ["claim", "hypothesis", "where", "compared", "bits", "seeds", "estimate", "low", "high",
            "p_adjusted", "verdict", "needs"]  # fmt: skip
-#: What the classes of faces are; those of general images are "classes".
-PEOPLE = "identities"
 
 Line = dict[Any, Any]  # Any: one line of the frame, by column
 
 
-def claims_frame(studies: Sequence[Evidence], noun: str = PEOPLE) -> pd.DataFrame:
+def claims_frame(studies: Sequence[Evidence], noun: str = IDENTITIES) -> pd.DataFrame:
     """Return a line for each claim and block, and one for the mean of its blocks.
 
     The last line of a claim judges it. Intervals are simultaneous (Bonferroni), 95 % for the last
@@ -86,7 +85,7 @@ def overall(frame: pd.DataFrame, letter: str) -> Line:
     return found
 
 
-def worded(text: str, noun: str = PEOPLE) -> str:
+def worded(text: str, noun: str = IDENTITIES) -> str:
     """Return a text of a claim with the word for what the classes are."""
     return text.replace("{identities}", noun)
 
@@ -111,7 +110,7 @@ def _needs(claim: Claim, studies: Sequence[Evidence]) -> str:
 
 
 def claims_sheet(
-    frame: pd.DataFrame, studies: Sequence[Evidence], suite: str, noun: str = PEOPLE
+    frame: pd.DataFrame, studies: Sequence[Evidence], suite: str, noun: str = IDENTITIES
 ) -> Sheet:
     """Return the claims as a reader sees them: the verdicts at a glance, then all behind them."""
     specs = [(study.block.spec, study.block.names) for study in studies]
@@ -128,7 +127,7 @@ def claims_sheet(
     return Sheet("claims", suite, f"Claims of the OPQN paper on suite {suite}", intro, displays)
 
 
-def rule(noun: str = PEOPLE) -> str:
+def rule(noun: str = IDENTITIES) -> str:
     """Say what an interval is and how it decides."""
     return (
         "Intervals are simultaneous (Bonferroni), 95 % for the last lines of all claims together, "

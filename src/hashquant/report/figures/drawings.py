@@ -17,7 +17,7 @@ from hashquant.report.figures._distances import distance_drawings
 from hashquant.report.figures._heatmaps import matrix_drawings
 from hashquant.report.figures._learning import learning_drawings
 from hashquant.report.findings import Findings
-from hashquant.report.naming import named_looks
+from hashquant.report.naming import faded, named_looks
 from hashquant.report.options import Options
 from hashquant.report.rows import row_families
 
@@ -44,16 +44,19 @@ def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawin
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
     for table in found.asked:
         if not table.secondary:
-            yield from block_drawings(table.block, table.cells, found.metric, look, folder, preset)
+            shown = faded(look, [table.block])
+            yield from block_drawings(table.block, table.cells, found.metric, shown, folder, preset)
     for stem, page in prgrid.named_pages(blocks, wide):
-        yield prgrid.page_drawing(page, look, folder / stem, wide)
+        yield prgrid.page_drawing(page, faded(look, blocks), folder / stem, wide)
     yield from matrix_drawings(extras.matrix, extras.families, folder, wide, found.names)
-    yield from budget_drawings(extras.budgets, blocks, look, folder, wide)
-    yield from learning_drawings(records, blocks, look, folder, preset)
-    yield from ablation_drawings(extras.ablation, blocks, folder, preset, look)
     yield from rank_drawings(extras.ranks, look, folder, preset)
-    yield from distance_drawings(records, blocks, look, folder, wide)
-    yield from code_use_drawings(records, blocks, look, folder, wide)
+    for block in blocks:
+        shown = faded(look, [block])
+        yield from budget_drawings(extras.budgets, [block], shown, folder, wide)
+        yield from learning_drawings(records, [block], shown, folder, preset)
+        yield from ablation_drawings(extras.ablation, [block], folder, preset, shown)
+        yield from distance_drawings(records, [block], shown, folder, wide)
+        yield from code_use_drawings(records, [block], shown, folder, wide)
 
 
 def draw_all(

@@ -10,7 +10,7 @@ from hashquant import __version__
 from hashquant.machine.files import write_atomic
 from hashquant.report.drawing.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
-from hashquant.report.naming import named
+from hashquant.report.naming import faded, named, never_trained
 from hashquant.report.page import _costs as costs
 from hashquant.report.page import _curves as curves
 from hashquant.report.page import _further as further
@@ -22,9 +22,8 @@ from hashquant.report.page import _summary as summary
 from hashquant.report.page import _svg as svg
 from hashquant.report.page._panel import Panel
 from hashquant.report.page._theme import DARK, LIGHT, script, style, template, variables
-from hashquant.report.rows import row_families
+from hashquant.report.rows import UNTRAINED, row_families
 from hashquant.report.tables.health import MEANING
-from hashquant.settings.names import Names
 
 NAME = "index.html"
 #: Sizes of plots that no script has fitted to the window, in CSS pixels.
@@ -48,9 +47,9 @@ def write_page(found: Findings, folder: Path) -> Path:
 
 def page(found: Findings) -> str:
     """Return the page as HTML; its first line names the digest of the records."""
-    look = looks(row_families(found.records))
+    look = faded(looks(row_families(found.records)), found.blocks)
     values, data = _said(found), Values()
-    values |= {"rows": _rows(look, found.names), "markers": svg.markers()}
+    values |= {"rows": _rows(look, found), "markers": svg.markers()}
     values |= {"light": variables(LIGHT, look), "dark": variables(DARK, look)}
     values |= _curves(found, look, data) | _costs(found, look, data)
     values["contents"] = [(name, title) for name, title, shown in _contents(values) if shown]
@@ -75,12 +74,12 @@ def _said(found: Findings) -> Values:
         "definitions": summary.definitions(found.headline), "told": summary.told(found.headline),
         "verdicts": proofs.verdict_grid(judged), "claims": proofs.claim_grid(judged),
         "unmet": proofs.unmet(judged), "scores": scores.score_grid(found.headline),
-        "intervals": proofs.interval_grid(named(found.intervals, names)),
+        "intervals": proofs.interval_grid(named(found.intervals, names, blocks)),
         "wins": proofs.win_grid(won),
         "matrix": further.matrix_grid(named(extras.matrix, names, blocks)),
         "families": further.family_grids(named(extras.families, names, blocks)),
         "ablation": further.ablation_grid(named(extras.ablation, names, blocks)),
-        "health": further.health_grid(named(extras.health, names), blocks),
+        "health": further.health_grid(named(extras.health, names, blocks), blocks),
         "health_meaning": MEANING,
         "cards": published.card_grid(found.cards, found.sources, names),
         "failures": provenance.failure_grid(records, blocks),
@@ -104,12 +103,13 @@ def _contents(values: Values) -> list[tuple[str, str, object]]:
     ]  # fmt: skip
 
 
-def _rows(look: Mapping[str, Look], names: Names) -> list[Values]:
+def _rows(look: Mapping[str, Look], found: Findings) -> list[Values]:
     """Return how every row looks: its name, its CSS class, its marker and dash."""
+    failed = never_trained(found.blocks)
     marks = dict(zip(MARKERS, (name for name, _ in svg.markers()), strict=True))
+    names = {x: found.names.row(x) + (f" ({UNTRAINED})" if x in failed else "") for x in look}
     return [
-        {"label": names.row(label), "css": f"m{at}", "marker": marks[row.marker],
-         "filled": row.filled,
+        {"label": names[label], "css": f"m{at}", "marker": marks[row.marker], "filled": row.filled,
          "dash": " ".join(f"{part * svg.LINE:g}" for part in row.dash) or "none"}
         for at, (label, row) in enumerate(look.items())
     ]  # fmt: skip
