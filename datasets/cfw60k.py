@@ -16,6 +16,7 @@ class CFW60K(FolderDataset):
     NAMES: ClassVar[Mapping[str, str]] = {
         "cfw60k": "CFW-60K faces, 55,000 gallery images and 5,000 queries",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {"cfw60k": "CFW-60K"}
     terms = "released for research; the images' rights are with their owners"
     citation = """@article{zhang2012cfw,
   author = {Xiao Zhang and Lei Zhang and Xin-Jing Wang and Heung-Yeung Shum},

@@ -27,6 +27,12 @@ class CIFAR10(PublishedDataset):
         "cifar10-1": "CIFAR-10, I-b: 1,000 queries, 5,000 training, 59,000 gallery with training",
         "cifar10-2": "CIFAR-10, II: 10,000 queries, 50,000 training images that are the gallery",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {
+        "cifar10": "CIFAR-10, I-a",
+        "cifar10-1": "CIFAR-10, I-b",
+        "cifar10-2": "CIFAR-10, II",
+    }
+    class_noun = "classes"
     terms = "no licence is stated; cite the technical report"
     citation = """@techreport{krizhevsky2009cifar,
   author = {Alex Krizhevsky},

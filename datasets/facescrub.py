@@ -15,6 +15,7 @@ class FaceScrub(FolderDataset):
     NAMES: ClassVar[Mapping[str, str]] = {
         "facescrub": "FaceScrub faces, 530 identities, 5 queries each (DDH's split)",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {"facescrub": "FaceScrub"}
     terms = "a list of addresses for research only; the images' rights are with their owners"
     citation = """@inproceedings{ng2014facescrub,
   author = {Hong-Wei Ng and Stefan Winkler},

@@ -29,6 +29,11 @@ class FashionMNIST(PublishedDataset):
         "fashion-mnist": "Fashion-MNIST: 1,000 queries, 5,000 training, 64,000 gallery images",
         "fashion-mnist-2": "Fashion-MNIST: 10,000 queries, 60,000 training images = gallery",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {
+        "fashion-mnist": "Fashion-MNIST",
+        "fashion-mnist-2": "Fashion-MNIST, II",
+    }
+    class_noun = "classes"
     terms = "MIT licence, Zalando SE"
     may_show = True
     citation = """@misc{xiao2017fashion,

@@ -30,6 +30,7 @@ class Folder(FolderDataset):
     NAMES: ClassVar[Mapping[str, str]] = {
         "folder": "your own images: folder:PATH with one folder per identity, or train/ and test/"
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {"folder": "own images"}
     terms = "your own images"
     source = "Give folder:PATH with one folder per identity"
     OPTIONS = ("size", "fraction", "seed", "people")

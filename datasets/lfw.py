@@ -27,6 +27,11 @@ class LFW(FolderDataset):
         "lfw-seen": "LFW, 158 identities with 10 images and more: a fifth are queries",
         "lfw-unseen": "LFW, 265 identities that no one trained on: examined only",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {
+        "lfw": "LFW",
+        "lfw-seen": "LFW, seen people",
+        "lfw-unseen": "LFW, new people",
+    }
     terms = "press photographs released for research; their rights are with their owners"
     citation = """@techreport{huang2007lfw,
   author = {Gary B. Huang and Manu Ramesh and Tamara Berg and Erik Learned-Miller},

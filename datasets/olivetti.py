@@ -16,6 +16,10 @@ class Olivetti(FolderDataset):
         "olivetti": "Olivetti faces, 40 identities trained on, 3 queries each",
         "olivetti-cross": "Olivetti faces, the same queries and gallery: examined only",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {
+        "olivetti": "Olivetti",
+        "olivetti-cross": "Olivetti",
+    }
     terms = "free to use with credit to the Olivetti Research Laboratory"
     may_show = True
     citation = """@inproceedings{samaria1994olivetti,

@@ -38,6 +38,9 @@ class SynthFaces(Dataset):
         "synthfaces-studio": "drawn faces, plain backdrops; the same as synthfaces",
         "synthfaces-street": "drawn faces of other people, strong pose, light and occlusion",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {
+        "synthfaces": "drawn faces, studio", "synthfaces-studio": "drawn faces, studio",
+        "synthfaces-street": "drawn faces, street"}  # fmt: skip
     #: option → (default, least, most)
     OPTIONS: ClassVar[Mapping[str, tuple[int, int, int]]] = {
         "identities": (64, 2, 10_000_000),

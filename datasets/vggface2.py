@@ -17,6 +17,10 @@ class VGGFace2(FolderDataset):
         "vggface2": "VGGFace2 faces, gallery = train/, queries = test/",
         "vggface2-cross": "VGGFace2, cross_train/ and cross_test/: examined only",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {
+        "vggface2": "VGGFace2",
+        "vggface2-cross": "VGGFace2, new people",
+    }
     terms = "released for research; the images' rights are with their owners"
     citation = """@inproceedings{cao2018vggface2,
   author = {Qiong Cao and Li Shen and Weidi Xie and Omkar M. Parkhi and Andrew Zisserman},

@@ -15,6 +15,7 @@ class YouTubeFaces(FolderDataset):
     NAMES: ClassVar[Mapping[str, str]] = {
         "youtubefaces": "YouTube Faces, 1,595 identities, 40 gallery images and 5 queries each",
     }
+    DISPLAY: ClassVar[Mapping[str, str]] = {"youtubefaces": "YouTube Faces"}
     terms = "released for research by its authors; the videos' rights are with their owners"
     citation = """@inproceedings{wolf2011youtubefaces,
   author = {Lior Wolf and Tal Hassner and Itay Maoz},

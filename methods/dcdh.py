@@ -34,6 +34,7 @@ class DCDH(hq.Method):
     """Linear and batch norm to q bits, and one trainable centre a class."""
 
     name = "dcdh"
+    display = hq.Name("DCDH")
     family = hq.Binary()
     head_terms = ("pairwise",)
     reference = hq.Reference(

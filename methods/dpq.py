@@ -22,6 +22,14 @@ class DPQ(hq.Method):
     """Projections, codebooks, a classifier without bias and class centres."""
 
     name = "dpq"
+    display = hq.Name(
+        "DPQ",
+        words={
+            "central_weight": "central loss weighted {}",
+            "straight_through=False": "without straight-through gradient",
+            "init": "start {}",
+        },
+    )
     family = hq.ProductQuantized(larger_is_closer=False)
     reference = hq.Reference(
         title="End-To-End Supervised Product Quantization for Image Search and Retrieval",

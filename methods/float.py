@@ -17,6 +17,7 @@ class Float(hq.Method):
     """One weight vector a class; embedding and weights meet as unit vectors."""
 
     name = "float"
+    display = hq.Name("uncompressed embedding", short="uncompressed")
     family = hq.Real()
     reference = hq.Reference(
         title="CosFace: Large Margin Cosine Loss for Deep Face Recognition",

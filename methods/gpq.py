@@ -31,6 +31,10 @@ class GPQ(hq.Method):
     """A linear layer to unit sub-vectors, codebooks Z and class prototypes P."""
 
     name = "gpq"
+    display = hq.Name("GPQ", words={
+        "labels=100%": "", "labels": "{} of the labels", "proto_attention=False": "free codewords",
+        "entropy_weight=0.0": "without the entropy term",
+        "class_weight=0.0": "without the classification loss"})  # fmt: skip
     family = hq.ProductQuantized(larger_is_closer=True, codewords=16)
     sampling = "balanced"
     reference = hq.Reference(

@@ -17,6 +17,9 @@ class ITQ(hq.Method):
     """sign((x - mean) W R) of unit embeddings x: W from PCA, R from rounds."""
 
     name = "itq"
+    display = hq.Name(
+        "ITQ of the float embedding", short="ITQ (float emb.)", words={"rounds": "{} rounds"}
+    )
     family = hq.Binary()
     base = "float"
     closed_form = True

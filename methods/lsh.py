@@ -15,6 +15,7 @@ class LSH(hq.Method):
     """sign((x - mean) R) of unit embeddings x; R is Gaussian, drawn from the run's seed."""
 
     name = "lsh"
+    display = hq.Name("LSH of the float embedding", short="LSH (float emb.)")
     family = hq.Binary()
     base = "float"
     closed_form = True

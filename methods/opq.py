@@ -18,6 +18,9 @@ class OPQ(hq.Method):
     """A rotation and codebooks of unit embeddings, learned by faiss."""
 
     name = "opq"
+    display = hq.Name(
+        "OPQ of the float embedding", short="OPQ (float emb.)", words={"rounds": "{} rounds"}
+    )
     family = hq.ProductQuantized(larger_is_closer=False)
     base = "float"
     closed_form = True

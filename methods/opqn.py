@@ -45,14 +45,15 @@ class OPQN(hq.Method):
     """Projections and class weights per subspace; the codewords stay as they were built."""
 
     name = "opqn"
+    display = hq.Name("OPQN", words={
+        "entropy_weight=0.0": "without the entropy term", "loss_on": "loss on {} only",
+        "codebooks": "{} codewords"})  # fmt: skip
     family = hq.ProductQuantized(larger_is_closer=True)
     reference = hq.Reference(
         title="Orthonormal Product Quantization Network for Scalable Face Image Retrieval",
-        authors="Ming Zhang, Xuefei Zhe, Hong Yan",
-        venue="Pattern Recognition 141, 109671",
-        year=2023,
-        url="https://arxiv.org/abs/2107.00327",
-    )
+        authors="Ming Zhang, Xuefei Zhe, Hong Yan", year=2023,
+        venue="Pattern Recognition 141, 109671", url="https://arxiv.org/abs/2107.00327",
+    )  # fmt: skip
 
     @dataclass(frozen=True)
     class Config:
@@ -79,8 +80,7 @@ class OPQN(hq.Method):
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
     ) -> None:
         super().__init__(config, budget, in_features, num_classes)
-        books = budget.subspaces
-        size, rest = divmod(in_features, books)
+        size, rest = divmod(in_features, books := budget.subspaces)
         if rest:
             raise hq.BudgetError(f"features must be a multiple of {books} books, got {in_features}")
         words = normalize(torch.randn(books, size, budget.codewords), dim=1)
@@ -118,8 +118,9 @@ class OPQN(hq.Method):
         on = {"x": parts, "s": soft}
         used = "xs" if self.config.loss_on == "both" else self.config.loss_on
         terms = {f"margin_{key}": self._margin_loss(on[key], labels) / len(used) for key in used}
-        entropy = -self.config.entropy_weight * (log_p.exp() * log_p).sum(dim=2).mean()
-        return {**terms, "entropy": entropy}
+        return terms | {
+            "entropy": -self.config.entropy_weight * (log_p.exp() * log_p).sum(2).mean()
+        }
 
     def codebooks(self) -> hq.Codebooks:
         """Return the codewords as rows."""
@@ -130,10 +131,9 @@ class OPQN(hq.Method):
         return self._logits(self._parts(embedding)).argmax(dim=2)
 
     def query_table(self, embedding: hq.Embedding) -> hq.QueryTable:
-        """Return p_mk = <s_m, c_mk> of the unit sub-vectors, or as `query_norm`, `score` say."""
-        parts = self._parts(embedding)
-        unit = self.config.query_norm == "unit"  # as the paper's code, though p is trained on raw x
-        logits = self._logits(normalize(parts, dim=2) if unit else parts)
+        """Return p_mk = <s_m, c_mk> of the unit x_m (trained: raw), or as the settings say."""
+        x = self._parts(embedding)
+        logits = self._logits(normalize(x, dim=2) if self.config.query_norm == "unit" else x)
         return logits.softmax(dim=2) if self.config.score == "prob" else logits
 
     def _parts(self, embedding: hq.Embedding) -> Tensor:

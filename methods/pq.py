@@ -15,6 +15,7 @@ class PQ(hq.Method):
     """Codebooks of unit embeddings, learned by faiss; assignment and tables are the defaults."""
 
     name = "pq"
+    display = hq.Name("PQ of the float embedding", short="PQ (float emb.)")
     family = hq.ProductQuantized(larger_is_closer=False)
     base = "float"
     closed_form = True

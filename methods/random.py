@@ -33,6 +33,7 @@ class Random(hq.Method):
     """Bits of a hash of the trunk's output, which is never trained."""
 
     name = "random"
+    display = hq.Name("random codes")
     family = hq.Binary()
     closed_form = True
     known_failures: ClassVar[Mapping[str, str]] = {

@@ -19,6 +19,7 @@ from hashquant.data.manifests import read_manifest, split_by_manifest, write_man
 from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.plugins.method import Method, TensorSpec
+from hashquant.settings.names import Name
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Claim, Reference
 from hashquant.types import (
@@ -56,6 +57,7 @@ __all__ = [
     "Layout",
     "Listed",
     "Method",
+    "Name",
     "Part",
     "Parts",
     "ProductQuantized",

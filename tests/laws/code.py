@@ -8,8 +8,8 @@ from pathlib import Path
 from laws.source import CODE, Found, engine, files, imports, law, nodes, parse
 
 NO_TORCH = ("errors", "settings", "statistics", "records.record", "records.store", "report",
-            "plugins.registry", "runs.planning", "cli.main", "cli._parser", "cli._verbs",
-            "cli._trace", "cli._report")  # fmt: skip
+            "plugins.registry", "plugins.naming", "runs.planning", "cli.main", "cli._parser",
+            "cli._verbs", "cli._trace", "cli._report")  # fmt: skip
 BLIND = ("training", "plugins.method")
 BORDERS = {"runner", "registry", "cell", "placeholders"}  # failures become records, or names
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}

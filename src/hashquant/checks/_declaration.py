@@ -10,6 +10,7 @@ from pathlib import Path
 from hashquant.checks._trial import BITS, build, build_shortest, require
 from hashquant.codes.family import Real
 from hashquant.errors import BudgetError
+from hashquant.plugins import naming, registry
 from hashquant.plugins.method import Method
 
 MOST_LINES = 150
@@ -68,6 +69,24 @@ def check_reference_is_complete(method: type[Method]) -> None:
     for claim in paper.claims:
         stated = all((claim.dataset, claim.metric, claim.source, claim.protocol))
         require(method, stated, f"claim at {claim.bits} bits must name its source and protocol")
+
+
+def check_display_is_its_own(method: type[Method]) -> None:
+    """Readers can tell its name from every other method's, and its settings' words are of them."""
+    called = method.display
+    texts = [called.text, called.short, *called.words.values()]
+    plain = all(text == " ".join(text.split()) for text in texts)
+    require(method, plain, f"display must be texts of one line, got {texts}")
+    others = naming.names(registry.methods(), ()).methods
+    said = {called.text or method.name, called.short or called.text or method.name}
+    for name, other in others.items():
+        if name != method.name:
+            taken = said & {other.text, other.short or other.text}
+            require(method, not taken, f"display must not be that of {name}, got {sorted(taken)}")
+    # A row names the share of labels by a word of its own (`RunSpec.label`).
+    known = {field.name for field in dataclasses.fields(method.Config)} | {"labels"}
+    for key in called.words:
+        require(method, key.partition("=")[0] in known, f"display must name settings, got '{key}'")
 
 
 def check_learns_in_one_way(method: type[Method]) -> None:

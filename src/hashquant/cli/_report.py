@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hashquant.cli._parser import numbers, unknown_suite, words
 from hashquant.errors import UsageError
-from hashquant.plugins import registry
+from hashquant.plugins import naming, registry
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.records.store import SuiteRecords
@@ -39,8 +39,8 @@ def report(flags: argparse.Namespace) -> int:
     out = flags.reports_dir / flags.suite
     if flags.sheet:
         _sheets(flags, records, out)
-    sources = registry.sources(*cited(records))
-    written = write_report(records, out, dataclasses.replace(options, sources=sources))
+    sources, names = registry.sources(*cited(records)), naming.names(*cited(records))
+    written = write_report(records, out, dataclasses.replace(options, sources=sources, names=names))
     for note in written.notes:
         print(f"note: {note}", file=sys.stderr)
     print(terminal_table(records, written.headline))

@@ -17,7 +17,7 @@ from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
 from hashquant.errors import HashQuantError
 from hashquant.machine.environment import resolve_device
-from hashquant.plugins import registry
+from hashquant.plugins import naming, registry
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
 from hashquant.runs.runner import Contest, Surroundings, is_cached, load, units
@@ -95,8 +95,8 @@ def _report(store: Store, name: str, wishes: "Options", out: Path) -> None:
     records = store.read(name)
     if not records.evals:
         return
-    sources = registry.sources(*cited(records))
-    written = write_report(records, out, dataclasses.replace(wishes, sources=sources))
+    sources, names = registry.sources(*cited(records)), naming.names(*cited(records))
+    written = write_report(records, out, dataclasses.replace(wishes, sources=sources, names=names))
     print(terminal_table(records, written.headline))
     print(f"tables, figures and page: {out}")
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hashquant.data.pixels import ImageSource
 from hashquant.errors import DataError, UsageError, unknown_name
+from hashquant.settings.names import IDENTITIES
 from hashquant.types import Labels, Mask
 
 Rows = Int64[np.ndarray, " _"]  # any number: the rows of several roles are of no equal length
@@ -120,6 +121,10 @@ class Dataset(ABC):
 
     #: name → one line: what it is and how it is split. Literals only: read without importing.
     NAMES: ClassVar[Mapping[str, str]]
+    #: name → what readers call it; without one, the name itself. Literals, as NAMES.
+    DISPLAY: ClassVar[Mapping[str, str]] = {}
+    #: what its classes are, for the words of a report: "identities" (people) or "classes"
+    class_noun: ClassVar[str] = IDENTITIES
     #: what `--set <file stem>.key=value` may change
     OPTIONS: ClassVar[Collection[str]] = ()
     #: name → the name of other identities of the same set, examined only (protocol "unseen")

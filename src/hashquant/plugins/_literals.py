@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hashquant.settings.names import Name
 from hashquant.settings.reference import Claim, Reference
 
 #: Calls that a literal may hold, by the last part of their name (`hq.Reference`).
-CALLS = {"Reference": Reference, "Claim": Claim}
+CALLS = {"Reference": Reference, "Claim": Claim, "Name": Name}
 
 
 T = TypeVar("T")
@@ -60,9 +61,19 @@ def reference_in(path: Path) -> Reference | None:
     return found if isinstance(found, Reference) else None
 
 
-def citation_in(path: Path) -> str | None:
-    """Return the literal text `citation`: "" where there is none, None where it is no literal."""
-    value = _assigned(path, "citation")
+def display_in(path: Path) -> Name | None:
+    """Return the literal `display = Name(...)`: an empty one without, None for no literal."""
+    value = _assigned(path, "display")
+    try:
+        found = Name("") if value is None else _built(value)
+    except (ValueError, TypeError):
+        return None
+    return found if isinstance(found, Name) else None
+
+
+def text_in(path: Path, name: str) -> str | None:
+    """Return the literal text assigned to `name`: "" without one, None where it is no literal."""
+    value = _assigned(path, name)
     try:
         found = "" if value is None else ast.literal_eval(value)
     except ValueError:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hashquant.codes.family import CodeBudget, Family
 from hashquant.data.items import Batch, TrainingSet
 from hashquant.data.views import View
+from hashquant.settings.names import Name
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Reference
 from hashquant.types import (
@@ -50,6 +51,8 @@ class Method(nn.Module, ABC):
     name: ClassVar[str]
     family: ClassVar[Family]
     reference: ClassVar[Reference]
+    #: what readers call it and its settings; without a text, its `name`
+    display: ClassVar[Name] = Name("")
     #: a frozen dataclass with every field defaulted
     Config: ClassVar[type[Any]] = NoSettings  # Any: a method may have its own
     #: "shuffled" | "balanced" (P classes x `images_per_class` images a batch)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import hashquant.datasets
 import hashquant.methods
 from hashquant.errors import HashQuantError, unknown_name
-from hashquant.plugins._literals import citation_in, names_in, reference_in, summary_in
+from hashquant.plugins._literals import names_in, reference_in, summary_in, text_in
 from hashquant.settings.reference import Reference, Sources, read_claims
 from hashquant.settings.trunknames import TRUNKS
 
@@ -94,6 +94,25 @@ def expand(kind: str, patterns: Iterable[str], known: Iterable[str]) -> tuple[st
             raise unknown_name(kind, head, names)
         found |= dict.fromkeys(f"{hit}{colon}{argument}" for hit in hits)
     return tuple(found)
+
+
+def method_file(name: str) -> Path | None:
+    """Return the file of a method in the plug-in folders, or None for a third party's.
+
+    Raises:
+        UsageError: if there is no such method.
+    """
+    return _own_source(hashquant.methods, _lookup("method", name, methods()))
+
+
+def dataset_file(reference: str) -> Path | None:
+    """Return the file of a data set in the plug-in folders, or None for a third party's.
+
+    Raises:
+        UsageError: if there is no such data set.
+    """
+    entry = _lookup("dataset", reference.partition(":")[0], datasets())
+    return _own_source(hashquant.datasets, entry)
 
 
 def load_method(name: str) -> "type[Method]":
@@ -173,7 +192,7 @@ def citation(name: str) -> str:
     """
     entry = _lookup("dataset", name.partition(":")[0], datasets())
     path = _own_source(hashquant.datasets, entry)
-    found = citation_in(path) if path else None
+    found = text_in(path, "citation") if path else None
     return dataset_class(entry.name).citation if found is None else found
 
 

@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
-from hashquant.report.drawing.style import family_of, row_order
+from hashquant.report.drawing.style import row_order
+from hashquant.report.rows import (
+    REFERENCE,
+    UNTRAINED,
+    bases_only,
+    failed_runs,
+    row_families,
+    uncoded,
+    untrained_cells,
+)
 from hashquant.report.settings import differences, fixed_settings
-from hashquant.report.untrained import failed_runs, untrained_cells
-from hashquant.settings.suite import RunSpec, base_spec, canonical_json, digest
+from hashquant.settings.names import Names
+from hashquant.settings.suite import RunSpec, canonical_json, digest
 
 #: Longest reason a footnote repeats, in characters.
 REASON_LENGTH = 160
-#: Bits of the longest code a method may be asked for; what is longer is a float embedding.
-LONGEST_CODE = 1024
-#: The family of what is no code, or none that learns: it stands beside the codes as a measure.
-REFERENCE = "reference"
 #: Protocols whose queries are of identities that were not trained on.
 CROSS_DOMAIN = ("cross", "unseen")
 
@@ -40,6 +45,7 @@ class Block:
     `differs` says what sets them apart ("epochs 5"). `families` maps every row to its family.
     A method without a code (`float`) has one record a seed, which stands in every code length
     as a copy with those bits. `untrained` says of every (row, bits) that did not train why.
+    `names` says what readers call all of it.
     """
 
     dataset: str
@@ -51,6 +57,7 @@ class Block:
     left_out: int = 0
     differs: tuple[str, ...] = ()
     untrained: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
 
     @property
     def bits(self) -> tuple[int, ...]:
@@ -65,6 +72,10 @@ class Block:
     def place(self, label: str) -> tuple[bool, tuple[int, int, str]]:
         """Return the sorting key of a row: what did not train comes last."""
         return self.fails(label), row_order(label, self.families[label])
+
+    def section(self, label: str) -> str:
+        """Return what a row stands under in a table: its family, or that it did not train."""
+        return UNTRAINED if self.fails(label) else self.families[label]
 
     def rivals(self, label: str) -> bool:
         """Tell whether a row competes at some code length."""
@@ -81,9 +92,14 @@ class Block:
         return self.evals[0].protocol if self.evals else ""
 
     @property
+    def trained(self) -> str:
+        """What readers call the data set that was trained on."""
+        return self.names.dataset(self.dataset)
+
+    @property
     def examined(self) -> str:
-        """The examined data set, and its options in brackets."""
-        return examined_as(self.target)
+        """What readers call the examined data set, its options in brackets."""
+        return self.names.target(self.target)
 
     @property
     def option(self) -> str:
@@ -102,10 +118,13 @@ class Block:
 
     @property
     def name(self) -> str:
-        """The data set, and the target after an arrow where it is another one."""
-        if self.dataset == self.target.partition("+")[0]:
-            return self.examined
-        return f"{self.dataset} → {self.examined}"
+        """What readers call the data set, and the target after an arrow where it is another one."""
+        return self.names.block(self.dataset, self.target)
+
+    @property
+    def identifier(self) -> str:
+        """The same with the identifiers that records hold."""
+        return Names().block(self.dataset, self.target)
 
 
 def examined_as(target: str) -> str:
@@ -114,8 +133,7 @@ def examined_as(target: str) -> str:
     >>> examined_as("olivetti+norm_stats=target")
     'olivetti (norm_stats=target)'
     """
-    name, _, option = target.partition("+")
-    return f"{name} ({option})" if option else name
+    return Names().target(target)
 
 
 def records_digest(records: SuiteRecords) -> str:
@@ -123,13 +141,16 @@ def records_digest(records: SuiteRecords) -> str:
     return digest(sorted(canonical_json(r) for r in (*records.trains, *records.evals)))
 
 
-def select_blocks(records: SuiteRecords, like: RunSpec | None = None) -> tuple[Block, ...]:
+def select_blocks(
+    records: SuiteRecords, like: RunSpec | None = None, names: Names | None = None
+) -> tuple[Block, ...]:
     """Group records into blocks, each of the newest settings examined (by `started_at`).
 
     With `like`, a block shows that spec's settings instead, if any of its records has them.
+    Without `names` blocks and rows keep their identifiers.
     """
     families, failed = row_families(records), failed_runs(records)
-    hidden = _bases_only(records)
+    hidden = bases_only(records)
     pairs: dict[tuple[str, str], list[EvalRecord]] = defaultdict(list)
     for record in records.evals:
         pairs[record.spec.dataset, record.target].append(record)
@@ -140,40 +161,9 @@ def select_blocks(records: SuiteRecords, like: RunSpec | None = None) -> tuple[B
     for dataset in set(trains) - {dataset for dataset, _ in pairs}:
         pairs[dataset, dataset] = []
     return tuple(
-        _block(pair, pairs[pair], trains[pair[0]], families, failed, like)
+        _block(pair, pairs[pair], trains[pair[0]], families, failed, like, names or Names())
         for pair in sorted(pairs, key=lambda pair: (pair[0], pair[0] != pair[1], pair[1]))
     )
-
-
-def row_families(records: SuiteRecords) -> dict[str, str]:
-    """Return the family of every row, learnt from any record that tells its codewords."""
-    words: dict[str, int] = {}
-    real: set[str] = set()
-    stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
-    for record in stored:
-        if record.cost is not None:
-            words[record.spec.method] = record.cost.codewords
-        if uncoded(record):
-            real.add(record.spec.method)
-    return {
-        spec.label: REFERENCE if spec.method in real
-        else family_of(spec.method, codewords=words.get(spec.method))
-        for spec in (record.spec for record in stored)
-    }  # fmt: skip
-
-
-def uncoded(record: EvalRecord | TrainRecord) -> bool:
-    """Tell whether a record is of a method that keeps float embeddings instead of codes."""
-    if record.cost is not None:
-        return record.cost.query_form == "float"
-    return record.spec.bits > LONGEST_CODE
-
-
-def _bases_only(records: SuiteRecords) -> set[str]:
-    """Return the rows that were trained for others to be fitted on, and examined nowhere."""
-    stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
-    bases = {canonical_json(r.spec.base): r.spec for r in stored if r.spec.base}
-    return {base_spec(s).label for s in bases.values()} - {r.spec.label for r in records.evals}
 
 
 def _block(
@@ -183,6 +173,7 @@ def _block(
     families: Mapping[str, str],
     failed: Mapping[str, str],
     like: RunSpec | None,
+    names: Names,
 ) -> Block:
     candidates: list[EvalRecord | TrainRecord] = [*evals] if evals else [*trains]
     wanted = [record for record in candidates if like and _alike(record.spec, like)]
@@ -192,7 +183,7 @@ def _block(
     own = [train for train in trains if fixed_settings(train.spec) == fixed]
     foreign: list[EvalRecord | TrainRecord] = [r for r in evals if r not in shown]
     foreign += [t for t in trains if t.status != "done" and t not in own]
-    shown, gaps = _in_every_length(shown, own, _gaps(own, shown, pair[1]))
+    shown, gaps = _in_every_length(shown, own, _gaps(own, shown, names.target(pair[1])))
     labels = {r.spec.label for r in shown} | {gap.label for gap in gaps}
     return Block(
         *pair,
@@ -203,6 +194,7 @@ def _block(
         len(foreign),
         differences(newest, foreign),
         untrained_cells(shown, failed),
+        names,
     )
 
 

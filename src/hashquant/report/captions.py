@@ -7,6 +7,7 @@ import pandas as pd
 
 from hashquant.report.blocks import Block
 from hashquant.report.frame import Metric
+from hashquant.report.naming import spoken
 
 COMPARISONS = {
     "hamming": "Hamming distance",
@@ -17,6 +18,8 @@ COMPARISONS = {
 }
 
 
+#: What a suite trains by, in words.
+RECIPES = {"paper": "each paper's recipe", "common": "one recipe for all"}
 #: Said where a target's own batch-norm statistics are used.
 NORM_STATS = "batch-norm statistics estimated anew on the gallery images, without labels"
 #: What was done to the images of a target to fit the training set, in words.
@@ -41,7 +44,7 @@ SPREADS = ("sd", "interval")
 def caption(block: Block, metric: Metric, cells: pd.DataFrame, spread: str = "sd") -> str:
     """Say all that a table's numbers depend on, in plain text; `spread` is what stands in it."""
     parts = [
-        f"{definition(metric)}. Trained on {block.dataset}, {_examined(block)}.",
+        f"{definition(metric)}. Trained on {block.trained}, {_examined(block)}.",
         _compared(cells),
         _settings(block, cells, spread),
         *notes(block),
@@ -54,7 +57,7 @@ def joint_caption(
 ) -> str:
     """Say what several targets of one training set share; `target_line` says the rest of each."""
     parts = [
-        f"{definition(metric)}. Trained once on {blocks[0].dataset}.",
+        f"{definition(metric)}. Trained once on {blocks[0].trained}.",
         _compared(cells),
         _settings(blocks[0], cells, spread),
     ]
@@ -77,7 +80,10 @@ def head(block: Block) -> str:
 
 def notes(block: Block) -> list[str]:
     """Return what must be said of a block's data, a sentence each."""
-    said = dict.fromkeys(_sentence(note) for record in block.evals for note in record.notes)
+    trained = {f"shared with {block.dataset}": f"shared with {block.trained}"}
+    said = dict.fromkeys(
+        _sentence(spoken(note, trained)) for record in block.evals for note in record.notes
+    )
     left_out = _left_out(block)
     return [*said, left_out] if left_out else [*said]
 
@@ -166,8 +172,9 @@ def _settings(block: Block, cells: pd.DataFrame, spread: str) -> str:
     spec = block.spec
     options = "".join(f", {key} {value}" for key, value in sorted(spec.dataset_options.items()))
     return (
-        f"Trunk {spec.trunk}, {spec.image_size}-pixel images, {counted(spec.epochs, 'epoch')}, "
-        f"recipe {spec.recipe}{options}; {_seeds(cells, spread)}."
+        f"Trunk {block.names.trunk(spec.trunk)}, {spec.image_size}-pixel images, "
+        f"{counted(spec.epochs, 'epoch')}, {RECIPES.get(spec.recipe, spec.recipe)}{options}; "
+        f"{_seeds(cells, spread)}."
     )
 
 

@@ -1,7 +1,7 @@
 """All that a report shows, computed once: tables, statistics, budgets, ranks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from hashquant.report.options import Options
 from hashquant.report.tables import intervals, maps, supplements, wins
 from hashquant.report.tables.maps import MapTable
 from hashquant.report.tables.supplements import Supplements
+from hashquant.settings.names import Names
 from hashquant.settings.reference import Sources
 
 
@@ -38,6 +39,7 @@ class Findings:
     digest: str
     cards: pd.DataFrame | None = None  #: published beside measured numbers, given sources
     sources: Sources | None = None
+    names: Names = field(default_factory=Names)
 
     @property
     def blocks(self) -> Sequence[Block]:
@@ -53,7 +55,7 @@ def find(records: SuiteRecords, options: Options) -> Findings:
     """
     metric = Metric.parse(options.metric)
     check_metric(metric, records)
-    blocks = select_blocks(records, options.like)
+    blocks = select_blocks(records, options.like, options.names)
     studies = gather(records, blocks)
     asked = maps.block_tables(studies, metric, options.spread)
     headline = asked
@@ -66,5 +68,5 @@ def find(records: SuiteRecords, options: Options) -> Findings:
         wins.wins_frame([table for table in headline if not table.secondary]),
         claims.claims_frame(studies), records_digest(records),
         cards_frame(studies, options.sources, records.trains) if options.sources else None,
-        options.sources,
+        options.sources, options.names,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from hashquant.errors import UsageError, unknown_name
 from hashquant.records.record import EvalRecord, Score
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
-from hashquant.report.untrained import seed_reasons
+from hashquant.report.rows import seed_reasons
 
 #: Comparisons that stand in a table of their own; every other one is a method's headline.
 SECONDARY = ("asymmetric-hamming", "sdc")

@@ -1,12 +1,13 @@
 """What a report may be asked for: metric, figures and their formats, what stands beside a mean."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hashquant.errors import unknown_name
 from hashquant.report.captions import SPREADS
 from hashquant.report.drawing.files import FORMATS, KNOWN_FORMATS
 from hashquant.report.drawing.style import PRESETS
+from hashquant.settings.names import Names
 from hashquant.settings.reference import Sources
 from hashquant.settings.suite import RunSpec
 
@@ -30,6 +31,7 @@ class Options:
     workers: int = 1  #: processes that draw at a time
     like: RunSpec | None = None
     sources: Sources | None = None  #: the papers of what the records speak of (`cited`)
+    names: Names = field(default_factory=Names)  #: what readers call it; without, identifiers
 
     def __post_init__(self) -> None:
         wishes: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (

@@ -10,9 +10,10 @@ import torch
 from hashquant.data.disjoint import Seen, without_overlap
 from hashquant.data.items import Dataset, Items, Rows, Split
 from hashquant.errors import DataError, UsageError, unknown_name
-from hashquant.plugins import registry
+from hashquant.plugins import naming, registry
 from hashquant.records.record import EvalRecord
 from hashquant.records.store import CODES, SuiteRecords
+from hashquant.report import cited
 from hashquant.report.blocks import Block, select_blocks
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.figures.drawings import draw_all
@@ -21,6 +22,7 @@ from hashquant.runs.preparation import family_of
 from hashquant.runs.targets import parse
 from hashquant.search.comparisons import MissingCodesError, StoredCodes
 from hashquant.search.shortlist import shortlist, spread_queries
+from hashquant.settings.names import Names
 
 #: Results of each query.
 RESULTS = 10
@@ -76,7 +78,7 @@ def write_sheets(
             if evals:
                 _check_images(records, evals[0], shown, data_root)
                 title = f"{block.name}, {bits} bits: the first {RESULTS} results"
-                sheet = _sheet(records, evals, asked.queries, shown, title)
+                sheet = _sheet(records, evals, asked.queries, shown, title, block.names)
                 stem = folder / f"{STEM}{file_stem(block)}_{bits}bit"
                 paths += draw_all([sheet_drawing(sheet, stem)])
     if not paths:
@@ -88,7 +90,8 @@ def write_sheets(
 
 
 def _blocks(records: SuiteRecords, asked: Asked) -> list[Block]:
-    blocks = [block for block in select_blocks(records) if block.evals]
+    names = naming.names(*cited(records))
+    blocks = [block for block in select_blocks(records, names=names) if block.evals]
     known = {block.target for block in blocks}
     for target in asked.targets:
         if target not in known:
@@ -174,7 +177,12 @@ def _check_images(records: SuiteRecords, record: EvalRecord, shown: _Shown, root
 
 
 def _sheet(
-    records: SuiteRecords, evals: Sequence[EvalRecord], count: int, shown: _Shown, title: str
+    records: SuiteRecords,
+    evals: Sequence[EvalRecord],
+    count: int,
+    shown: _Shown,
+    title: str,
+    names: Names,
 ) -> Sheet:
     """Let every row rank the gallery for the queries that the first one's AP chooses."""
     gallery, query = shown.split.gallery, shown.split.query
@@ -186,7 +194,8 @@ def _sheet(
         images = _images(shown.items, gallery[found.items.ravel()])
         results.append(
             Results(record.spec.label, values[queries], found.items, found.scores, found.right,
-                    found.tied, images.reshape(*found.items.shape, *images.shape[1:]))
+                    found.tied, images.reshape(*found.items.shape, *images.shape[1:]),
+                    names.short(record.spec.label))
         )  # fmt: skip
     return Sheet(title, queries, _images(shown.items, query[queries]), results, shown.terms)
 

@@ -14,6 +14,15 @@ TRUNKS: dict[str, str] = {
     "resnet50": "torchvision's ResNet-50; 3x3 stem without pooling up to 64 pixels",
     "alexnet": "torchvision's AlexNet with its two 4096-unit layers, from 63 pixels",
 }
+#: name → what readers call it
+DISPLAY: dict[str, str] = {
+    "sphere20": "SphereFace-20",
+    "sphere20-narrow": "SphereFace-20 (narrow)",
+    "sphere64": "SphereFace-64",
+    "resnet18": "ResNet-18",
+    "resnet50": "ResNet-50",
+    "alexnet": "AlexNet",
+}
 
 
 def sealed(trunk: str) -> str:

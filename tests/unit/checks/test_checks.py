@@ -36,6 +36,10 @@ BREAKS = [
     ("dcdh", "config_is_frozen_and_defaulted", "variance: float = 0.25", "variance: float"),
     ("dcdh", "config_is_documented", "#: sigma, of the", "# sigma, of the"),
     ("dcdh", "reference_is_complete", "year=2021", "year=0"),
+    ("dcdh", "display_is_its_own", 'hq.Name("DCDH")', 'hq.Name("OPQN")'),
+    ("lsh", "display_is_its_own", "LSH (float", "PQ (float"),
+    ("dcdh", "display_is_its_own", 'hq.Name("DCDH")', 'hq.Name("DC\\nDH")'),
+    ("dcdh", "display_is_its_own", 'hq.Name("DCDH")', 'hq.Name("D", words={"sigma": "s"})'),
     ("dcdh", "learns_in_one_way", "family = hq.Binary()", "family = hq.Binary(); closed_form = 1"),
     ("lsh", "learns_in_one_way", "closed_form = True", "closed_form = False"),
     ("lsh", "learns_in_one_way", "nn.Buffer(torch.randn", "nn.Parameter(torch.randn"),
@@ -211,7 +215,7 @@ def test_the_unbroken_file_passes_from_anywhere(load, stem):
 
 def test_every_check_has_a_method_that_breaks_it(load):
     names = [name for name, _ in yield_checks(load("dcdh", source("dcdh")))]
-    assert len(names) == len(set(names)) == 28
+    assert len(names) == len(set(names)) == 29
     assert set(names) == {b[1] for b in BREAKS}
 
 

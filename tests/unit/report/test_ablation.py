@@ -103,7 +103,7 @@ def test_a_length_that_the_default_lacks_says_so(exams, people, middling):
     frame, _ = study(exams.records())
     assert line(frame, "opqn", 24)["note"] == "not run"
     found = line(frame, "opqn codebooks=learned", 24)
-    assert found["note"] == "opqn has no score at 24 bits"
+    assert found["note"] == "opqn: no score at 24 bits"
     assert np.isnan(found["difference"])
 
 

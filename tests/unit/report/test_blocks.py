@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from hashquant.report.blocks import records_digest, row_families, select_blocks
+from hashquant.report.blocks import records_digest, select_blocks
+from hashquant.report.rows import row_families
 
 
 def test_records_of_other_settings_are_left_out_counted_and_named(make):

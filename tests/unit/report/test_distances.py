@@ -5,7 +5,7 @@ import pytest
 
 from hashquant.records.store import DISTRIBUTIONS
 from hashquant.report import write_report
-from hashquant.report.blocks import row_families, select_blocks
+from hashquant.report.blocks import select_blocks
 from hashquant.report.distances import (
     cell_counts,
     codewords_frame,
@@ -17,6 +17,7 @@ from hashquant.report.drawing.style import PRESETS, drawing, looks
 from hashquant.report.figures._codeuse import code_use_drawings, codewords_figure, ones_figure
 from hashquant.report.figures._distances import distance_drawings, distances_figure
 from hashquant.report.figures.drawings import draw_all
+from hashquant.report.rows import row_families
 
 TWELVE = ["opqn", "gpq", "dpq", "dcdh", "csq", "orthohash", "itq", "lsh", "pq", "opq", "dpn",
           "random"]  # fmt: skip

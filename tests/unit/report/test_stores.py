@@ -93,7 +93,7 @@ def test_one_method_at_one_length_by_one_seed(shelf, report):
     shelf.put()
     code, out, err, folder = report(figures=True)
     assert (code, err) == (0, "")
-    assert "opqn" in out
+    assert "OPQN" in out
     assert (folder / "figures" / "map_vs_bits_lfw.pdf").is_file()
 
 
@@ -120,9 +120,9 @@ def test_names_in_other_scripts(shelf, report):
     shelf.put(suite="süß 人", dataset="folder:bilder/Zoë_人", target="Zoë_人", **labels)
     code, out, err, folder = report("--bundle", suite="süß 人", figures=True)
     assert (code, err) == (0, "")
-    assert "opqn wört=人" in out
+    assert "OPQN, wört 人" in out
     assert folder.name == "süß 人"
-    assert "wört=人" in text_of(folder)["tables/map.md"]
+    assert "wört 人" in text_of(folder)["tables/map.md"]
     assert (folder / "bundle.zip").is_file()
 
 
@@ -165,7 +165,7 @@ def test_damaged_files_are_named_and_left_out(shelf, report):
     assert err.startswith("warning: ")
     assert err.count("\n") == 1
     assert "dcdh" in err
-    assert "trained, but not examined on lfw" in text_of(folder)["tables/map.md"]
+    assert "trained, but not examined on LFW" in text_of(folder)["tables/map.md"]
 
 
 def test_damaged_values_of_queries_cost_the_interval_only(shelf, report):

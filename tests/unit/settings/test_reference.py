@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hashquant.plugins import registry
-from hashquant.plugins._literals import citation_in, names_in, reference_in, summary_in
+from hashquant.plugins._literals import names_in, reference_in, summary_in, text_in
 from hashquant.settings.reference import Claim, ClaimsError, Reference, read_claims
 
 PLUGIN = '''
@@ -39,7 +39,7 @@ def test_a_literal_reference_is_read_without_running_the_file(plugin):
     assert reference_in(plugin(PLUGIN)) == Reference(
         "A title", "Zoë Ñandú", "V", 2020, claims=(claim,)
     )
-    assert citation_in(plugin(PLUGIN)) == "@misc{a}"
+    assert text_in(plugin(PLUGIN), "citation") == "@misc{a}"
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_what_is_no_literal_reference_reads_as_none(plugin, text):
 
 
 def test_citations_that_are_absent_or_computed(plugin):
-    assert citation_in(plugin("x = 1")) == ""
-    assert citation_in(plugin("citation = make()")) is None
-    assert citation_in(plugin("citation = 3")) is None
+    assert text_in(plugin("x = 1"), "citation") == ""
+    assert text_in(plugin("citation = make()"), "citation") is None
+    assert text_in(plugin("citation = 3"), "citation") is None
 
 
 def test_names_and_summaries(plugin):

@@ -18,8 +18,8 @@ from hashquant.report.captions import head
 from hashquant.report.findings import Findings
 from hashquant.report.forms.markdown import escape
 from hashquant.report.numerals import NOTHING, number
+from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import Cell, MapTable
-from hashquant.report.untrained import UNTRAINED
 
 BEGIN, END = r"<!-- results (?P<asked>[^>]*?) ?-->", "<!-- /results -->"
 _BETWEEN = re.compile(rf"(?P<head>{BEGIN})\n(?P<body>.*?){END}", re.DOTALL)

@@ -47,6 +47,14 @@ def bibliography(sources: Sources) -> str:
     return "\n\n".join([*_unique(texts), *([notes] if notes else [])]) + "\n"
 
 
+def keys(sources: Sources) -> dict[str, str]:
+    """Return the key of every method's entry in the bibliography."""
+    names = sorted(sources.methods)
+    texts = _unique(entry(sources.methods[name], name) for name in names)
+    found = (_ENTRY.match(text) for text in texts)
+    return {name: head["key"] for name, head in zip(names, found, strict=True) if head}
+
+
 def entry(paper: Reference, method: str) -> str:
     """Return the BibTeX entry of a method's paper; its key ends in the method's name."""
     found = _JOURNAL.fullmatch(paper.venue)

@@ -4,8 +4,9 @@ import pandas as pd
 
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
-from hashquant.report.cards._bibliography import bibliography
+from hashquant.report.cards._bibliography import bibliography, keys
 from hashquant.report.cards.text import cards_markdown
+from hashquant.settings.names import Names
 from hashquant.settings.reference import Sources
 
 
@@ -18,10 +19,17 @@ def cited(records: SuiteRecords) -> tuple[set[str], set[str]]:
     return methods, examined | {record.spec.dataset for record in stored}
 
 
-def cited_texts(cards: pd.DataFrame, sources: Sources, suite: str, digest: str) -> dict[str, str]:
+def cited_texts(
+    cards: pd.DataFrame, sources: Sources, suite: str, digest: str, names: Names | None = None
+) -> dict[str, str]:
     """Return `cards.md`, `tables/cards.csv` and `CITATION.bib` (path → text)."""
     return {
         "tables/cards.csv": f"# records: {digest}\n{cards.to_csv(index=False)}",
-        "cards.md": f"<!-- records: {digest} -->\n\n{cards_markdown(cards, sources, suite)}",
+        "cards.md": f"<!-- records: {digest} -->\n\n{cards_markdown(cards, sources, suite, names)}",
         "CITATION.bib": f"% records: {digest}\n\n{bibliography(sources)}",
     }
+
+
+def row_citations(sources: Sources | None, names: Names) -> dict[str, str]:
+    """Return the key in `CITATION.bib` of each method by what readers call it."""
+    return {names.method(name): key for name, key in keys(sources).items()} if sources else {}

@@ -10,7 +10,9 @@ from hashquant.report.blocks import examined_as
 from hashquant.report.cards.lines import NO_FIGURE, NOT_COMPARABLE, NOT_MEASURED, WITHIN
 from hashquant.report.cards.readings import READINGS
 from hashquant.report.forms.markdown import escape
+from hashquant.report.naming import named
 from hashquant.report.numerals import NOTHING, number, spread, within
+from hashquant.settings.names import Names
 from hashquant.settings.reference import Reference, Sources
 
 Line = Mapping[Any, Any]  # Any: one line of the frame, by column
@@ -25,8 +27,12 @@ SAID = (
 )
 
 
-def cards_markdown(frame: pd.DataFrame, sources: Sources, suite: str) -> str:
-    """Return the cards of a suite as Markdown."""
+def cards_markdown(
+    cards: pd.DataFrame, sources: Sources, suite: str, names: Names | None = None
+) -> str:
+    """Return the cards of a suite as Markdown; without `names`, with identifiers."""
+    names = names or Names()
+    frame = named(cards, names)
     parts = [f"# Reproduction cards, suite {escape(suite)}", SAID]
     published = frame[frame["verdict"] != NO_FIGURE]
     for (method, dataset, target), mine in published.groupby(
@@ -35,14 +41,14 @@ def cards_markdown(frame: pd.DataFrame, sources: Sources, suite: str) -> str:
         where = dataset if target == dataset else f"{dataset} → {examined_as(str(target))}"
         paper = sources.methods[str(method)]
         parts += [
-            f"## {escape(f'{method} on {where}')}",
+            f"## {escape(f'{names.method(str(method))} on {where}')}",
             f"{_paper(paper)}.",
             _grid(mine),
             _notes(mine),
         ]
     bare = without_figure(frame)
     if bare:
-        parts += ["## No figure found", _bare(bare, sources)]
+        parts += ["## No figure found", _bare(bare, sources, names)]
     used = [name for name in READINGS if (published["metric"] == name).any()]
     parts += [f"*{name}: {READINGS[name][0]}.*" for name in used]
     return "\n\n".join(parts) + "\n"
@@ -111,20 +117,20 @@ def without_figure(frame: pd.DataFrame) -> list[Line]:
     none, where that is known.
     """
     return [
-        {"method": method, "trained": ", ".join(dict.fromkeys(mine["dataset"])),
-         "examined": ", ".join(dict.fromkeys(map(examined_as, mine["target"]))),
+        {"method": method, "trained": "; ".join(dict.fromkeys(mine["dataset"])),
+         "examined": "; ".join(dict.fromkeys(map(examined_as, mine["target"]))),
          "bits": ", ".join(f"{bits:,}" for bits in sorted(set(mine["bits"]))),
          "note": next((note for note in mine["note"] if note), "")}
         for method, mine in frame[frame["verdict"] == NO_FIGURE].groupby("method", sort=False)
     ]  # fmt: skip
 
 
-def _bare(bare: Sequence[Line], sources: Sources) -> str:
+def _bare(bare: Sequence[Line], sources: Sources, names: Names) -> str:
     rows = []
     for line in bare:
         paper = sources.methods.get(line["method"])
         rows.append(
-            [escape(line["method"]), escape(_paper(paper) if paper else line["note"]),
+            [escape(names.method(line["method"])), escape(_paper(paper) if paper else line["note"]),
              line["bits"], escape(line["trained"]), escape(line["examined"]),
              escape(elsewhere(paper)) if paper else NOTHING]
         )  # fmt: skip

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Longest data set name a figure's title shows; the caption and the CSV have it whole.
+#: Letters of a line of a figure's title; the caption and the CSV have the names whole.
 TITLE_LENGTH = 34
 
 
@@ -21,12 +21,16 @@ def file_stem(block: Block) -> str:
 
 
 def short_title(block: Block) -> str:
-    """Return a block's name as it fits above a small panel."""
+    """Return a block's name as it fits above a small panel, its target on a second line."""
     if len(block.name) <= TITLE_LENGTH:
         return drawable(block.name)
-    names = dict.fromkeys([block.dataset, block.target])
-    room = TITLE_LENGTH // len(names)
-    return drawable(" → ".join(n if len(n) <= room else "…" + n[1 - room :] for n in names))
+    trained, arrow, examined = block.name.partition(" → ")
+    lines = (f"{trained}{arrow}".rstrip(), examined)
+    return drawable("\n".join(filter(None, map(_cut, lines))))
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= TITLE_LENGTH else "…" + line[1 - TITLE_LENGTH :]
 
 
 def canvas(preset: Preset) -> "tuple[Figure, Axes]":

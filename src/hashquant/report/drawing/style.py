@@ -59,6 +59,8 @@ class Look:
     marker: str
     dash: tuple[float, ...] = SOLID
     filled: bool = True
+    name: str = ""  #: in a legend; without one, the row's label
+    variant: str = ""  #: what the row changes of its method
 
 
 #: Fixed for good: a method looks the same in every figure of the project.

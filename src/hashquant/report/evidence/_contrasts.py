@@ -81,7 +81,7 @@ def keeps(studies: Sequence[Evidence]) -> list[Contrast]:
         home = single.get(cross.block.dataset)
         found = kept_beside(home, cross) if home else None
         if home and found:
-            where = f"{cross.block.name} beside {home.block.name}"
+            where = f"{cross.block.identifier} beside {home.block.identifier}"
             compared = f"{found.names[FAMILIES[0]]} − {found.names[FAMILIES[1]]}"
             seeds = _seeds(cross, found.keys)
             contrasts.append(
@@ -138,7 +138,7 @@ def _pairs(evidence: Evidence, own: str, rival: str) -> Pairs:
 def _between(evidence: Evidence, own: str, rival: str, pairs: Pairs) -> Contrast:
     """Return the mean difference of two rows over some code lengths."""
     return Contrast(
-        where=evidence.block.name,
+        where=evidence.block.identifier,
         compared=f"{own} − {rival}",
         bits=tuple(key[1] for key, _ in pairs),
         seeds=_seeds(evidence, (key for pair in pairs for key in pair)),
@@ -169,7 +169,7 @@ def _against_best(evidence: Evidence, own: str, rivals: Mapping[str, Pairs]) -> 
     keys = [key for rival in chosen for pair in rivals[rival] for key in pair]
     bits = tuple(sorted({key[1] for key in keys}))
     compared = f"{own} − {named(chosen)}"
-    where, seeds = evidence.block.name, _seeds(evidence, keys)
+    where, seeds = evidence.block.identifier, _seeds(evidence, keys)
     return Contrast(where, compared, bits, seeds, estimate, replicates)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from hashquant.records.record import EvalRecord
 from hashquant.records.store import SuiteRecords
-from hashquant.report.blocks import REFERENCE, Block, uncoded
+from hashquant.report.blocks import Block
 from hashquant.report.evidence._reading import common, fault, floors, seed_hours
 from hashquant.report.frame import Metric
+from hashquant.report.rows import REFERENCE, uncoded
 from hashquant.settings.suite import base_spec
 from hashquant.statistics import (
     Difference,

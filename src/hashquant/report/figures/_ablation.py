@@ -2,7 +2,7 @@
 
 import dataclasses
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +20,14 @@ from hashquant.report.drawing.style import (
     MARKER_SCALES,
     PURPLE,
     VERMILLION,
+    Look,
     Preset,
     drawable,
     legend_below,
+    looks_of,
 )
 from hashquant.report.evidence.queries import ALPHA
-from hashquant.report.figures._shortnames import row_names
+from hashquant.report.figures._shortnames import called, row_names
 from hashquant.report.numerals import number
 
 if TYPE_CHECKING:
@@ -39,17 +41,24 @@ NAME_WIDTH = 24
 
 
 def ablation_drawings(
-    frame: pd.DataFrame, blocks: Sequence[Block], folder: Path, preset: Preset
+    frame: pd.DataFrame,
+    blocks: Sequence[Block],
+    folder: Path,
+    preset: Preset,
+    look: Mapping[str, Look] | None = None,
 ) -> Iterator[Drawing]:
     """Yield `ablation_<block>` for each block with variants."""
     for block in blocks:
         mine = frame[(frame["train"] == block.dataset) & (frame["target"] == block.target)]
         if mine["difference"].notna().any():
-            draw = partial(ablation_figure, mine, block.name, preset)
+            shown = looks_of(look, mine["label"]) if look else None
+            draw = partial(ablation_figure, mine, block.name, preset, shown)
             yield Drawing(draw, mine, folder / f"ablation_{file_stem(block)}", preset)
 
 
-def ablation_figure(mine: pd.DataFrame, title: str, preset: Preset) -> "Figure":
+def ablation_figure(
+    mine: pd.DataFrame, title: str, preset: Preset, look: Mapping[str, Look] | None = None
+) -> "Figure":
     """Draw the differences of a block's variants: one row a variant, a marker a code length.
 
     A filled marker is a significant difference, a marker without a bar has no known interval.
@@ -59,9 +68,9 @@ def ablation_figure(mine: pd.DataFrame, title: str, preset: Preset) -> "Figure":
 
     drawn = mine[mine["difference"].notna()]
     lengths = sorted(int(bits) for bits in set(drawn["bits"]))
-    names = _names(mine[mine["method"].isin(drawn["method"])], drawn["label"])
-    lines = sum(name.count("\n") + 1 for name in names.values())
-    said = _title(mine, title, preset)
+    names = _names(mine[mine["method"].isin(drawn["method"])], drawn["label"], look)
+    lines = len(names) * max(name.count("\n") + 1 for name in names.values())
+    said = _title(mine, title, preset, look)
     rows = len(lengths) * len(names) * 0.75 + lines * 0.7
     high = (rows + 7.5 + 1.3 * said.count("\n")) * preset.font / 72
     preset = dataclasses.replace(preset, height=high)
@@ -82,20 +91,22 @@ def ablation_figure(mine: pd.DataFrame, title: str, preset: Preset) -> "Figure":
     return figure
 
 
-def _names(rivals: pd.DataFrame, drawn: "pd.Series[str]") -> dict[str, str]:
+def _names(
+    rivals: pd.DataFrame, drawn: "pd.Series[str]", look: Mapping[str, Look] | None
+) -> dict[str, str]:
     """Return the rows drawn with what the figure calls them beside their methods' own rows."""
-    names = row_names(rivals["label"])
+    names = row_names(rivals["label"], look)
     return {
         label: textwrap.fill(names[label], NAME_WIDTH, break_on_hyphens=False)
         for label in dict.fromkeys(drawn)
     }
 
 
-def _title(mine: pd.DataFrame, title: str, preset: Preset) -> str:
+def _title(mine: pd.DataFrame, title: str, preset: Preset, look: Mapping[str, Look] | None) -> str:
     """Name the block, and the default of each method with its scores."""
     own = mine[(mine["label"] == mine["default"]) & (mine["n"] > 0)]
     parts = [
-        f"default {default}: "
+        f"default {called(str(default), look)}: "
         + ", ".join(
             f"{number(mean, 3)} at {bits} bits"
             for mean, bits in zip(part["mean"], part["bits"], strict=True)

@@ -86,7 +86,7 @@ def _panel(
     axes: "Axes", mine: pd.DataFrame, budget: Budget, look: Mapping[str, Look], preset: Preset
 ) -> None:
     longest = competing(mine, budget)[budget.column].max()
-    names = row_names(mine["label"])
+    names = row_names(mine["label"], look)
     for label, part in mine.groupby("label", sort=False):
         name = drawable(names[str(label)])
         style = line_options(look[str(label)], preset)

@@ -15,6 +15,7 @@ from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.style import PRESETS, Look, Preset, looks_of
 from hashquant.report.figures._panels import heading, panel_grid
+from hashquant.report.figures._shortnames import called
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,26 +43,30 @@ def code_use_drawings(
         stem = f"{file_stem(block)}_{bits}bit"
         words, ones = codewords_frame(cells), ones_frame(cells)
         if len(words):
-            gone = [label for label in missing if block.families[label] == "quantization"]
-            draw = partial(
-                codewords_figure, words, heading(block.name, bits, CODEWORDS, gone), preset
-            )
+            said = heading(block.name, bits, CODEWORDS, _gone(block, missing, "quantization"))
+            draw = partial(codewords_figure, words, said, preset, looks_of(look, words["label"]))
             yield Drawing(draw, words, folder / f"codewords_{stem}", preset)
         if len(ones):
-            gone = [label for label in missing if block.families[label] == "hashing"]
-            said, shown = heading(block.name, bits, ONES, gone), looks_of(look, ones["label"])
-            draw = partial(ones_figure, ones, shown, said, preset)
+            said = heading(block.name, bits, ONES, _gone(block, missing, "hashing"))
+            draw = partial(ones_figure, ones, looks_of(look, ones["label"]), said, preset)
             yield Drawing(draw, ones, folder / f"bits_{stem}", preset)
 
 
-def codewords_figure(frame: pd.DataFrame, title: str, preset: Preset) -> "Figure":
+def _gone(block: Block, missing: Sequence[str], family: str) -> list[str]:
+    """Return the names of a family's rows without counts."""
+    return [block.names.short(label) for label in missing if block.families[label] == family]
+
+
+def codewords_figure(
+    frame: pd.DataFrame, title: str, preset: Preset, look: Mapping[str, Look] | None = None
+) -> "Figure":
     """Draw a map (books down, codewords across) for each label of a `codewords_frame`."""
     import matplotlib as mpl
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
 
     parts = {str(label): part for label, part in frame.groupby("label", sort=False)}
-    titles = [_map_title(label, part) for label, part in parts.items()]
+    titles = [_map_title(called(label, look), part) for label, part in parts.items()]
     figure, panels = panel_grid(titles, preset, MAP_HIGH, title)
     norm = LogNorm(*SCALE, clip=True)
     for axes, part in zip(panels, parts.values(), strict=True):
@@ -111,7 +116,8 @@ def ones_figure(
     reach = math.ceil(10 * (frame["share"] - 0.5).abs().max()) / 10 or 0.1
     parts = {str(label): part for label, part in frame.groupby("label", sort=False)}
     titles = [
-        f"{label}\nmean |p − ½| {part['balance'].iloc[0]:.3f}" for label, part in parts.items()
+        f"{called(label, look)}\nmean |p − ½| {part['balance'].iloc[0]:.3f}"
+        for label, part in parts.items()
     ]
     figure, panels = panel_grid(titles, preset, BITS_HIGH, title)
     for axes, (label, part) in zip(panels, parts.items(), strict=True):

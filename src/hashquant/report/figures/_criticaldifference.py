@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.style import GREY, Look, Preset, drawable, looks_of
+from hashquant.report.figures._shortnames import called
 from hashquant.report.numerals import number
 from hashquant.report.tables.ranks import RankStudy
 from hashquant.statistics.ranks import RankTest
@@ -63,7 +64,7 @@ def ranks_figure(study: RankStudy, look: Mapping[str, Look], preset: Preset) -> 
     if study.test is None:
         raise ValueError(f"study must hold a test, got none: {study.reason}")
     names = [
-        drawable(textwrap.fill(f"{label} ({number(rank, 1)})", NAME_WIDTH))
+        drawable(textwrap.fill(f"{called(label, look)} ({number(rank, 1)})", NAME_WIDTH))
         for label, rank in zip(study.lines["row"], study.lines["mean_rank"], strict=True)
     ]
     half = -(-len(names) // 2)

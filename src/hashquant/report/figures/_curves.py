@@ -120,7 +120,7 @@ def draw_curves(
     axes: "Axes", curves: pd.DataFrame, kind: CurveKind, look: Mapping[str, Look], preset: Preset
 ) -> None:
     """Draw one line a row into a panel, and set the scales of both axes."""
-    names = row_names(curves["label"])
+    names = row_names(curves["label"], look)
     for place, (label, part) in enumerate(curves.groupby("label", sort=False)):
         x, y = (part[column].to_numpy(dtype=float) for column in (kind.x, kind.y))
         axes.plot(
@@ -184,7 +184,7 @@ def bits_figure(
     drawn = cells[cells["n"] > 0]
     # A row keeps its missing cells, so that its line breaks there instead of bridging the gap.
     rows = cells[cells["label"].isin(drawn["label"])]
-    names = row_names(rows["label"])
+    names = row_names(rows["label"], look)
     lengths = sorted(int(bits) for bits in drawn["bits"].unique())
     apart = 1.6 / len(names) if len(lengths) == 1 else 0.0
     for place, (label, found) in enumerate(rows.groupby("label", sort=False)):

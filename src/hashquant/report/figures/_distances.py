@@ -16,6 +16,7 @@ from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.style import PRESETS, Look, Preset, legend_below, looks_of
 from hashquant.report.figures._panels import heading, panel_grid
+from hashquant.report.figures._shortnames import called
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +45,7 @@ def distance_drawings(
     """Yield `distances_<block>_<bits>bit` for each block and code length that has counts."""
     for block, bits, cells, missing in counted_blocks(records, blocks):
         frame = distances_frame(cells)
-        said = heading(block.name, bits, WHAT, missing)
+        said = heading(block.name, bits, WHAT, [*map(block.names.short, missing)])
         draw = partial(distances_figure, frame, looks_of(look, frame["label"]), said, preset)
         yield Drawing(draw, frame, folder / f"distances_{file_stem(block)}_{bits}bit", preset)
 
@@ -55,7 +56,7 @@ def distances_figure(
     """Draw a panel for each label of a `distances_frame`; Hamming distances share their scale."""
     labels = list(dict.fromkeys(frame["label"]))
     parts = [frame[frame["label"] == label] for label in labels]
-    overlaps = [f"{label}\noverlap {part['overlap'].iloc[0] * 100:.0f} %"
+    overlaps = [f"{called(label, look)}\noverlap {part['overlap'].iloc[0] * 100:.0f} %"
                 for label, part in zip(labels, parts, strict=True)]  # fmt: skip
     figure, panels = panel_grid(overlaps, preset, HIGH, title)
     used = frame[(frame["comparison"] == "hamming") & (frame["same"] + frame["different"] > 0)]

@@ -15,8 +15,9 @@ from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, drawable
 from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.figures._shortnames import short_names
-from hashquant.report.tables.families import BEST
-from hashquant.report.untrained import UNTRAINED
+from hashquant.report.rows import UNTRAINED
+from hashquant.report.tables.families import BEST, with_best
+from hashquant.settings.names import Names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,6 +77,7 @@ def matrix_drawings(
     families: pd.DataFrame,
     folder: Path,
     preset: Preset = PRESETS["double"],
+    names: Names | None = None,
 ) -> Iterator[Drawing]:
     """Yield `domain_matrix_<bits>bit` for each code length of a `matrix_frame`.
 
@@ -83,32 +85,18 @@ def matrix_drawings(
     scales are those of all code lengths together. In each CSV `train_short` and `target_short` are
     the names that the figure shows.
     """
-    best = families[families["kind"] == BEST]
-    best = best[best["train"].isin(frame["train"])].assign(label=BEST, trained=True)
-    frame = (
-        pd.concat([frame, best], ignore_index=True)
-        if len(best)
-        else frame.assign(difference=np.nan)
-    )
+    frame = with_best(frame, families)
     scored = frame[frame["mean"].notna() | frame["difference"].notna()]
     if scored.empty:
         return
-    short = short_names([*sorted(set(frame["train"])), *sorted(set(frame["target"]))])
+    short = short_names([*sorted(set(frame["train"])), *sorted(set(frame["target"]))], names)
     limits = (_round_up(scored["mean"].max()), _round_up(scored["difference"].abs().max()))
     for bits, part in scored.groupby("bits"):
         named = part.copy()
         named.insert(2, "train_short", named["train"].map(short))
         named.insert(3, "target_short", named["target"].map(short))
-        draw = partial(matrix_figure, named, int(str(bits)), limits, preset)
+        draw = partial(matrix_figure, named, int(str(bits)), limits, preset, names)
         yield Drawing(draw, named, folder / f"domain_matrix_{bits}bit", preset)
-
-
-def _with_best(frame: pd.DataFrame, families: pd.DataFrame) -> pd.DataFrame:
-    """Return the lines of a matrix, and best against best as one more row of each training set."""
-    best = families[(families["kind"] == BEST) & families["train"].isin(frame["train"])]
-    if best.empty:
-        return frame.assign(difference=np.nan)
-    return pd.concat([frame, best.assign(label=BEST, trained=True)], ignore_index=True)
 
 
 def _round_up(value: float) -> float:
@@ -117,7 +105,11 @@ def _round_up(value: float) -> float:
 
 
 def matrix_figure(
-    part: pd.DataFrame, bits: int, limits: tuple[float, float], preset: Preset
+    part: pd.DataFrame,
+    bits: int,
+    limits: tuple[float, float],
+    preset: Preset,
+    called: Names | None = None,
 ) -> "Figure":
     """Draw one heat map per label of `part` (training sets down, targets across), framed at home.
 
@@ -129,21 +121,29 @@ def matrix_figure(
     labels = list(dict.fromkeys(part["label"]))
     names = dict(zip(part["train"], part["train_short"], strict=True))
     names |= dict(zip(part["target"], part["target_short"], strict=True))
-    layout = _layout([labels, trains, targets], names, preset)
+    titles = [_called(label, part, called or Names()) for label in labels]
+    layout = _layout([titles, trains, targets], names, preset)
     figure = Figure(figsize=(layout.width, layout.height))
     scales = _scales(limits)
     for number, label in enumerate(labels):
         axes = figure.add_axes(layout.place(number))
         lines = part[part["label"] == label].to_dict("records")
         _panel(axes, lines, trains, targets, _scale(lines[0], scales), layout)
-        title = label if lines[0]["trained"] else f"{label} ({UNTRAINED})"
-        axes.set_title(_title(title, layout), fontsize=preset.font, pad=preset.font * 0.35)
+        axes.set_title(_title(titles[number], layout), fontsize=preset.font, pad=preset.font * 0.35)
         left, bottom = number % layout.columns == 0, number + layout.columns >= len(labels)
         axes.set_yticks(range(len(trains)), _texts(trains, names) if left else [])
         axes.set_xticks(range(len(targets)), _texts(targets, names) if bottom else [], rotation=90)
         axes.tick_params(length=0, labelsize=layout.small, pad=2)
     _bars(figure, scales[:2] if BEST in labels else scales[:1], bits, layout)
     return figure
+
+
+def _called(label: str, part: pd.DataFrame, names: Names) -> str:
+    """Return what a panel is called: a row's name, which says where the row did not train."""
+    if label == BEST:
+        return label
+    trained = part.loc[part["label"] == label, "trained"].astype(bool).any()
+    return names.short(label) + ("" if trained else f" ({UNTRAINED})")
 
 
 def _scale(line: Cell, scales: "Sequence[_Scale]") -> "_Scale":

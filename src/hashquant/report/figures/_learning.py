@@ -71,7 +71,7 @@ def learning_figure(
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = canvas(preset)
-    names = row_names(frame["label"])
+    names = row_names(frame["label"], look)
     for label in look:
         part = frame[frame["label"] == label]
         style = line_options(look[label], preset)

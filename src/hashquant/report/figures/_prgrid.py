@@ -22,6 +22,7 @@ from hashquant.report.drawing.style import (
 )
 from hashquant.report.figures._curves import PR, draw_curves, pr_frame, top
 from hashquant.report.figures._shortnames import row_names, short_names
+from hashquant.settings.names import Names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,8 @@ def page_drawing(
     """Return the drawing of one page of the grid."""
     curves = grid_frame(blocks)
     shown = looks_of(look, curves["label"])
-    return Drawing(partial(grid_figure, curves, shown, preset), curves, stem, preset)
+    names = blocks[0].names
+    return Drawing(partial(grid_figure, curves, shown, preset, names), curves, stem, preset)
 
 
 def grid_frame(blocks: Sequence[Block]) -> pd.DataFrame:
@@ -90,7 +92,9 @@ def grid_frame(blocks: Sequence[Block]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)
 
 
-def grid_figure(curves: pd.DataFrame, look: Mapping[str, Look], preset: Preset) -> "Figure":
+def grid_figure(
+    curves: pd.DataFrame, look: Mapping[str, Look], preset: Preset, names: Names | None = None
+) -> "Figure":
     """Draw the panels of a `grid_frame`, the scales of a row alike, and one legend below."""
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -102,7 +106,7 @@ def grid_figure(curves: pd.DataFrame, look: Mapping[str, Look], preset: Preset) 
     )
     figure = Figure(figsize=(preset.width, preset.height), layout="constrained")
     panels = figure.subplots(len(places), len(lengths), sharex=True, sharey="row", squeeze=False)
-    short = short_names([name for place in places for name in place])
+    short = short_names([name for place in places for name in place], names)
     for row, (dataset, target) in zip(panels, places, strict=True):
         mine = curves[(curves["dataset"] == dataset) & (curves["target"] == target)]
         for axes, bits in zip(row, lengths, strict=True):
@@ -126,7 +130,7 @@ def _legend(axes: "Axes", curves: pd.DataFrame, look: Mapping[str, Look], preset
         line.set_label("_drawn")
     families = dict(zip(curves["label"], curves["family"], strict=True))
     ordered = sorted(families, key=lambda label: row_order(label, families[label]))
-    names = row_names(ordered)
+    names = row_names(ordered, look)
     for label in ordered:
         axes.plot([], [], label=drawable(names[label]), **line_options(look[label], preset))
     legend_below(axes, preset)

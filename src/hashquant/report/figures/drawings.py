@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hashquant.records.store import SuiteRecords
-from hashquant.report.blocks import row_families
 from hashquant.report.drawing.files import FORMATS, Drawing, present_files
 from hashquant.report.drawing.painters import Painters
 from hashquant.report.drawing.style import PRESETS, looks
@@ -18,7 +17,9 @@ from hashquant.report.figures._distances import distance_drawings
 from hashquant.report.figures._heatmaps import matrix_drawings
 from hashquant.report.figures._learning import learning_drawings
 from hashquant.report.findings import Findings
+from hashquant.report.naming import named_looks
 from hashquant.report.options import Options
+from hashquant.report.rows import row_families
 
 
 def expected_figures(records: SuiteRecords, folder: Path) -> int:
@@ -38,17 +39,18 @@ def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawin
     What holds several panels is never narrower than a page's width.
     """
     records, extras, blocks = found.records, found.extras, found.blocks
-    look, preset = looks(row_families(records)), PRESETS[options.preset]
+    look = named_looks(looks(row_families(records)), found.names)
+    preset = PRESETS[options.preset]
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
     for table in found.asked:
         if not table.secondary:
             yield from block_drawings(table.block, table.cells, found.metric, look, folder, preset)
     for stem, page in prgrid.named_pages(blocks, wide):
         yield prgrid.page_drawing(page, look, folder / stem, wide)
-    yield from matrix_drawings(extras.matrix, extras.families, folder, wide)
+    yield from matrix_drawings(extras.matrix, extras.families, folder, wide, found.names)
     yield from budget_drawings(extras.budgets, blocks, look, folder, wide)
     yield from learning_drawings(records, blocks, look, folder, preset)
-    yield from ablation_drawings(extras.ablation, blocks, folder, preset)
+    yield from ablation_drawings(extras.ablation, blocks, folder, preset, look)
     yield from rank_drawings(extras.ranks, look, folder, preset)
     yield from distance_drawings(records, blocks, look, folder, wide)
     yield from code_use_drawings(records, blocks, look, folder, wide)

@@ -35,6 +35,12 @@ class Results:
     right: np.ndarray
     tied: np.ndarray
     images: np.ndarray
+    name: str = ""  #: what the sheet calls the row; its label where there is none
+
+    @property
+    def called(self) -> str:
+        """What readers call the row."""
+        return self.name or self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +79,7 @@ def sheet_figure(sheet: Sheet, preset: Preset) -> "Figure":
     from matplotlib.figure import Figure
 
     em, ranks = preset.font / 72, sheet.results[0].items.shape[1]
-    longest = max(len(found.label) for found in sheet.results)
+    longest = max(len(found.called) for found in sheet.results)
     left = LETTER * min(BESIDE, max(longest, len("AP 0.00"))) * em * 0.9 + 3 * GAP
     side = (preset.width - left - 2 * GAP) / (ranks + 1.5) - GAP
     high = side * sheet.images.shape[1] / sheet.images.shape[2]
@@ -88,7 +94,7 @@ def sheet_figure(sheet: Sheet, preset: Preset) -> "Figure":
         y = top + i * group
         _image(axes, image, left, y + (group - 3 * GAP - step) / 2, (side, high), framed=False)
         for found in sheet.results:
-            text = f"{textwrap.fill(found.label, BESIDE)}\nAP {found.ap[i]:.2f}"
+            text = f"{textwrap.fill(found.called, BESIDE)}\nAP {found.ap[i]:.2f}"
             axes.text(left - 2 * GAP, y + high / 2, drawable(text), ha="right", va="center",
                       fontsize=preset.font * 0.9)  # fmt: skip
             for x, result, right in zip(columns, found.images[i], found.right[i], strict=True):
@@ -109,7 +115,7 @@ def sheet_figure(sheet: Sheet, preset: Preset) -> "Figure":
 def _said(sheet: Sheet) -> str:
     return (
         f"Framed: of the query's class. Queries at even steps of the average precision (AP) of "
-        f"{sheet.results[0].label}, the lowest first; items of equal score in one seeded random "
+        f"{sheet.results[0].called}, the lowest first; items of equal score in one seeded random "
         f"order. Images: {sheet.terms.rstrip('.')}."
     )
 

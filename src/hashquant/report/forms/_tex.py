@@ -3,7 +3,7 @@
 import unicodedata
 
 #: Packages the tables need; all stand in every TeX distribution's base.
-PACKAGES = ("array", "booktabs", "graphicx")
+PACKAGES = ("array", "booktabs", "graphicx", "xcolor")
 #: Writes a letter that pdfLaTeX has no font for: the letter in LuaLaTeX and XeLaTeX, else its code.
 LETTER = (
     r"\providecommand{\hqletter}[2]{\ifdefined\directlua\symbol{#1}\else"

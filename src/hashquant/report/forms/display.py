@@ -1,21 +1,28 @@
 """A table as a reader sees it, before any mark-up: texts and their marks, heads, what is said."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from hashquant.report.blocks import Block
+from hashquant.report.naming import named
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A text that stands out: its rank (1 best, 2 second), the sign behind it, its footnote."""
+    """A text that stands out: its rank (1 best, 2 second), the sign behind it, its footnote.
+
+    What did not train stands back instead: it is `faint`. `cite` is the key of what LaTeX cites
+    behind it.
+    """
 
     text: str
     rank: int = 0
     sign: str = ""
     note: int = 0
+    faint: bool = False
+    cite: str = ""
 
 
 Text = str | Mark
@@ -64,6 +71,18 @@ class Sheet:
     intro: str
     displays: Sequence[Display]
 
+    def citing(self, keys: Mapping[str, str]) -> "Sheet":
+        """Return the sheet with citations behind the row names that have a key."""
+        return replace(self, displays=[_citing(display, keys) for display in self.displays])
+
+
+def _citing(display: Display, keys: Mapping[str, str]) -> Display:
+    frame = display.frame.copy()
+    if len(frame.columns):
+        first = [Mark(x, cite=keys[x]) if x in keys else x for x in frame.iloc[:, 0]]
+        frame[frame.columns[0]] = pd.Series(first, frame.index, dtype=object)
+    return replace(display, frame=frame)
+
 
 def per_block(
     frame: pd.DataFrame,
@@ -73,11 +92,12 @@ def per_block(
 ) -> list[Display]:
     """Return a table for each block that has lines in `frame`, made by `show(title, lines)`.
 
+    The lines hold names in place of identifiers.
     `train` is the column that holds the training set.
     """
     shown = []
     for block in blocks:
         mine = frame[(frame[train] == block.dataset) & (frame["target"] == block.target)]
         if len(mine):
-            shown.append(show(block.name, mine))
+            shown.append(show(block.name, named(mine, block.names, [block])))
     return shown

@@ -38,14 +38,18 @@ def latex(sheet: Sheet, digest: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def proof(names: Iterable[str], suite: str, digest: str) -> str:
-    """Return a document that shows files of tables, as the pages of a two-column paper."""
+def proof(names: Iterable[str], suite: str, digest: str, entries: str = "") -> str:
+    """Return a document that shows files of tables, as the pages of a two-column paper.
+
+    `entries` is the BibTeX file that its citations are in.
+    """
     lines = [
         f"% records: {digest}", f"% Compile in this folder to see all tables of {suite}.",
         r"\documentclass[10pt,twocolumn]{article}", r"\usepackage[letterpaper,margin=0.75in]"
         r"{geometry}", *_needs().split(" "), r"\extrafloats{200}", r"\begin{document}",
     ]  # fmt: skip
     shown = [line for name in names for line in (rf"\input{{{name}}}", r"\clearpage")]
+    shown += [r"\bibliographystyle{plain}", rf"\bibliography{{{entries}}}"] if entries else []
     return "\n".join([*lines, *shown, r"\end{document}"]) + "\n"
 
 
@@ -205,5 +209,7 @@ def _cell(text: Text) -> str:
     if not isinstance(text, Mark):
         return tex_escape(mean) + beside
     mean = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(text.rank, "%s") % tex_escape(mean)
+    beside += rf"~\cite{{{text.cite}}}" if text.cite else ""
     marks = ",".join(filter(None, [text.sign, str(text.note or "")]))
-    return mean + beside + (rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else "")
+    shown = rf"\textcolor{{gray}}{{{mean + beside}}}" if text.faint else mean + beside
+    return shown + (rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else "")

@@ -1,4 +1,4 @@
-"""Tables as Markdown, by tabulate: best bold, second underlined, reasons as footnotes."""
+"""Tables as Markdown, by tabulate: best bold, second underlined, untrained italic, footnotes."""
 
 from collections.abc import Sequence
 
@@ -72,6 +72,7 @@ def _cell(text: Text) -> str:
     if isinstance(text, str):
         return escape(text)
     plain = escape(text.text)
+    plain = f"*{plain}*" if text.faint else plain
     marked = {1: f"**{plain}**", 2: f"<u>{plain}</u>"}.get(text.rank, plain)
     marks = ",".join(filter(None, [text.sign, str(text.note or "")]))
     return marked + (f"<sup>{marks}</sup>" if marks else "")

@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from hashquant.report.blocks import REFERENCE, Block
+from hashquant.report.blocks import Block
 from hashquant.report.numerals import NOTHING, number, spread
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.page._panel import Panel, Series, cost_axis, share_axis
+from hashquant.report.rows import REFERENCE, UNTRAINED
 from hashquant.report.tables.budgets import (
     Budget,
     budgets_of,
@@ -19,7 +20,6 @@ from hashquant.report.tables.budgets import (
     trained_on,
 )
 from hashquant.report.tables.searchtimes import CLOCKS
-from hashquant.report.untrained import UNTRAINED
 
 Line = Mapping[Any, Any]  # Any: one line of the frame, by column
 SAID = {
@@ -78,7 +78,7 @@ def _series(label: str, lines: Sequence[Line], budget: Budget, longest: float) -
 
 def cost_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid:
     """Return every line of the budgets: what a cell scores, what it costs, where it wins."""
-    names = {(b.dataset, b.target): b.examined for b in blocks}
+    places = {(b.dataset, b.target): (b.trained, b.examined, b.names) for b in blocks}
     heads = [
         Column("trained on", filtered=True), Column("examined on", filtered=True),
         Column("method", filtered=True, rows=True), Column("bits", True, filtered=True),
@@ -94,9 +94,9 @@ def cost_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid:
             number(line["train_minutes"], 2),
             Cell(_fronts(line), "wide"),
         )  # fmt: skip
-        place = (line["dataset"], names[line["dataset"], line["target"]])
-        rows.append([*cells(place), Cell(line["label"], "row"), *cells(texts)])
-    first = {"trained on": blocks[0].dataset, "examined on": blocks[0].examined}
+        *place, names = places[line["dataset"], line["target"]]
+        rows.append([*cells(place), Cell(names.row(line["label"]), "row"), *cells(texts)])
+    first = {"trained on": blocks[0].trained, "examined on": blocks[0].examined}
     caption = "mAP beside what a code costs to keep, to search and to learn."
     return Grid("costs", caption, heads, rows, first, search=True)
 

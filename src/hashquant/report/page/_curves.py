@@ -178,7 +178,9 @@ def curve_grid(group: Group, block: Block) -> Grid:
         )
         for rank, *texts in zip(mean.ranks, precision, recall, strict=True):
             if rank in kept:
-                rows.append([Cell(mean.label, "row"), *cells((f"{rank:,}", *texts))])
+                rows.append(
+                    [Cell(block.names.row(mean.label), "row"), *cells((f"{rank:,}", *texts))]
+                )
     columns = [
         Column("method", rows=True),
         *(Column(h, True) for h in ("rank", "precision", "recall")),

@@ -8,10 +8,10 @@ import pandas as pd
 from hashquant.report.blocks import Block, examined_as
 from hashquant.report.numerals import NOTHING, chance, number, spread, within
 from hashquant.report.page._grid import Cell, Column, Grid, cells
+from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.domains import MEANING, written
 from hashquant.report.tables.families import BEST, PAIR
 from hashquant.report.tables.health import NAMES
-from hashquant.report.untrained import UNTRAINED
 
 Line = Mapping[Any, Any]  # Any: one line of a frame, by column
 DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}
@@ -129,7 +129,7 @@ def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
          *cells(_health(line, name) for name in (*SHOWN, "tied_pairs"))]
         for line in frame.to_dict("records")
     ]  # fmt: skip
-    first = {"trained on": blocks[0].dataset, "examined on": blocks[0].examined}
+    first = {"trained on": blocks[0].trained, "examined on": blocks[0].examined}
     return Grid("health", "How well the codes of the gallery are used.", heads, rows, first)
 
 

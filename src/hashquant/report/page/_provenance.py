@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from hashquant.records.record import EvalRecord, Provenance, TrainRecord
 from hashquant.records.store import SuiteRecords
-from hashquant.report.blocks import Block, examined_as
+from hashquant.report.blocks import Block
 from hashquant.report.numerals import NOTHING, number
 from hashquant.report.page._grid import Cell, Column, Grid, cells
+from hashquant.settings.names import Names
 
 #: Hex digits of a commit that are shown.
 COMMIT = 10
@@ -15,7 +16,7 @@ COMMIT = 10
 def failure_grid(records: SuiteRecords, blocks: Sequence[Block]) -> Grid | None:
     """Return every cell without a score or that did not train, and every damaged file."""
     rows = [
-        [*cells((block.dataset, block.examined)), Cell(gap.label, "row"),
+        [*cells((block.trained, block.examined)), Cell(block.names.row(gap.label), "row"),
          *cells((gap.bits, gap.seed)), Cell(gap.reason, "prose")]
         for block in blocks for gap in block.gaps
     ]  # fmt: skip
@@ -47,7 +48,7 @@ def left_out(blocks: Sequence[Block]) -> list[str]:
     ]
 
 
-def provenance_grid(records: SuiteRecords) -> Grid:
+def provenance_grid(records: SuiteRecords, names: Names) -> Grid:
     """Return a row per stored examination: run, commits, machine and seconds of both parts."""
     trains = {train.run_id: train for train in records.trains}
     machines = list(environments(records))
@@ -60,7 +61,7 @@ def provenance_grid(records: SuiteRecords) -> Grid:
         Column("scoring s", True),
     ]  # fmt: skip
     rows = [
-        _row(record, trains.get(record.run_id), machines)
+        _row(record, trains.get(record.run_id), machines, names)
         for record in sorted(records.evals, key=_place)
     ]
     caption = "Every examination; machines are numbered below."
@@ -72,7 +73,9 @@ def _place(record: EvalRecord) -> tuple[object, ...]:
     return spec.dataset, record.target, spec.label, spec.bits, spec.seed, record.run_id
 
 
-def _row(record: EvalRecord, train: TrainRecord | None, machines: Sequence[str]) -> list[Cell]:
+def _row(
+    record: EvalRecord, train: TrainRecord | None, machines: Sequence[str], names: Names
+) -> list[Cell]:
     spec = record.spec
     made = train.provenance if train else None
     seconds = train.timing.get("train_seconds", float("nan")) if train else float("nan")
@@ -82,8 +85,8 @@ def _row(record: EvalRecord, train: TrainRecord | None, machines: Sequence[str])
         number(seconds, 2), _commit(record.provenance), _machine(record.provenance, machines),
         number(scored, 2),
     )  # fmt: skip
-    place = (spec.dataset, examined_as(record.target))
-    return [*cells(place), Cell(spec.label, "row"), *cells(texts)]
+    place = (names.dataset(spec.dataset), names.target(record.target))
+    return [*cells(place), Cell(names.row(spec.label), "row"), *cells(texts)]
 
 
 def environments(records: SuiteRecords) -> dict[str, None]:

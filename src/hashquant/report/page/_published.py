@@ -10,8 +10,10 @@ from hashquant.report.captions import counted
 from hashquant.report.cards.lines import NO_FIGURE, NOT_MEASURED, WITHIN
 from hashquant.report.cards.readings import READINGS
 from hashquant.report.cards.text import claimed, elsewhere, off, origin, without_figure
+from hashquant.report.naming import named
 from hashquant.report.numerals import spread, within
 from hashquant.report.page._grid import Cell, Column, Grid, cells
+from hashquant.settings.names import Names
 from hashquant.settings.reference import Sources
 
 Line = Mapping[Any, Any]  # Any: one line of the cards, by column
@@ -24,17 +26,21 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def card_grid(cards: pd.DataFrame | None, sources: Sources | None) -> Grid | None:
+def card_grid(
+    cards: pd.DataFrame | None, sources: Sources | None, names: Names | None = None
+) -> Grid | None:
     """Return the reproduction cards, or None without sources; columns without a text are left out.
 
     `cards.csv` has the cells without a figure one by one.
     """
     if cards is None or cards.empty or sources is None:
         return None
+    names = names or Names()
+    cards = named(cards, names)
     found = cards[cards["verdict"] != NO_FIGURE].to_dict("records")
     notes = list(dict.fromkeys(map(origin, found)))
     rows = [_card(line, notes.index(origin(line)) + 1) for line in found]
-    rows += [_without(line, sources) for line in without_figure(cards)]
+    rows += [_without(line, sources, names) for line in without_figure(cards)]
     kept = [at for at in range(len(COLUMNS)) if any(row[at].text for row in rows)]
     return Grid(
         "cards", _caption(found, len(cards) - len(found)), [COLUMNS[at] for at in kept],
@@ -67,7 +73,7 @@ def _card(line: Line, note: int) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _without(line: Line, sources: Sources) -> list[Cell]:
+def _without(line: Line, sources: Sources, names: Names) -> list[Cell]:
     paper = sources.methods.get(line["method"])
     place = (Cell(line["trained"], "wide"), Cell(line["examined"], "wide"), line["bits"],
              "", "", "", "")  # fmt: skip
@@ -75,6 +81,6 @@ def _without(line: Line, sources: Sources) -> list[Cell]:
     if paper and paper.claims:
         known = f"found for {elsewhere(paper)}"
     return [
-        Cell(line["method"], "row"), *cells(place), Cell(NO_FIGURE, "verdict no wide", known),
-        *cells(("", "")),
+        Cell(names.method(line["method"]), "row"), *cells(place),
+        Cell(NO_FIGURE, "verdict no wide", known), *cells(("", "")),
     ]  # fmt: skip

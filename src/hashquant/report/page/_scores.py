@@ -32,7 +32,7 @@ def score_grid(tables: Sequence[MapTable]) -> Grid:
     heads += [Column(f"{bits} bits", True, group="bits") for bits in lengths]
     rows = [row for table in tables for row in _rows(table, lengths, notes)]
     block = tables[0].block
-    first = {"trained on": block.dataset, "examined on": block.examined, "comparison": HEADLINE}
+    first = {"trained on": block.trained, "examined on": block.examined, "comparison": HEADLINE}
     return Grid("scores", _caption(tables), heads, rows, first, notes, True, list(metrics(tables)))
 
 
@@ -68,9 +68,9 @@ def _row(
     used = next((cell["comparison"] for cell in by_bits.values() if cell["n"]), "")
     block = table.block
     kind = SECONDARY if table.secondary else HEADLINE
-    texts = (block.dataset, block.examined, block.protocol, kind, block.families[label])
+    texts = (block.trained, block.examined, block.protocol, kind, block.section(label))
     compared = COMPARED.get(used, used or NOTHING)
-    row = [*cells(texts), Cell(label, "row"), Cell(compared, "quiet")]
+    row = [*cells(texts), Cell(block.names.row(label), "row"), Cell(compared, "quiet")]
     return [*row, *(_score(table, by_bits.get(bits), notes) for bits in lengths)]
 
 
@@ -79,7 +79,8 @@ def _score(table: MapTable, cell: Mapping[Any, Any] | None, notes: Sequence[str]
         return Cell("")
     mark = str(notes.index(cell["note"]) + 1) if cell["note"] else ""
     marks = ",".join(filter(None, [table.sign(cell), mark]))
-    return Cell(table.number(cell), RANKS[cell["rank"]], mark=marks)
+    css = RANKS[cell["rank"]] if cell["trained"] else "untrained"
+    return Cell(table.number(cell), css, mark=marks)
 
 
 def metrics(tables: Sequence[MapTable]) -> dict[str, Metric]:

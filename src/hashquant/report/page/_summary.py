@@ -18,17 +18,17 @@ from hashquant.report.tables.maps import MapTable
 
 def facts(records: SuiteRecords, blocks: Sequence[Block]) -> list[tuple[str, str]]:
     """Return what the suite holds, as pairs of a name and a value."""
-    specs = [block.spec for block in blocks]
     shown = [record for block in blocks for record in block.evals]
-    labels = dict.fromkeys(label for block in blocks for label in block.families)
+    labels = dict.fromkeys(block.names.row(x) for block in blocks for x in block.families)
     failed = sum(train.status != "done" for train in records.trains)
     runs = counted(len(records.trains), "trained run") + (f", {failed} not done" if failed else "")
-    trunks = (f"{s.trunk}, {s.image_size}-pixel images, {s.epochs} epochs" for s in specs)
+    trunks = (f"{b.names.trunk(b.spec.trunk)}, {b.spec.image_size}-pixel images, "
+              f"{b.spec.epochs} epochs" for b in blocks)  # fmt: skip
     return [
         ("Records", f"{runs}, {counted(len(records.evals), 'examination')}"),
-        ("Methods", _several(labels)),
-        ("Trained on", _several(block.dataset for block in blocks)),
-        ("Examined on", _several(block.examined for block in blocks)),
+        ("Methods", _several(labels, "; ")),
+        ("Trained on", _several((block.trained for block in blocks), "; ")),
+        ("Examined on", _several((block.examined for block in blocks), "; ")),
         ("Code lengths", _several(f"{bits} bits" for b in blocks for bits in b.bits)),
         ("Seeds", _several(_seeds(shown)) or NOTHING),
         ("Training", "; ".join(dict.fromkeys(trunks))),
@@ -36,8 +36,8 @@ def facts(records: SuiteRecords, blocks: Sequence[Block]) -> list[tuple[str, str
     ]  # fmt: skip
 
 
-def _several(values: Iterable[object]) -> str:
-    return ", ".join(dict.fromkeys(map(str, values)))
+def _several(values: Iterable[object], between: str = ", ") -> str:
+    return between.join(dict.fromkeys(map(str, values)))
 
 
 def _seeds(shown: Sequence[EvalRecord]) -> list[int]:
@@ -76,6 +76,7 @@ def _leader(table: MapTable, bits: int) -> Cell:
     if scored.empty:
         return Cell(NOTHING)
     best = scored["mean"].max()
+    scored = scored.assign(label=scored["label"].map(table.block.names.row))
     leads = scored[scored["mean"] == best]
     names = " and ".join(leads["label"])
     rest = scored[scored["mean"] < best]
@@ -109,8 +110,8 @@ def _all_of(named: Sequence[str], rest: Sequence[str]) -> str:
     ('all others but d', 'all others', 'a')
     """
     if len(named) == 1 or len(rest) >= len(named):
-        return ", ".join(named)
-    return f"all others but {', '.join(rest)}" if rest else "all others"
+        return "; ".join(named)
+    return f"all others but {'; '.join(rest)}" if rest else "all others"
 
 
 def commands(suite: str) -> list[tuple[str, str]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from hashquant import __version__
 from hashquant.machine.files import write_atomic
-from hashquant.report.blocks import row_families
 from hashquant.report.drawing.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
+from hashquant.report.naming import named
 from hashquant.report.page import _costs as costs
 from hashquant.report.page import _curves as curves
 from hashquant.report.page import _further as further
@@ -22,7 +22,9 @@ from hashquant.report.page import _summary as summary
 from hashquant.report.page import _svg as svg
 from hashquant.report.page._panel import Panel
 from hashquant.report.page._theme import DARK, LIGHT, script, style, template, variables
+from hashquant.report.rows import row_families
 from hashquant.report.tables.health import MEANING
+from hashquant.settings.names import Names
 
 NAME = "index.html"
 #: Sizes of plots that no script has fitted to the window, in CSS pixels.
@@ -48,7 +50,7 @@ def page(found: Findings) -> str:
     """Return the page as HTML; its first line names the digest of the records."""
     look = looks(row_families(found.records))
     values, data = _said(found), Values()
-    values |= {"rows": _rows(look), "markers": svg.markers()}
+    values |= {"rows": _rows(look, found.names), "markers": svg.markers()}
     values |= {"light": variables(LIGHT, look), "dark": variables(DARK, look)}
     values |= _curves(found, look, data) | _costs(found, look, data)
     values["contents"] = [(name, title) for name, title, shown in _contents(values) if shown]
@@ -63,24 +65,27 @@ def page(found: Findings) -> str:
 
 def _said(found: Findings) -> Values:
     """Return the texts and the tables."""
-    records, blocks, extras = found.records, found.blocks, found.extras
+    records, blocks, extras, names = found.records, found.blocks, found.extras, found.names
+    judged, won = named(found.claims, names, blocks), named(found.wins, names)
     return {
         "suite": records.suite, "digest": found.digest, "version": __version__,
         "style": style(), "script": script(),
         "facts": summary.facts(records, blocks), "leaders": summary.leader_grid(found.headline),
         "commands": summary.commands(records.suite),
         "definitions": summary.definitions(found.headline), "told": summary.told(found.headline),
-        "verdicts": proofs.verdict_grid(found.claims), "claims": proofs.claim_grid(found.claims),
-        "unmet": proofs.unmet(found.claims), "scores": scores.score_grid(found.headline),
-        "intervals": proofs.interval_grid(found.intervals), "wins": proofs.win_grid(found.wins),
-        "matrix": further.matrix_grid(extras.matrix),
-        "families": further.family_grids(extras.families),
-        "ablation": further.ablation_grid(extras.ablation),
-        "health": further.health_grid(extras.health, blocks), "health_meaning": MEANING,
-        "cards": published.card_grid(found.cards, found.sources),
+        "verdicts": proofs.verdict_grid(judged), "claims": proofs.claim_grid(judged),
+        "unmet": proofs.unmet(judged), "scores": scores.score_grid(found.headline),
+        "intervals": proofs.interval_grid(named(found.intervals, names)),
+        "wins": proofs.win_grid(won),
+        "matrix": further.matrix_grid(named(extras.matrix, names, blocks)),
+        "families": further.family_grids(named(extras.families, names, blocks)),
+        "ablation": further.ablation_grid(named(extras.ablation, names, blocks)),
+        "health": further.health_grid(named(extras.health, names), blocks),
+        "health_meaning": MEANING,
+        "cards": published.card_grid(found.cards, found.sources, names),
         "failures": provenance.failure_grid(records, blocks),
         "left_out": provenance.left_out(blocks),
-        "provenance": provenance.provenance_grid(records),
+        "provenance": provenance.provenance_grid(records, names),
         "machines": list(provenance.environments(records)),
     }  # fmt: skip
 
@@ -99,11 +104,12 @@ def _contents(values: Values) -> list[tuple[str, str, object]]:
     ]  # fmt: skip
 
 
-def _rows(look: Mapping[str, Look]) -> list[Values]:
+def _rows(look: Mapping[str, Look], names: Names) -> list[Values]:
     """Return how every row looks: its name, its CSS class, its marker and dash."""
     marks = dict(zip(MARKERS, (name for name, _ in svg.markers()), strict=True))
     return [
-        {"label": label, "css": f"m{at}", "marker": marks[row.marker], "filled": row.filled,
+        {"label": names.row(label), "css": f"m{at}", "marker": marks[row.marker],
+         "filled": row.filled,
          "dash": " ".join(f"{part * svg.LINE:g}" for part in row.dash) or "none"}
         for at, (label, row) in enumerate(look.items())
     ]  # fmt: skip

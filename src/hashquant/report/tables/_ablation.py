@@ -64,7 +64,7 @@ def _compared(study: Evidence, cell: Mapping[Any, Any], default: str, mean: floa
     if key == base or not cell["n"]:
         return {}
     if math.isnan(mean):
-        return {"note": f"{default} has no score at {cell['bits']} bits"}
+        return {"note": f"{default}: no score at {cell['bits']} bits"}
     if not {key, base} <= study.cells.keys():
         reason = study.reasons.get(key) or f"{default}: {study.reasons.get(base)}"
         return {"difference": cell["mean"] - mean, "note": reason}

@@ -73,6 +73,14 @@ def _judged(found: Sequence[tuple[Line, Drawn]], studies: Sequence[Evidence]) ->
     ]  # fmt: skip
 
 
+def with_best(frame: pd.DataFrame, families: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines of a matrix, and best against best as one more row of each training set."""
+    best = families[(families["kind"] == BEST) & families["train"].isin(frame["train"])]
+    if best.empty:
+        return frame.assign(difference=float("nan"))
+    return pd.concat([frame, best.assign(label=BEST, trained=True)], ignore_index=True)
+
+
 def families_sheet(frame: pd.DataFrame, suite: str) -> Sheet:
     """Return the differences as a reader sees them: best against best, then all pairs."""
     best, pairs = (frame[frame["kind"] == kind] for kind in (BEST, PAIR))

@@ -31,7 +31,7 @@ from hashquant.settings.suite import digest as digest_of
 
 Cell = Mapping[Hashable, Any]  # Any: one row of `frame.cells`, by column
 #: What a CSV holds of each code length.
-CSV_KINDS = ("mean", "sd", "low", "high", "n", "undecided", "undecided_people", "note")
+CSV_KINDS = ("mean", "sd", "low", "high", "n", "undecided", "undecided_people", "trained", "note")
 RANKS = "Best in bold, second underlined."
 
 
@@ -67,16 +67,22 @@ class MapTable:
         """Seeds of the cell that has most."""
         return int(self.joint["n"].max()) if len(self.joint) else 0
 
-    def grid(self, write: Callable[["MapTable", Cell], Any]) -> pd.DataFrame:
+    def grid(
+        self, write: Callable[["MapTable", Cell], Any], *, short: bool = False
+    ) -> pd.DataFrame:
         """Return the table as a reader sees it: one line per row, one column per code length.
 
-        The index holds family and label; `write` turns a cell into a text, or a text with marks.
+        The index holds section (family, or that a row did not train) and name; `write` turns a
+        cell into a text, or a text with marks.
         """
+        names = self.block.names
         frame = self.cells.assign(
-            text=[write(self, cell) for cell in self.cells.to_dict("records")]
+            section=self.cells["label"].map(self.block.section),
+            label=self.cells["label"].map(names.short if short else names.row),
+            text=[write(self, cell) for cell in self.cells.to_dict("records")],
         )
         wide = frame.pivot_table(
-            index=["family", "label"], columns="bits", values="text", aggfunc="first", sort=False
+            index=["section", "label"], columns="bits", values="text", aggfunc="first", sort=False
         )
         return wide.reindex(columns=sorted(wide.columns))
 
@@ -172,7 +178,7 @@ def beside_title(group: Sequence[MapTable]) -> str:
     """Name a table of several targets."""
     block = group[0].block
     targets = "single-domain beside cross-domain" if block.single_domain else "several targets"
-    return f"{block.dataset}: {targets}, {group[0].metric}"
+    return f"{block.trained}: {targets}, {group[0].metric}"
 
 
 def beside_caption(group: Sequence[MapTable]) -> str:
@@ -222,7 +228,7 @@ def _labelled(grid: pd.DataFrame, heads: "pd.Index[Any]", first: Hashable) -> pd
     """Return a grid with its labels as the first column, indexed by family."""
     frame = grid.set_axis(heads, axis=1)
     frame.insert(0, first, list(grid.index.get_level_values("label")))
-    return frame.set_axis(grid.index.get_level_values("family"), axis=0)
+    return frame.set_axis(grid.index.get_level_values("section"), axis=0)
 
 
 def _display(
@@ -237,11 +243,11 @@ def _display(
 
 def _mark(table: MapTable, cell: Cell) -> Mark:
     note = table.footnotes.get(cell["note"], 0)
-    return Mark(table.number(cell), cell["rank"], table.sign(cell), note)
+    return Mark(table.number(cell), cell["rank"], table.sign(cell), note, not cell["trained"])
 
 
 def csv(tables: Sequence[MapTable], digest: str) -> str:
-    """Return all tables as one CSV: a line per row, eight columns per code length.
+    """Return all tables as one CSV: a line per row, nine columns per code length.
 
     The first line is a comment (`# records: …`); read the rest with `skiprows=1`. `low` and `high`
     are the 95 % interval of the mean, `undecided` says that a cell is not told from the best,

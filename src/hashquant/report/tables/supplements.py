@@ -1,7 +1,7 @@
 """What goes beyond the tables of blocks: domains, families, budgets, ablations, code health."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -9,6 +9,7 @@ from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
 from hashquant.report.evidence.queries import Evidence
 from hashquant.report.forms.typeset import typeset
+from hashquant.report.naming import identifiers, named, spoken
 from hashquant.report.tables._ablation import ablation_frame, ablation_sheet
 from hashquant.report.tables._budgettable import budgets_sheet
 from hashquant.report.tables._trainingtimes import training_times
@@ -23,6 +24,7 @@ from hashquant.report.tables.ranks import (
     ranks_frame,
     ranks_sheet,
 )
+from hashquant.settings.names import Names
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class Supplements:
     ablation: pd.DataFrame
     health: pd.DataFrame
     ranks: Sequence[RankStudy]
+    names: Names = field(default_factory=Names)
 
 
 def collect(
@@ -55,6 +58,7 @@ def collect(
         families_frame(studies),
         budgets_frame(blocks, training_times(records.trains)),
         ablation_frame(studies), health_cells(blocks), rank_studies(maps),
+        blocks[0].names if blocks else Names(),
     )  # fmt: skip
 
 
@@ -65,17 +69,28 @@ def table_texts(found: Supplements, digest: str) -> dict[str, str]:
     """
     suite, blocks, ranks = found.suite, found.blocks, ranks_frame(found.ranks)
     shown = [
-        (found.matrix, matrix_sheet(found.matrix, suite)),
-        (found.families, families_sheet(found.families, suite)),
+        (found.matrix, matrix_sheet(named(found.matrix, found.names, blocks), suite)),
+        (found.families, families_sheet(named(found.families, found.names, blocks), suite)),
         (found.budgets, budgets_sheet(found.budgets, blocks, suite)),
         (found.ablation, ablation_sheet(found.ablation, blocks, suite)),
         (found.health, health_sheet(found.health, blocks, suite)),
     ]
     # Where ranks have no meaning, a sentence says so.
-    kept = [pair for pair in shown if len(pair[0])] + [(ranks, ranks_sheet(found.ranks, suite))]
+    kept = [pair for pair in shown if len(pair[0])] + [(ranks, ranks_sheet(_ranked(found), suite))]
     texts: dict[str, str] = {}
     for frame, sheet in kept:
         texts |= typeset(sheet, digest)
         if frame is not found.health:
             texts[f"{sheet.name}.csv"] = f"# records: {digest}\n{frame.to_csv(index=False)}"
     return texts
+
+
+def _ranked(found: Supplements) -> list[RankStudy]:
+    """Return the ranks with names in place of identifiers."""
+    known = identifiers(found.blocks)
+    return [
+        replace(
+            study, lines=named(study.lines, found.names), left_out=spoken(study.left_out, known)
+        )
+        for study in found.ranks
+    ]

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from hashquant.records.store import SuiteRecords
 from hashquant.report.captions import head, marks, target_line
+from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import (
     Cell,
     MapTable,
@@ -51,7 +52,7 @@ def terminal_table(records: SuiteRecords, tables: Sequence[MapTable]) -> str:
 
 
 def _single(table: MapTable) -> str:
-    grid = table.grid(_cell).apply(_align)
+    grid = table.grid(_cell, short=True).apply(_align)
     labels = _labels(grid)
     groups: list[list[int]] = [[]]
     used = room = _room(labels)
@@ -68,7 +69,7 @@ def _single(table: MapTable) -> str:
 
 def _joined(group: Sequence[MapTable]) -> str:
     """Return the targets of one training set as one table, or nothing where it is too wide."""
-    grids = [table.grid(_cell).apply(_align) for table in group]
+    grids = [table.grid(_cell, short=True).apply(_align) for table in group]
     labels = _labels(grids[0])
     if _room(labels) + sum(sum(_widths(grid)) for grid in grids) > WIDTH:
         return ""
@@ -119,7 +120,9 @@ def _below(table: MapTable, cells: pd.DataFrame) -> list[str]:
 
 
 def _labels(grid: pd.DataFrame) -> list[str]:
-    return [textwrap.fill(label, 28, subsequent_indent="  ") for _, label in grid.index]
+    """Return the rows' names; what did not train says so, since no family heads it here."""
+    names = [f"{row} ({UNTRAINED})" if part == UNTRAINED else row for part, row in grid.index]
+    return [textwrap.fill(name, 28, subsequent_indent="  ") for name in names]
 
 
 def _room(labels: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hashquant.records.record import Curve
-from hashquant.report.blocks import row_families, select_blocks
+from hashquant.report.blocks import select_blocks
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.style import PRESETS, drawing, looks
 from hashquant.report.figures._curves import (
@@ -21,6 +21,7 @@ from hashquant.report.figures._curves import (
 )
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.frame import Metric, cells
+from hashquant.report.rows import row_families
 
 TWELVE = ["opqn", "gpq", "dpq", "dcdh", "csq", "orthohash", "itq", "lsh", "pq", "opq", "float",
           "random"]  # fmt: skip

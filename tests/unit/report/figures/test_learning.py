@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from hashquant.report.blocks import row_families, select_blocks
+from hashquant.report.blocks import select_blocks
 from hashquant.report.drawing.style import PRESETS, drawing, looks
 from hashquant.report.figures._learning import (
     learning_drawings,
@@ -12,6 +12,7 @@ from hashquant.report.figures._learning import (
     learning_frame,
 )
 from hashquant.report.figures.drawings import draw_all
+from hashquant.report.rows import row_families
 
 CURVES = {("opqn", 0): (0.1, 0.3, 0.5), ("opqn", 1): (0.2, 0.3, 0.7), ("dcdh", 0): (0.1, 0.2, 0.2)}
 

@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from hashquant.report.blocks import row_families, select_blocks
+from hashquant.report.blocks import select_blocks
 from hashquant.report.drawing.style import PRESETS, drawing, looks
 from hashquant.report.figures._prgrid import grid_figure, grid_frame, page_drawing, pages
 from hashquant.report.figures.drawings import draw_all
+from hashquant.report.rows import row_families
 
 TARGETS = [f"set{i}" for i in range(7)]
 METHODS = ["opqn", "gpq", "dpq", "dcdh", "csq", "orthohash", "itq", "lsh", "pq", "opq", "float",

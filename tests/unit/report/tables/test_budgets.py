@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashquant.report.blocks import row_families, select_blocks
+from hashquant.report.blocks import select_blocks
 from hashquant.report.drawing.style import PRESETS, drawing, looks
 from hashquant.report.figures._budgets import FRONT_NAME, budget_drawings, budgets_figure
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.forms.markdown import markdown
+from hashquant.report.rows import row_families
 from hashquant.report.tables._budgettable import budgets_sheet
 from hashquant.report.tables.budgets import BITS, BYTES, Budget, budgets_frame, winners
 

@@ -13,12 +13,12 @@ from matplotlib.colors import to_rgb
 from hashquant.report.blocks import select_blocks
 from hashquant.report.drawing.style import PRESETS, drawing
 from hashquant.report.evidence.queries import gather
-from hashquant.report.figures._heatmaps import _ink, _with_best, matrix_drawings, matrix_figure
+from hashquant.report.figures._heatmaps import _ink, matrix_drawings, matrix_figure
 from hashquant.report.figures._shortnames import short_names
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
-from hashquant.report.tables.families import BEST, families_frame
+from hashquant.report.tables.families import BEST, families_frame, with_best
 from hashquant.statistics.chance import expected_random_ap
 
 #: mAP of a random order where 70 of 7000 items are relevant.
@@ -145,7 +145,7 @@ def crowd(exams, people, middling):
 
 
 def named(found):
-    frame = _with_best(*found)
+    frame = with_best(*found)
     frame = frame[frame["mean"].notna() | frame["difference"].notna()]
     short = short_names([*frame["train"], *frame["target"]])
     return frame.assign(

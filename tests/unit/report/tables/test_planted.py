@@ -9,9 +9,9 @@ from hashquant.report import Options, terminal_table
 from hashquant.report.findings import find
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.page.write import page
+from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import csv, map_sheet
 from hashquant.report.tables.ranks import ranks_frame
-from hashquant.report.untrained import UNTRAINED
 
 #: What each row leads `middling` by; dpq stands at chance.
 LEADS = {"opqn": 0.0, "gpq": 0.0, "dcdh": -0.03, "csq": -0.05}

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashquant.report.blocks import row_families
 from hashquant.report.drawing.style import PRESETS, drawing, looks
 from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.figures._criticaldifference import rank_drawings, ranks_figure
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.forms.markdown import markdown
+from hashquant.report.rows import row_families
 from hashquant.report.tables.maps import map_tables
 from hashquant.report.tables.ranks import (
     LIMITS,

@@ -58,7 +58,8 @@ def test_markdown_footnotes_and_caption(mixed):
     assert r"<sup>1</sup> seed 1 failed: a_b & 50% \<x\> \| {y}" in text
     for said in (
         "mAP over the full ranking, expected over ties", "split 0123456789ab:", "20 epochs",
-        "Hamming distance (hashing), ADC (quantization)", "Trunk sphere20-narrow", "recipe paper",
+        "Hamming distance (hashing), ADC (quantization)", "Trunk sphere20-narrow",
+        "each paper's recipe",
         "n = 2 seeds, fewer where a cell says so. Best in bold", "1,680 queries, 3 excluded",
     ):  # fmt: skip
         assert said in text

@@ -1,0 +1,59 @@
+"""What plug-ins say readers call them: read from their text, or by importing a third party's."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from hashquant.errors import HashQuantError
+from hashquant.plugins import registry
+from hashquant.plugins._literals import display_in, names_in, text_in
+from hashquant.settings.names import IDENTITIES, TARGET_OPTIONS, Name, Names
+from hashquant.settings.trunknames import DISPLAY
+
+
+def names(methods: Iterable[str], datasets: Iterable[str]) -> Names:
+    """Return what readers call these methods and data sets, all trunks and options of targets.
+
+    Whatever cannot be read, or says no name, keeps its identifier.
+    """
+    called: dict[str, Name] = {}
+    for name in sorted(set(methods)):
+        with suppress(HashQuantError):
+            if (found := display(name)).text:
+                called[name] = found
+    sets: dict[str, str] = {}
+    classes: dict[str, str] = {}
+    for name in sorted({name.partition(":")[0] for name in datasets}):
+        with suppress(HashQuantError):
+            sets[name], classes[name] = _dataset(name)
+    return Names(called, _distinct(sets), classes, TARGET_OPTIONS, DISPLAY)
+
+
+def display(name: str) -> Name:
+    """Return what readers call a method and its settings; its text is "" where it does not say.
+
+    A name that is no literal, and one of a third party, costs the import of the method.
+
+    Raises:
+        UsageError: if there is no such method.
+        PluginError: if it must be imported for this, and cannot be.
+    """
+    path = registry.method_file(name)
+    found = display_in(path) if path else None
+    return registry.load_method(name).display if found is None else found
+
+
+def _dataset(name: str) -> tuple[str, str]:
+    """Return what readers call a data set, "" where it does not say, and what its classes are."""
+    path = registry.dataset_file(name)
+    noun = text_in(path, "class_noun") if path else None
+    if path is None or noun is None:
+        found = registry.dataset_class(name)
+        return found.DISPLAY.get(name, ""), found.class_noun
+    return names_in(path, "DISPLAY").get(name, ""), noun or IDENTITIES
+
+
+def _distinct(said: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what has no name; tell what is called alike apart by its identifier."""
+    times = Counter(said.values())
+    return {k: f"{v} ({k})" if times[v] > 1 else v for k, v in said.items() if v}
