@@ -132,8 +132,11 @@ def _said(bits: tuple[int, ...], tables: list[MapTable]) -> str:
     marks = "bold is the best"
     if cells["compared"].any():
         marks += (
-            ", = undecided on other people, =s undecided under another training, no sign "
-            "significantly below"
+            ", = undecided: other people could turn the order, =s: another training could, no "
+            "sign: significantly below"
         )
+    unmarked = [head(t.block) for t in tables if t.told is not None and not t.told.marked]
+    if unmarked:
+        marks += f", but in “{'”, “'.join(unmarked)}” most is undecided and has no sign"
     lengths = " / ".join(map(str, bits))
     return f"mAP over the full ranking at {lengths} bits, {over}; {marks}."
