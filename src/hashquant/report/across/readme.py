@@ -127,11 +127,12 @@ def _number(table: MapTable, cell: Cell | None) -> str:
 
 
 def _said(bits: tuple[int, ...], tables: list[MapTable]) -> str:
-    """Say what the numbers are; a table without marks says that most is undecided."""
+    """Say what the numbers are, and in which columns most is undecided, so that none is marked."""
     cells = pd.concat([table.marked for table in tables])
     seeds = sorted({int(n) for n in cells["n"] if n})
     many = " or ".join(map(str, seeds))
     over = "1 seed" if seeds == [1] else f"the mean of {many} seeds"
     lengths = " / ".join(map(str, bits))
-    blank = "" if cells["compared"].any() else "; without marks, since most is undecided"
-    return f"mAP over the full ranking at {lengths} bits, {over}{blank}."
+    blank = [head(t.block) for t in tables if t.told is not None and not t.told.marked]
+    said = f"; in “{'”, “'.join(blank)}” most is undecided and nothing is marked" if blank else ""
+    return f"mAP over the full ranking at {lengths} bits, {over}{said}."

@@ -106,6 +106,11 @@ class Evidence:
             self._people[key] = self._resampler.people(self.cells[key].ap)
         return self._people[key]
 
+    @property
+    def column(self) -> str:
+        """Name what was trained on what, where seeds scatter alike."""
+        return f"{self.block.dataset} → {self.block.target}"
+
     def can_tell(self, comparisons: int) -> bool:
         """Tell whether Holm's correction over so many can leave a difference significant."""
         return 2 * comparisons / (self.replicates + 1) <= ALPHA
@@ -141,7 +146,7 @@ class Evidence:
             found = Spread(known.scatter(), float(max(planned, len(known.ap)) - 1))
         else:
             moderated = self.prior.spread(
-                key[0], self.block.name, known.scatter(), len(known.ap), planned=planned
+                key[0], self.column, known.scatter(), len(known.ap), planned=planned
             )
             found = moderated or Spread(known.scatter(), float(max(planned, len(known.ap)) - 1))
         return found if found.freedom > 0 else None
@@ -178,7 +183,7 @@ def gather(records: SuiteRecords, blocks: Sequence[Block]) -> list[Evidence]:
 def _scatter(study: Evidence) -> list[SeedVariance]:
     """Return the variance between seeds of every trained cell, by its headline comparison."""
     return [
-        SeedVariance(label, study.block.name, known.source, known.scatter(), len(known.ap) - 1)
+        SeedVariance(label, study.column, known.source, known.scatter(), len(known.ap) - 1)
         for (label, bits, secondary), known in study.cells.items()
         if known.source and not secondary and (label, bits) not in study.block.untrained
     ]

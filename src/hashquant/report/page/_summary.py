@@ -95,7 +95,8 @@ def _told(table: MapTable) -> Cell:
         return Cell(NOTHING)
     after = f"{told.planned} seeds: {told.then:.3f}" if math.isfinite(told.then) else ""
     alone = "" if told.covered else "these networks only"
-    return Cell(f"above {told.least:.3f}", small=after or alone)
+    now = f"above {told.least:.3f}" if told.least < 1 else "nothing"
+    return Cell(now, small=after or alone)
 
 
 def told(tables: Sequence[MapTable]) -> list[tuple[str, str]]:
