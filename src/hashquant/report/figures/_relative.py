@@ -9,6 +9,7 @@ import pandas as pd
 
 from hashquant.records.store import folder_name
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import row_names, short_names
 from hashquant.report.drawing.style import (
     BLACK,
     PRESETS,
@@ -19,7 +20,6 @@ from hashquant.report.drawing.style import (
     line_options,
     looks_of,
 )
-from hashquant.report.figures._shortnames import row_names, short_names
 from hashquant.settings.names import Names
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def relative_figure(
     for axes, bits in zip(panels, lengths, strict=True):
         sns.despine(ax=axes)
         _panel(axes, part[part["bits"] == bits], look, list(targets), preset)
-        axes.set_xticks(range(len(targets)), [drawable(t) for t in targets.values()], rotation=20)
+        axes.set_xticks(range(len(targets)), [drawable(name) for name in targets.values()],
+                        rotation=25, ha="right", rotation_mode="anchor")  # fmt: skip
         axes.set_title(f"{bits} bits", fontsize=preset.font)
     panels[0].set_ylabel("r (0: chance, 1: uncompressed)")
     panels[0].set_ylim(bottom=0)
@@ -100,9 +101,8 @@ def _panel(
         mine = part[part["label"] == label].set_index("target").reindex(targets)
         style = line_options(look[label], preset)
         # Rows stand a little apart, so that their intervals do not hide each other.
-        at = [
-            place + (number - (len(rows) - 1) / 2) * 0.4 / len(rows) for place in range(len(mine))
-        ]
+        shift = (number - (len(rows) - 1) / 2) * 0.4 / len(rows)
+        at = [place + shift for place in range(len(targets))]
         axes.plot(at, mine["r"], label=drawable(names[label]), **style)
         axes.vlines(at, mine["r_low"], mine["r_high"], color=style["color"],
                     linewidth=preset.line * 0.6)  # fmt: skip
