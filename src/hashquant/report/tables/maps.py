@@ -216,7 +216,8 @@ def _joined(group: Sequence[MapTable]) -> Display:
     heads = [(name, f"{bits} bits") for name, grid in grids.items() for bits in grid.columns]
     joined = pd.concat(list(grids.values()), axis=1)
     frame = _labelled(joined, pd.MultiIndex.from_tuples(heads), ("", "method"))
-    said = f"{beside_caption(group)} {marks(pd.concat([t.marked for t in group]), RANKS, group[0].noun)}".strip()
+    signs = marks(pd.concat([table.marked for table in group]), RANKS, group[0].noun)
+    said = f"{beside_caption(group)} {signs}".strip()
     lines = [target_line(table.block) for table in group]
     return _display(group[0], beside_title(group), frame, said, lines, told_lines(group))
 
