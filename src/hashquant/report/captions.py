@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
 from hashquant.report.frame import Metric
 from hashquant.report.naming import spoken
@@ -143,6 +144,16 @@ def sign(cell: Mapping[Hashable, Any]) -> str:  # Any: one row of `frame.cells`,
     if cell["undecided_people"]:
         return PEOPLE
     return SEEDS if cell["undecided"] else ""
+
+
+def damaged(records: SuiteRecords) -> str:
+    """Say which stored files could not be read."""
+    number = len(records.damaged)
+    verb = "is" if number == 1 else "are"
+    return (
+        f"{counted(number, 'stored file')} could not be read and {verb} left out: "
+        f"{', '.join(records.damaged)}"
+    )
 
 
 def counted(number: int, noun: str) -> str:

@@ -20,7 +20,8 @@ def number(
     if not math.isfinite(value):
         return NOTHING
     form = f"{'+' if sign else ''}{',' if grouped else ''}.{decimals}f"
-    return f"{value:{form}}".replace("-", "−")
+    rounded = 0.0 if round(value, decimals) == 0 else value  # no minus before a zero
+    return f"{rounded:{form}}".replace("-", "−")
 
 
 def spread(mean: float, sd: float) -> str:

@@ -121,7 +121,7 @@ def _number(table: MapTable, cell: Cell | None) -> str:
     text = number(float(str(cell["mean"])), DECIMALS)
     if not cell["trained"]:
         return f"*{text}*"
-    if cell["rank"] == 1:
+    if table.rank(cell) == 1:
         return f"**{text}**"
     return text + (f"<sup>{sign}</sup>" if (sign := table.sign(cell)) else "")
 

@@ -79,7 +79,7 @@ def _score(table: MapTable, cell: Mapping[Any, Any] | None, notes: Sequence[str]
         return Cell("")
     mark = str(notes.index(cell["note"]) + 1) if cell["note"] else ""
     marks = ",".join(filter(None, [table.sign(cell), mark]))
-    css = RANKS[cell["rank"]] if cell["trained"] else "untrained"
+    css = RANKS[table.rank(cell)] if cell["trained"] else "untrained"
     return Cell(table.number(cell), css, mark=marks)
 
 

@@ -118,4 +118,5 @@ def written(cell: Mapping[Any, Any]) -> str:
     if pd.isna(cell["r"]):
         return ""
     between = within(cell["r_low"], cell["r_high"], 2)
-    return f"r {number(cell['r'], 2)}" + (f" ({between})" if between != NOTHING else "")
+    known = between != NOTHING and cell["r_low"] < cell["r_high"]
+    return f"r {number(cell['r'], 2)}" + (f" ({between})" if known else "")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block, select_blocks
 from hashquant.report.captions import (
     caption,
-    counted,
+    damaged,
     head,
     joint_caption,
     marks,
@@ -104,9 +105,19 @@ class MapTable:
 
     @property
     def marked(self) -> pd.DataFrame:
-        """The cells whose signs are shown: none of a table that leaves most undecided."""
+        """The cells as they are marked: none of a table that leaves most undecided."""
         shown = self.told is None or self.told.marked
-        return self.cells if shown else self.cells.assign(compared=False)
+        return self.cells if shown else self.cells.assign(
+            compared=False, rank=[self.rank(cell) for cell in self.cells.to_dict("records")]
+        )  # fmt: skip
+
+    def rank(self, cell: Cell) -> int:
+        """Return 1 for the best of a code length and 2 for the second; 0 where most is undecided.
+
+        Where the queries are unknown nothing was tested, and the means are marked as they are.
+        """
+        open_ = self.told is not None and not self.told.marked and math.isfinite(self.told.least)
+        return 0 if open_ else int(cell["rank"])
 
     def sign(self, cell: Cell) -> str:
         """Return what stands behind a number: `=` or `=s` where it is undecided."""
@@ -249,7 +260,7 @@ def _display(
 
 def _mark(table: MapTable, cell: Cell) -> Mark:
     note = table.footnotes.get(cell["note"], 0)
-    return Mark(table.number(cell), cell["rank"], table.sign(cell), note, not cell["trained"])
+    return Mark(table.number(cell), table.rank(cell), table.sign(cell), note, not cell["trained"])
 
 
 def csv(tables: Sequence[MapTable], digest: str) -> str:
@@ -281,13 +292,3 @@ def csv(tables: Sequence[MapTable], digest: str) -> str:
     tail = ["split_digest", "comparability_key"]
     joined = joined[[c for c in joined.columns if c not in tail] + tail] if frames else joined
     return f"# records: {digest}\n{joined.to_csv(index=False)}"
-
-
-def damaged(records: SuiteRecords) -> str:
-    """Say which stored files could not be read."""
-    number = len(records.damaged)
-    verb = "is" if number == 1 else "are"
-    return (
-        f"{counted(number, 'stored file')} could not be read and {verb} left out: "
-        f"{', '.join(records.damaged)}"
-    )

@@ -7,7 +7,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from hashquant.records.store import SuiteRecords
-from hashquant.report.captions import head, marks, target_line
+from hashquant.report.captions import damaged, head, marks, target_line
 from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import (
     Cell,
@@ -15,7 +15,6 @@ from hashquant.report.tables.maps import (
     beside,
     beside_caption,
     beside_title,
-    damaged,
     told_lines,
 )
 
@@ -138,7 +137,7 @@ def _cell(table: MapTable, cell: Cell) -> str:
     note = table.footnotes.get(cell["note"])
     text = table.number(cell).replace(" ± ", " ±")
     text = text.partition(" (")[0] if note else text
-    mark = {1: "*", 2: "°"}.get(cell["rank"], " ") + table.sign(cell)
+    mark = {1: "*", 2: "°"}.get(table.rank(cell), " ") + table.sign(cell)
     return f"{text}|{mark}{f'[{note}]' if note else ''}"
 
 
