@@ -8,6 +8,7 @@ import pandas as pd
 from hashquant.report.blocks import Block
 from hashquant.report.frame import Metric
 from hashquant.report.naming import spoken
+from hashquant.settings.names import IDENTITIES
 
 COMPARISONS = {
     "hamming": "Hamming distance",
@@ -116,18 +117,19 @@ def title(block: Block, metric: Metric, *, secondary: bool) -> str:
     return f"{block.name}, {metric}" + (" (asymmetric Hamming, SDC)" if secondary else "")
 
 
-def marks(cells: pd.DataFrame, ranks: str) -> str:
+def marks(cells: pd.DataFrame, ranks: str, noun: str = IDENTITIES) -> str:
     """Return what explains the marks of a table: `ranks` and the signs, where cells have them.
 
-    `cells` are those whose marks are shown.
+    `cells` are those whose marks are shown, `noun` is what the classes of the data are.
     """
     parts = [ranks] if cells["rank"].any() else []
     if cells["compared"].any():
         covered = bool((cells.loc[cells["n"] > 0, "n"] > 1).any())
-        signs = [f"{PEOPLE} undecided, other people could turn the order"]
+        others = "people" if noun == IDENTITIES else noun
+        signs = [f"{PEOPLE} undecided, other {others} could turn the order"]
         signs += [f"{SEEDS} undecided, another training could"] if covered else []
         said = f"{'; '.join(signs)}; no sign: significantly below the best"
-        over = "identities and seeds" if covered else "identities alone: 1 seed"
+        over = f"{noun} and seeds" if covered else f"{noun} alone: 1 seed"
         parts.append(f"{said} (paired test over {over}, Holm-corrected over the table, 5 %).")
     return " ".join(parts)
 

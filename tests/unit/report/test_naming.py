@@ -10,8 +10,8 @@ from hashquant.plugins import naming as plugin_naming
 from hashquant.plugins import registry
 from hashquant.report import Options, cited, terminal_table, write_report
 from hashquant.report.blocks import select_blocks
+from hashquant.report.drawing.shortnames import row_names, short_names
 from hashquant.report.drawing.style import looks
-from hashquant.report.figures._shortnames import row_names, short_names
 from hashquant.report.naming import identifiers, named, named_looks, spoken
 from hashquant.report.rows import row_families
 from hashquant.settings.names import Name, Names

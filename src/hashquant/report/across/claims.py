@@ -12,8 +12,9 @@ from hashquant.report.evidence.claims import NO_RECORDS, Line, overall, rule, sa
 from hashquant.report.findings import Findings
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.forms.typeset import typeset
-from hashquant.report.numerals import NOTHING, number, within
+from hashquant.report.numerals import number, within
 from hashquant.report.page.overview import claims_page
+from hashquant.settings.names import IDENTITIES
 from hashquant.settings.suite import digest
 
 COLUMNS = ["suite", "claim", "hypothesis", "where", "bits", "seeds", "estimate", "low", "high",
@@ -39,27 +40,34 @@ def write_claims(found: Mapping[str, Findings], out: Path) -> tuple[Path, ...]:
     """
     frame = matrix_frame(found)
     name = digest(sorted(records_digest(findings.records) for findings in found.values()))
-    sheet = matrix_sheet(frame)
+    noun = " or ".join(dict.fromkeys(findings.noun for findings in found.values()))
+    sheet = matrix_sheet(frame, noun)
     texts = typeset(sheet, name) | {
         f"{NAME}.csv": f"# records: {name}\n{frame.to_csv(index=False)}",
-        f"{NAME}.html": claims_page(frame, sheet.intro, name),
+        f"{NAME}.html": claims_page(frame, sheet.intro, name, noun),
     }
     for file, text in texts.items():
         write_atomic(out / file, text.encode())
     return tuple(out / file for file in texts)
 
 
-def matrix_sheet(frame: pd.DataFrame) -> Sheet:
-    """Return the matrix as a reader sees it: a row a claim, a column a suite."""
+def matrix_sheet(frame: pd.DataFrame, noun: str = IDENTITIES) -> Sheet:
+    """Return the matrix as a reader sees it: a row a claim, a column a suite.
+
+    `noun` is what the classes of the data are called.
+    """
     suites = list(dict.fromkeys(frame["suite"]))
     cells = {(row["suite"], row["claim"]): row for row in frame.to_dict("records")}
     rows = [
-        [f"({claim.letter}) {worded(claim.hypothesis)}",
+        [f"({claim.letter}) {worded(claim.hypothesis, noun)}",
          *(written(cells[suite, claim.letter]) for suite in suites)]
         for claim in CLAIMS
     ]  # fmt: skip
     grid = Display.of("", rows, ["claim", *suites], "l" * (len(suites) + 1))
-    intro = f"A column a suite; each field holds verdict, estimate and interval. {rule()}"
+    intro = (
+        "A column a suite; each field holds verdict, estimate and interval. "
+        f"{rule(noun, 'all claims of a suite together')}"
+    )
     return Sheet(NAME, "all", "Claims of the OPQN paper on every suite", intro, [grid])
 
 
@@ -67,9 +75,9 @@ def written(line: Line) -> str:
     """Write one field: verdict, estimate and interval.
 
     >>> written({"verdict": "no records"})
-    '–'
+    'no records'
     """
     if line["verdict"] == NO_RECORDS:
-        return NOTHING
+        return NO_RECORDS
     between = within(line["low"], line["high"], 3, sign=True)
     return f"{said(line)}: {number(line['estimate'], 3, sign=True)} ({between})"

@@ -3,4 +3,4 @@
 What is shown is decided in `figures`.
 """
 
-__all__ = ["canvas", "files", "identity", "painters", "style"]
+__all__ = ["canvas", "files", "identity", "painters", "shortnames", "style"]

@@ -19,6 +19,8 @@ SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED)
 COLUMNS = ["claim", "hypothesis", "where", "compared", "bits", "seeds", "estimate", "low", "high",
            "p_adjusted", "verdict", "needs"]  # fmt: skip
+#: What covers together in the file of one suite.
+TOGETHER = "the last lines of all claims, which judge, and for all lines before them"
 
 Line = dict[Any, Any]  # Any: one line of the frame, by column
 
@@ -127,15 +129,14 @@ def claims_sheet(
     return Sheet("claims", suite, f"Claims of the OPQN paper on suite {suite}", intro, displays)
 
 
-def rule(noun: str = IDENTITIES) -> str:
-    """Say what an interval is and how it decides."""
+def rule(noun: str = IDENTITIES, together: str = TOGETHER) -> str:
+    """Say what an interval is, which of them cover together, and how they decide."""
     return (
-        "Intervals are simultaneous (Bonferroni), 95 % for the last lines of all claims together, "
-        f"and for all lines before them: paired, {noun} by bootstrap (t-scaled), training seeds by "
-        "Student's t with the variance that the suite's rows tell (ADR 0009); where there is 1 "
-        "seed the spread between trainings is not covered, and the verdict says so. A claim is "
-        "supported where the interval of its last line lies above 0, contradicted where it lies "
-        "below, undecided otherwise."
+        f"Intervals are simultaneous (Bonferroni), 95 % for {together}: paired, {noun} by "
+        "bootstrap (t-scaled), training seeds by Student's t with the variance that the suite's "
+        "rows tell (ADR 0009); where there is 1 seed the spread between trainings is not covered, "
+        "and the verdict says so. A claim is supported where its interval lies above 0, "
+        "contradicted where it lies below, undecided otherwise."
     )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import called, row_names
 from hashquant.report.drawing.style import (
     BLACK,
     BLUE,
@@ -27,7 +28,6 @@ from hashquant.report.drawing.style import (
     looks_of,
 )
 from hashquant.report.evidence.queries import ALPHA
-from hashquant.report.figures._shortnames import called, row_names
 from hashquant.report.numerals import number
 
 if TYPE_CHECKING:

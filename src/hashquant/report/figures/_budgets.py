@@ -12,6 +12,7 @@ import pandas as pd
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import row_names
 from hashquant.report.drawing.style import (
     PRESETS,
     Look,
@@ -21,7 +22,6 @@ from hashquant.report.drawing.style import (
     line_options,
     looks_of,
 )
-from hashquant.report.figures._shortnames import row_names
 from hashquant.report.tables.budgets import (
     Budget,
     budgets_of,

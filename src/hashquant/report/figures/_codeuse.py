@@ -13,9 +13,9 @@ from hashquant.report.blocks import Block
 from hashquant.report.distances import codewords_frame, counted_blocks, ones_frame
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import called
 from hashquant.report.drawing.style import PRESETS, Look, Preset, looks_of
 from hashquant.report.figures._panels import heading, panel_grid
-from hashquant.report.figures._shortnames import called
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import called
 from hashquant.report.drawing.style import GREY, Look, Preset, drawable, looks_of
-from hashquant.report.figures._shortnames import called
 from hashquant.report.numerals import number
 from hashquant.report.tables.ranks import RankStudy
 from hashquant.statistics.ranks import RankTest

@@ -15,6 +15,7 @@ from hashquant.records.store import folder_name
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.canvas import canvas, file_stem, short_title
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import row_names
 from hashquant.report.drawing.style import (
     Look,
     Preset,
@@ -24,7 +25,6 @@ from hashquant.report.drawing.style import (
     looks_of,
     row_order,
 )
-from hashquant.report.figures._shortnames import row_names
 from hashquant.report.frame import SECONDARY, Metric
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from hashquant.report.blocks import Block
 from hashquant.report.distances import counted_blocks, distances_frame
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import called
 from hashquant.report.drawing.style import PRESETS, Look, Preset, legend_below, looks_of
 from hashquant.report.figures._panels import heading, panel_grid
-from hashquant.report.figures._shortnames import called
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import short_names
 from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, drawable
 from hashquant.report.evidence.queries import ALPHA
-from hashquant.report.figures._shortnames import short_names
 from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.families import BEST, with_best
 from hashquant.settings.names import Names

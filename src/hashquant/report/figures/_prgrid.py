@@ -10,6 +10,7 @@ import pandas as pd
 
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.shortnames import row_names, short_names
 from hashquant.report.drawing.style import (
     PRESETS,
     Look,
@@ -21,7 +22,6 @@ from hashquant.report.drawing.style import (
     row_order,
 )
 from hashquant.report.figures._curves import PR, draw_curves, pr_frame, top
-from hashquant.report.figures._shortnames import row_names, short_names
 from hashquant.settings.names import Names
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from hashquant.report.figures._curves import KINDS, block_drawings
 from hashquant.report.figures._distances import distance_drawings
 from hashquant.report.figures._heatmaps import matrix_drawings
 from hashquant.report.figures._learning import learning_drawings
+from hashquant.report.figures._relative import relative_drawings
 from hashquant.report.findings import Findings
 from hashquant.report.naming import faded, named_looks
 from hashquant.report.options import Options
@@ -49,6 +50,7 @@ def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawin
     for stem, page in prgrid.named_pages(blocks, wide):
         yield prgrid.page_drawing(page, faded(look, blocks), folder / stem, wide)
     yield from matrix_drawings(extras.matrix, extras.families, folder, wide, found.names)
+    yield from relative_drawings(extras.matrix, look, folder, wide, found.names)
     yield from rank_drawings(extras.ranks, look, folder, preset)
     for block in blocks:
         shown = faded(look, [block])

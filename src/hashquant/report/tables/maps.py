@@ -113,6 +113,11 @@ class MapTable:
         return sign(cell) if self.told is not None and self.told.marked else ""
 
     @property
+    def noun(self) -> str:
+        """What the classes of the training set are: "identities" or "classes"."""
+        return self.block.names.classes_of(self.block.dataset)
+
+    @property
     def title(self) -> str:
         """What was trained on what, and which metric."""
         return title(self.block, self.metric, secondary=self.secondary)
@@ -202,7 +207,7 @@ def map_sheet(tables: Sequence[MapTable], records: SuiteRecords, name: str = "ma
 def _alone(table: MapTable) -> Display:
     grid = table.grid(_mark)
     frame = _labelled(grid, pd.Index([f"{bits} bits" for bits in grid.columns]), "method")
-    said = f"{table.caption} {marks(table.marked, RANKS)}".strip()
+    said = f"{table.caption} {marks(table.marked, RANKS, table.noun)}".strip()
     return _display(table, table.title, frame, said, above=told_lines([table]))
 
 
@@ -211,7 +216,8 @@ def _joined(group: Sequence[MapTable]) -> Display:
     heads = [(name, f"{bits} bits") for name, grid in grids.items() for bits in grid.columns]
     joined = pd.concat(list(grids.values()), axis=1)
     frame = _labelled(joined, pd.MultiIndex.from_tuples(heads), ("", "method"))
-    said = f"{beside_caption(group)} {marks(pd.concat([t.marked for t in group]), RANKS)}".strip()
+    marked = pd.concat([table.marked for table in group])
+    said = f"{beside_caption(group)} {marks(marked, RANKS, group[0].noun)}".strip()
     lines = [target_line(table.block) for table in group]
     return _display(group[0], beside_title(group), frame, said, lines, told_lines(group))
 

@@ -115,7 +115,7 @@ def _body(grid: pd.DataFrame, labels: Sequence[str]) -> str:
 
 def _below(table: MapTable, cells: pd.DataFrame) -> list[str]:
     notes = [_wrap(f"[{number}] {text}") for text, number in table.footnotes.items()]
-    said = marks(cells, RANKS)
+    said = marks(cells, RANKS, table.noun)
     return [*notes, _wrap(said)] if said else notes
 
 

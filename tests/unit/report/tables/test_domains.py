@@ -11,10 +11,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from hashquant.report.blocks import select_blocks
+from hashquant.report.drawing.shortnames import short_names
 from hashquant.report.drawing.style import PRESETS, drawing
 from hashquant.report.evidence.queries import gather
 from hashquant.report.figures._heatmaps import _ink, matrix_drawings, matrix_figure
-from hashquant.report.figures._shortnames import short_names
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
