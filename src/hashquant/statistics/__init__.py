@@ -16,6 +16,7 @@ from hashquant.statistics._intervals import (
     logit_slope,
     share_interval,
 )
+from hashquant.statistics._least import least_difference
 from hashquant.statistics._means import mean_interval, paired_difference
 from hashquant.statistics._moderation import Moderation, SeedVariance, Spread, moderate
 from hashquant.statistics._resampling import Resampler
@@ -23,6 +24,6 @@ from hashquant.statistics._simultaneous import simultaneous
 
 __all__ = [
     "Difference", "Interval", "Moderation", "Resampler", "SeedVariance", "Spread", "chance",
-    "difference", "holm", "interval", "logit", "logit_slope", "mean_interval", "moderate",
-    "paired_difference", "ranks", "share_interval", "simultaneous",
+    "difference", "holm", "interval", "least_difference", "logit", "logit_slope", "mean_interval",
+    "moderate", "paired_difference", "ranks", "share_interval", "simultaneous",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ def test_a_run_of_one_seed_shows_the_interval_over_queries(where, tmp_path, caps
         (quick / name).read_text() for name in ("tables/map.md", "index.html"))
     ):  # fmt: skip
         assert re.search(r"0\.\d{4} \[0\.\d{3}, [01]\.\d{3}\]", text)
-    assert "bootstrap over identities)" in (quick / "tables/map.md").read_text()
+    assert "identities by bootstrap (t-scaled)" in (quick / "tables/map.md").read_text()
     assert "in brackets its 95 % interval" in (quick / "index.html").read_text()
 
 

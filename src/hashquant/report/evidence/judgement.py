@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hashquant.report.evidence.queries import ALPHA, Evidence, Key
-from hashquant.statistics import holm, logit_slope
+from hashquant.statistics import Spread, holm, least_difference, logit_slope
 
 #: How many seeds a plan goes up to: the first that is more than there are.
 PLANS = (5, 10, 20)
@@ -20,10 +20,10 @@ MOST = 0.5
 class Told:
     """What a table can tell: the differences above `least` and, with `planned` seeds, `then`.
 
-    `least` is the median over the rivals of the best of t × the standard error of the difference,
-    t the quantile of Bonferroni's correction over the table's comparisons, which is Holm's first
-    step. `covered` says whether it includes the spread between seeds; `hours` is the training
-    that the further seeds take, NaN where unknown.
+    `least` is the median over the rivals of the best of what their paired test must pass, at 5 %
+    over the number of the table's comparisons, which is Holm's first step. `covered` says whether
+    it includes the spread between seeds; `hours` is the training that the further seeds take, NaN
+    where unknown.
     """
 
     seeds: int
@@ -164,17 +164,12 @@ def _median(values: Sequence[float]) -> float:
 
 def _least(evidence: Evidence, key: Key, best: Key, comparisons: int, planned: int = 0) -> float:
     """Return the least difference of two cells that the table would call one."""
-    from scipy.stats import t
-
-    people = float(np.var(evidence.people(key) - evidence.people(best)))
-    seeds = share = 0.0
+    means = []
     for cell in (key, best):
         spread = evidence.spread(cell, planned)
         if spread is not None:
+            seeds = planned or len(evidence.cells[cell].ap)
             each = spread.variance / logit_slope(evidence.mean(cell)) ** 2
-            error = each / (planned or len(evidence.cells[cell].ap))
-            seeds, share = seeds + error, share + error / spread.freedom
-    # Satterthwaite: only the seeds' part of the variance is known with few degrees of freedom.
-    freedom = (people + seeds) ** 2 / (seeds * share) if seeds * share > 0 else math.inf
-    quantile = float(t.isf(ALPHA / (2 * comparisons), freedom))
-    return quantile * math.sqrt(people + seeds)
+            means.append(Spread(each / seeds, spread.freedom))
+    people = evidence.people(key) - evidence.people(best)
+    return least_difference(people, means, ALPHA / comparisons)

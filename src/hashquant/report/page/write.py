@@ -145,12 +145,14 @@ def _costs(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
         mine = frame[(frame["dataset"] == block.dataset) & (frame["target"] == block.target)]
         if drawn := costs.panels(mine, block.name):
             panels[block.name] = drawn
+    if not panels:  # nothing that trained
+        return {"costs": None}
     places = {label: at for at, label in enumerate(look)}
     data["costs"] = [
         {"name": name, "panels": [_plain(panel, places) for panel in drawn]}
         for name, drawn in panels.items()
     ]
-    first = next(iter(panels.values()), [])
+    first = next(iter(panels.values()))
     shown = {
         "plots": [(panel, svg.drawn(panel, look, *COST_SIZE)) for panel in first],
         "width": COST_SIZE[0], "height": COST_SIZE[1],
