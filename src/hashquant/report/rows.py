@@ -71,7 +71,7 @@ def seed_reasons(reasons: Mapping[str, list[int]], *, named: bool) -> str:
     """Join reasons (text → seeds); seeds are named where they did not all end the same way.
 
     >>> seed_reasons({"failed": [1], "oom": [0, 2]}, named=False)
-    'seed 1 failed; seeds 0, 2 oom'
+    'seeds 0, 2 oom; seed 1 failed'
     """
     if len(reasons) == 1 and not named:
         return next(iter(reasons))
