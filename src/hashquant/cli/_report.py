@@ -20,9 +20,11 @@ if TYPE_CHECKING:  # pandas and NumPy are for reports only
 def report(flags: argparse.Namespace) -> int:
     """Write tables and figures from stored records, or what stands over several suites."""
     if flags.claims:
-        return _claims(flags)
+        _claims(flags)
     if flags.readme is not None:
-        return _readme(flags)
+        _readme(flags)
+    if flags.claims or flags.readme is not None:
+        return 0
     from hashquant.records.store import Store
     from hashquant.report import Options, cited, terminal_table, write_report
 
@@ -51,7 +53,7 @@ def report(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _claims(flags: argparse.Namespace) -> int:
+def _claims(flags: argparse.Namespace) -> None:
     """Write the claims of all suites that have records."""
     from hashquant.records.store import Store
     from hashquant.report.across.claims import write_claims
@@ -61,13 +63,13 @@ def _claims(flags: argparse.Namespace) -> int:
         raise UsageError(f"--claims needs stored records, got none in {flags.results_dir}")
     for path in write_claims({name: _found(flags, name) for name in names}, flags.reports_dir):
         print(path)
-    return 0
 
 
-def _readme(flags: argparse.Namespace) -> int:
+def _readme(flags: argparse.Namespace) -> None:
     """Write the tables of a README anew where they differ from the records."""
     from hashquant.machine.files import write_atomic
     from hashquant.report.across.readme import filled, marked
+    from hashquant.report.captions import counted
 
     try:
         text = flags.readme.read_text(encoding="utf-8")
@@ -80,8 +82,9 @@ def _readme(flags: argparse.Namespace) -> int:
     new = filled(text, lambda name: _found(flags, name))
     if new != text:
         write_atomic(flags.readme, new.encode())
-    print(f"{flags.readme}: {marked(text)} tables, {'written' if new != text else 'up to date'}")
-    return 0
+    print(
+        f"{flags.readme}: {counted(marked(text), 'table')}, {'written' if new != text else 'up to date'}"
+    )
 
 
 def _found(flags: argparse.Namespace, name: str) -> "Findings":

@@ -48,3 +48,25 @@ def test_a_typo_gets_the_nearest_name(where, tmp_path, capsys, wrong, right):
     (tmp_path / "results/quick/a/train.json").write_text("{}")
     assert main(["report", *where[:4], *wrong.split()]) == 2
     assert f"did you mean {right}" in capsys.readouterr().err
+
+
+def test_claims_and_readme_of_all_suites(where, tmp_path, capsys):
+    """Both stand over the suites' reports, and leave those as they are."""
+    results = ["--results-dir", str(tmp_path / "results"), "--reports-dir", str(tmp_path / "out")]
+    assert main(["report", "--claims", *results]) == 2
+    assert "needs stored records" in capsys.readouterr().err
+    assert main([*TINY, *where, "--no-figures"]) == 0
+    readme = tmp_path / "README.md"
+    column = "quick:synthfaces-studio:synthfaces-studio"
+    readme.write_text(f"<!-- results bits=16 {column} -->\n<!-- /results -->\n")
+    capsys.readouterr()
+    assert main(["report", "--claims", "--readme", str(readme), *results]) == 0
+    assert f"{readme}: 1 table, written" in capsys.readouterr().out
+    assert "| DCDH | 0." in readme.read_text()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "claims.csv", "claims.html", "claims.md", "claims.tex"
+    }  # fmt: skip
+    assert main(["report", "--readme", str(readme), *results]) == 0
+    assert "up to date" in capsys.readouterr().out
+    assert main(["report", "--readme", str(tmp_path / "none.md"), *results]) == 2
+    assert "--readme must name a file" in capsys.readouterr().err
