@@ -69,7 +69,6 @@ def _readme(flags: argparse.Namespace) -> None:
     """Write the tables of a README anew where they differ from the records."""
     from hashquant.machine.files import write_atomic
     from hashquant.report.across.readme import filled, marked
-    from hashquant.report.captions import counted
 
     try:
         text = flags.readme.read_text(encoding="utf-8")
@@ -82,9 +81,9 @@ def _readme(flags: argparse.Namespace) -> None:
     new = filled(text, lambda name: _found(flags, name))
     if new != text:
         write_atomic(flags.readme, new.encode())
-    print(
-        f"{flags.readme}: {counted(marked(text), 'table')}, {'written' if new != text else 'up to date'}"
-    )
+    number = marked(text)
+    found = f"{number} table{'' if number == 1 else 's'}"
+    print(f"{flags.readme}: {found}, {'written' if new != text else 'up to date'}")
 
 
 def _found(flags: argparse.Namespace, name: str) -> "Findings":
