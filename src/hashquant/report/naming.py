@@ -55,12 +55,13 @@ def named_looks(look: Mapping[str, Look], names: Names) -> dict[str, Look]:
 
 def faded(look: Mapping[str, Look], blocks: Sequence[Block]) -> dict[str, Look]:
     """Return every row's look, grey and said to be so where it trained in none of the blocks."""
-    failed = never_trained(blocks)
-    return {
-        label: replace(row, color=GREY, name=f"{row.name or label} ({UNTRAINED})")
-        if label in failed else row
-        for label, row in look.items()
-    }  # fmt: skip
+    found = dict(look)
+    for label in never_trained(blocks) & look.keys():
+        row = look[label]
+        name, variant = row.name or label, row.variant or label.partition(" ")[2]
+        variant = f"{variant} ({UNTRAINED})" if variant else ""
+        found[label] = replace(row, color=GREY, name=f"{name} ({UNTRAINED})", variant=variant)
+    return found
 
 
 def never_trained(blocks: Sequence[Block]) -> set[str]:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from hashquant.report import Options, terminal_table
+from hashquant.report.drawing.shortnames import row_names
+from hashquant.report.drawing.style import GREY, looks
 from hashquant.report.findings import find
 from hashquant.report.forms.markdown import markdown
+from hashquant.report.naming import faded
 from hashquant.report.page.write import page
 from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import csv, map_sheet
@@ -66,6 +69,15 @@ def test_equal_rows_are_undecided_and_a_worse_one_is_not(cells):
         other: True, "dcdh": False, "csq": False,
     }  # fmt: skip
     assert not cells["dpq"]["undecided"]
+
+
+def test_legends_show_it_grey_and_say_so(planted):
+    (block,) = planted.blocks
+    shown = faded(looks(block.families), [block])
+    names = row_names(shown, shown)
+    assert (shown["dpq"].color, names["dpq"]) == (GREY, f"dpq ({UNTRAINED})")
+    assert all(UNTRAINED not in names[label] for label in LEADS)
+    assert shown["opqn"] == looks(block.families)["opqn"]
 
 
 def test_every_form_says_so(planted):
