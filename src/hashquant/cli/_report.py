@@ -14,7 +14,7 @@ from hashquant.plugins import naming, registry
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.records.store import SuiteRecords
-    from hashquant.report.findings import Findings
+    from hashquant.settings.names import Names
 
 
 def report(flags: argparse.Namespace) -> int:
@@ -56,19 +56,25 @@ def report(flags: argparse.Namespace) -> int:
 def _claims(flags: argparse.Namespace) -> None:
     """Write the claims of all suites that have records."""
     from hashquant.records.store import Store
+    from hashquant.report import Options
     from hashquant.report.across.claims import write_claims
+    from hashquant.report.findings import find
 
     names = Store(flags.results_dir).suites()
     if not names:
         raise UsageError(f"--claims needs stored records, got none in {flags.results_dir}")
-    for path in write_claims({name: _found(flags, name) for name in names}, flags.reports_dir):
+    found = {}
+    for name in names:
+        records, called = _read(flags, name)
+        found[name] = find(records, Options(names=called))
+    for path in write_claims(found, flags.reports_dir):
         print(path)
 
 
 def _readme(flags: argparse.Namespace) -> None:
     """Write the tables of a README anew where they differ from the records."""
     from hashquant.machine.files import write_atomic
-    from hashquant.report.across.readme import filled, marked
+    from hashquant.report.across.readme import filled, marked, studied
 
     try:
         text = flags.readme.read_text(encoding="utf-8")
@@ -78,7 +84,7 @@ def _readme(flags: argparse.Namespace) -> None:
         ) from error
     if not marked(text):
         raise UsageError(f"--readme must name a file with markers of tables, got {flags.readme}")
-    new = filled(text, lambda name: _found(flags, name))
+    new = filled(text, lambda suite: studied(*_read(flags, suite)))
     if new != text:
         write_atomic(flags.readme, new.encode())
     number = marked(text)
@@ -86,21 +92,20 @@ def _readme(flags: argparse.Namespace) -> None:
     print(f"{flags.readme}: {found}, {'written' if new != text else 'up to date'}")
 
 
-def _found(flags: argparse.Namespace, name: str) -> "Findings":
-    """Compute all that a suite's report shows.
+def _read(flags: argparse.Namespace, suite: str) -> "tuple[SuiteRecords, Names]":
+    """Return a suite's records, and the names of what they speak of.
 
     Raises:
         UsageError: if the suite has no records.
     """
     from hashquant.records.store import Store
-    from hashquant.report import Options, cited
-    from hashquant.report.findings import find
+    from hashquant.report import cited
 
     store = Store(flags.results_dir)
-    records = store.read(name)
+    records = store.read(suite)
     if not records.evals:
-        raise unknown_suite(name, store.suites(), flags.results_dir)
-    return find(records, Options(names=naming.names(*cited(records))))
+        raise unknown_suite(suite, store.suites(), flags.results_dir)
+    return records, naming.names(*cited(records))
 
 
 def _bundle(records: "SuiteRecords", written: Sequence[Path], flags: argparse.Namespace) -> Path:

@@ -7,19 +7,22 @@ A marker names code lengths and columns, each a suite, its training set and a ta
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from tabulate import tabulate
 
 from hashquant.errors import UsageError, unknown_name
+from hashquant.records.store import SuiteRecords
+from hashquant.report.blocks import select_blocks
 from hashquant.report.captions import head
-from hashquant.report.findings import Findings
+from hashquant.report.evidence.queries import Evidence, gather
 from hashquant.report.forms.markdown import escape
 from hashquant.report.numerals import NOTHING, number
 from hashquant.report.rows import UNTRAINED
-from hashquant.report.tables.maps import Cell, MapTable
+from hashquant.report.tables.maps import Cell, MapTable, block_tables
+from hashquant.settings.names import Names
 
 BEGIN, END = r"<!-- results (?P<asked>[^>]*?) ?-->", "<!-- /results -->"
 _BETWEEN = re.compile(rf"(?P<head>{BEGIN})\n(?P<body>.*?){END}", re.DOTALL)
@@ -35,19 +38,27 @@ class _Column:
     target: str
 
 
-def filled(text: str, find: Callable[[str], Findings]) -> str:
-    """Return a README with every marked table written anew; `find` reads a suite's records.
+Studies = Sequence[Evidence]
+
+
+def studied(records: SuiteRecords, names: Names) -> Studies:
+    """Return the blocks of a suite with their queries: all that a table needs."""
+    return gather(records, select_blocks(records, names=names))
+
+
+def filled(text: str, study: Callable[[str], Studies]) -> str:
+    """Return a README with every marked table written anew; `study` reads a suite (`studied`).
 
     Raises:
         UsageError: if a marker is not understood, or names what is not stored.
     """
-    known: dict[str, Findings] = {}
+    known: dict[str, Studies] = {}
 
     def written(match: re.Match[str]) -> str:
         bits, columns = _asked(match["asked"])
         for column in columns:
             if column.suite not in known:
-                known[column.suite] = find(column.suite)
+                known[column.suite] = study(column.suite)
         return f"{match['head']}\n{_table(bits, columns, known)}\n{END}"
 
     return _BETWEEN.sub(written, text)
@@ -69,7 +80,7 @@ def _asked(text: str) -> tuple[tuple[int, ...], list[_Column]]:
     return tuple(int(bits) for bits in numbers.split(",")), [_Column(*part) for part in parts]
 
 
-def _table(bits: tuple[int, ...], columns: list[_Column], known: Mapping[str, Findings]) -> str:
+def _table(bits: tuple[int, ...], columns: list[_Column], known: Mapping[str, Studies]) -> str:
     """Return one table as Markdown, and below it what its marks mean."""
     tables = [_chosen(column, known[column.suite]) for column in columns]
     labels = [label for table in tables for label in dict.fromkeys(table.cells["label"])]
@@ -96,13 +107,12 @@ def _compact(table: str) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
 
-def _chosen(column: _Column, found: Findings) -> MapTable:
-    plain = [table for table in found.headline if not table.secondary]
-    places = {f"{t.block.dataset}:{t.block.target}": t for t in plain}
+def _chosen(column: _Column, studies: Studies) -> MapTable:
+    places = {f"{study.block.dataset}:{study.block.target}": study for study in studies}
     wanted = f"{column.train}:{column.target}"
     if wanted not in places:
         raise unknown_name(f"training set and target of suite {column.suite}", wanted, places)
-    return places[wanted]
+    return block_tables([places[wanted]])[0]
 
 
 def _field(table: MapTable, label: str, bits: tuple[int, ...]) -> str:

@@ -7,9 +7,9 @@ import pytest
 from hashquant.errors import UsageError
 from hashquant.plugins import naming
 from hashquant.records.store import Store
-from hashquant.report import Options, cited
-from hashquant.report.across.readme import filled, marked
-from hashquant.report.findings import find
+from hashquant.report import cited
+from hashquant.report.across.readme import filled, marked, studied
+from hashquant.settings.names import Names
 
 ROOT = Path(__file__).resolve().parents[4]
 MARKER = "<!-- results bits=16,24 demo:lfw:lfw demo:lfw:olivetti -->"
@@ -23,7 +23,7 @@ def stored(exams, people, middling):
             where = {"target": target, "protocol": protocol, "bits": bits}
             exams.add(middling + bits / 1000, people, method="opqn", **where)
             exams.add(middling - 0.2, people, method="dcdh", **where)
-    return find(exams.records(), Options())
+    return studied(exams.records(), Names())
 
 
 def test_a_table_is_written_between_its_markers(stored, middling):
@@ -59,7 +59,7 @@ def test_the_readme_says_what_the_records_say():
 
     def found(suite):
         records = store.read(suite)
-        return find(records, Options(names=naming.names(*cited(records))))
+        return studied(records, naming.names(*cited(records)))
 
     assert marked(text) == 3
     assert filled(text, found) == text
