@@ -259,7 +259,7 @@ def wait_for(pattern, folder, process):
 )
 def test_an_interrupted_run_goes_on_where_it_was(where, tmp_path, capsys, how, code):
     command = [*TINY, *where, "--methods", "dcdh", "--bits", "16", "24"]
-    command[command.index("--epochs") + 1] = "30"
+    command[command.index("--epochs") + 1] = "16"
     process = start(command)
     wait_for("eval.json", tmp_path, process)
     first = records(tmp_path, "eval.json")[0]
@@ -276,7 +276,7 @@ def test_an_interrupted_run_goes_on_where_it_was(where, tmp_path, capsys, how, c
     [log] = [
         json.loads(p.read_text()) for p in records(tmp_path, "train.json") if "24bit" in str(p)
     ]
-    assert len(log["losses"]) == 30
+    assert len(log["losses"]) == 16
 
 
 def test_version_says_version_and_commit(capsys):
