@@ -1,6 +1,7 @@
 """Claims × suites: every verdict with its estimate and interval in one table."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ from hashquant.machine.files import write_atomic
 from hashquant.report.blocks import records_digest
 from hashquant.report.evidence.claimlist import CLAIMS
 from hashquant.report.evidence.claims import NO_RECORDS, Line, overall, rule, said, worded
-from hashquant.report.findings import Findings
+from hashquant.report.findings import Findings, noun_of
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.forms.typeset import typeset
 from hashquant.report.numerals import number, within
@@ -40,7 +41,7 @@ def write_claims(found: Mapping[str, Findings], out: Path) -> tuple[Path, ...]:
     """
     frame = matrix_frame(found)
     name = digest(sorted(records_digest(findings.records) for findings in found.values()))
-    noun = " or ".join(dict.fromkeys(findings.noun for findings in found.values()))
+    noun = noun_of([block for findings in found.values() for block in findings.blocks])
     sheet = matrix_sheet(frame, noun)
     texts = typeset(sheet, name) | {
         f"{NAME}.csv": f"# records: {name}\n{frame.to_csv(index=False)}",
@@ -52,18 +53,20 @@ def write_claims(found: Mapping[str, Findings], out: Path) -> tuple[Path, ...]:
 
 
 def matrix_sheet(frame: pd.DataFrame, noun: str = IDENTITIES) -> Sheet:
-    """Return the matrix as a reader sees it: a row a claim, a column a suite.
+    """Return the matrix as a reader sees it: a row a claim, a column a suite, the claims below.
 
     `noun` is what the classes of the data are called.
     """
     suites = list(dict.fromkeys(frame["suite"]))
     cells = {(row["suite"], row["claim"]): row for row in frame.to_dict("records")}
     rows = [
-        [f"({claim.letter}) {worded(claim.hypothesis, noun)}",
+        [f"({claim.letter})",
          *(written(cells[suite, claim.letter]) for suite in suites)]
         for claim in CLAIMS
     ]  # fmt: skip
     grid = Display.of("", rows, ["claim", *suites], "l" * (len(suites) + 1))
+    said = [f"({claim.letter}) {worded(claim.hypothesis, noun)}" for claim in CLAIMS]
+    grid = replace(grid, points=said)
     intro = (
         "A column a suite; each field holds verdict, estimate and interval. "
         f"{rule(noun, 'all claims of a suite together')}"

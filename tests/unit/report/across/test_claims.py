@@ -1,11 +1,14 @@
 """The claims of several suites in one table: each field says what that suite's own file says."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
 from hashquant.report import Options
 from hashquant.report.across.claims import matrix_frame, matrix_sheet, write_claims
-from hashquant.report.findings import find
+from hashquant.report.findings import find, noun_of
+from hashquant.settings.names import Names
 
 
 @pytest.fixture
@@ -39,7 +42,18 @@ def test_a_reader_sees_verdict_estimate_and_interval(found):
     assert list(grid.frame.columns) == ["claim", "ahead", "behind"]
     assert row["ahead"].startswith("supported: +0.100 (+0.")
     assert row["behind"].startswith("contradicted (1 seed): −0.100 (−0.")
-    assert row["claim"].startswith("(a1) OPQN retrieves better")
+    assert row["claim"] == "(a1)"
+    assert grid.points[0].startswith("(a1) OPQN retrieves better")
+
+
+def test_the_word_for_the_classes_stands_once(found, tmp_path):
+    """Suites of faces, of things and of both: "identities or classes", and not each of them."""
+    (block,) = found["ahead"].blocks
+    things = Names(classes={"things": "classes"})
+    other = dataclasses.replace(block, dataset="things", names=things)
+    assert noun_of([block, other, block, other]) == "identities or classes"
+    text = write_claims(found, tmp_path)[0].read_text(encoding="utf-8")
+    assert "(identities that were trained on)" in text
 
 
 def test_all_four_files_hold_the_same_verdicts(found, tmp_path):
