@@ -64,7 +64,7 @@ class HeldOut:
         ap, relevant, label = (per_query.get(key) for key in ("ap", "relevant", "label"))
         if ap is None or relevant is None or label is None or np.isnan(ap).all():
             return None
-        if not (ap.shape == relevant.shape == label.shape and _possible(relevant, gallery)):
+        if not (ap.shape == relevant.shape == label.shape and possible(relevant, gallery)):
             return None
         return cls(name, ap, relevant, label, gallery)
 
@@ -169,25 +169,16 @@ def is_home(record: EvalRecord) -> bool:
     return record.target == record.spec.dataset and record.protocol not in OTHER_CLASSES
 
 
-def floor_of(records: SuiteRecords, record: EvalRecord) -> float | None:
-    """Return the mAP of a random order on an examination's queries: stored, or computed now.
-
-    None where the values of its queries are missing.
-    """
-    if record.floor is not None:
-        return record.floor
-    return floor_from(records.per_query(record), record.gallery)
-
-
 def floor_from(per_query: Mapping[str, np.ndarray], gallery: int) -> float | None:
     """Return the mAP of a random order over all queries that have something relevant, or None."""
     relevant = per_query.get("relevant")
-    if relevant is None or not _possible(relevant, gallery):
+    if relevant is None or not possible(relevant, gallery):
         return None
     return float(np.nanmean(expected_random_ap(relevant, gallery)))
 
 
-def _possible(relevant: Int64[np.ndarray, " q"], gallery: int) -> bool:
+def possible(relevant: Int64[np.ndarray, " q"], gallery: int) -> bool:
+    """Tell whether these can be numbers of relevant items in a gallery, and not all are 0."""
     return bool(relevant.any() and relevant.min() >= 0 and relevant.max() <= gallery)
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hashquant.records.gate import OTHER_CLASSES
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.drawing.style import row_order
@@ -23,8 +24,6 @@ from hashquant.settings.suite import RunSpec, canonical_json, digest
 
 #: Longest reason a footnote repeats, in characters.
 REASON_LENGTH = 160
-#: Protocols whose queries are of identities that were not trained on.
-CROSS_DOMAIN = ("cross", "unseen")
 
 
 @dataclass(frozen=True)
@@ -114,12 +113,12 @@ class Block:
     @property
     def single_domain(self) -> bool:
         """Whether queries are of the identities trained on."""
-        return self.target.partition("+")[0] == self.dataset and self.protocol not in CROSS_DOMAIN
+        return self.target.partition("+")[0] == self.dataset and self.protocol not in OTHER_CLASSES
 
     @property
     def cross_domain(self) -> bool:
         """Whether queries are of identities, or of a data set, that were not trained on."""
-        return self.protocol in CROSS_DOMAIN
+        return self.protocol in OTHER_CLASSES
 
     @property
     def name(self) -> str:

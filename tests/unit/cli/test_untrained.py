@@ -6,7 +6,7 @@ import pytest
 
 import hashquant.methods
 from hashquant.cli import main
-from hashquant.records.gate import floor_of, gates
+from hashquant.records.gate import floor_from, gates
 from hashquant.records.store import Store
 
 TINY = ["--set", "synthfaces.identities=4", "--set", "synthfaces.images=8", "--epochs", "2",
@@ -90,7 +90,8 @@ def test_a_record_made_before_there_were_gates_reads_as_untrained_too(ran, tmp_p
         path.write_text(json.dumps(older | {"schema_version": 2}))
     records = Store(tmp_path / "results").read("quick")
     assert [vars(found) for found in gates(records).values()] == [gate]
-    assert floor_of(records, records.evals[0]) == gate["floor"]
+    (home,) = records.evals
+    assert floor_from(records.per_query(home), home.gallery) == gate["floor"]
     [path] = tmp_path.rglob("train.json")
     before = path.read_bytes()
     with pytest.raises(KeyError):  # a cached cell's record stays as it was

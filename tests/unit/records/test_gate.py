@@ -10,7 +10,7 @@ import pytest
 from hashquant.records.gate import (
     LEAST_GAIN,
     HeldOut,
-    floor_of,
+    floor_from,
     gate_at,
     gates,
     has_gate,
@@ -116,7 +116,9 @@ def test_older_records_get_theirs_from_what_they_hold(tmp_path, losses):
     assert records.trains[0].gate is None
     assert gates(records) == {"abcdef123456": gate}
     assert gate_at(store, records.trains[0]) == gate
-    assert floor_of(records, records.evals[0]) == pytest.approx(gate.floor)
+    assert floor_from(
+        records.per_query(records.evals[0]), records.evals[0].gallery
+    ) == pytest.approx(gate.floor)
 
 
 def test_a_stored_gate_is_taken_as_it_is(tmp_path):
@@ -157,7 +159,7 @@ def test_damaged_values_of_queries_give_no_gate(tmp_path):
     np.savez(path, ap=np.array([0.5]), relevant=np.array([900]), label=np.array([1]))
     records = store.read("s")
     assert gates(records) == {}
-    assert floor_of(records, records.evals[0]) is None
+    assert floor_from(records.per_query(records.evals[0]), records.evals[0].gallery) is None
     path.unlink()
     assert gates(records) == {}
 

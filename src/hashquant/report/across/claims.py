@@ -9,11 +9,10 @@ import pandas as pd
 from hashquant.machine.files import write_atomic
 from hashquant.report.blocks import records_digest
 from hashquant.report.evidence.claimlist import CLAIMS
-from hashquant.report.evidence.claims import NO_RECORDS, Line, overall, rule, said, worded
+from hashquant.report.evidence.claims import NO_RECORDS, Line, measured, overall, rule, said, worded
 from hashquant.report.findings import Findings, noun_of
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.forms.typeset import typeset
-from hashquant.report.numerals import number, within
 from hashquant.report.page.overview import claims_page
 from hashquant.settings.names import IDENTITIES
 from hashquant.settings.suite import digest
@@ -82,5 +81,4 @@ def written(line: Line) -> str:
     """
     if line["verdict"] == NO_RECORDS:
         return NO_RECORDS
-    between = within(line["low"], line["high"], 3, sign=True)
-    return f"{said(line)}: {number(line['estimate'], 3, sign=True)} ({between})"
+    return f"{said(line)}: {measured(line)}"

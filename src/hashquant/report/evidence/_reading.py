@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from hashquant.records.gate import possible
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.report.blocks import Block
 from hashquant.statistics.chance import expected_random_ap
@@ -31,7 +32,9 @@ def floors(
     """Return the floor of every query, (q,), from any record that tells what is relevant to it."""
     for record in evals:
         relevant = read[record.run_id, record.target].get("relevant")
-        if relevant is not None and relevant.shape == identity.shape:
+        if relevant is None or relevant.shape != identity.shape:
+            continue
+        if possible(relevant, record.gallery):
             return expected_random_ap(relevant, record.gallery)
     return np.full(len(identity), np.nan)
 

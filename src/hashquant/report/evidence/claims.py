@@ -81,6 +81,16 @@ def said(line: Line) -> str:
     return f"{line['verdict']} (1 seed)" if alone else str(line["verdict"])
 
 
+def measured(line: Line) -> str:
+    """Write the estimate of a line and the interval that decides.
+
+    >>> measured({"estimate": 0.1, "low": -0.05, "high": 0.25})
+    '+0.100 (−0.050 … +0.250)'
+    """
+    between = within(line["low"], line["high"], 3, sign=True)
+    return f"{number(line['estimate'], 3, sign=True)} ({between})"
+
+
 def overall(frame: pd.DataFrame, letter: str) -> Line:
     """Return the last line of a claim: its only block, or the mean of its blocks."""
     found: Line = frame[frame["claim"] == letter].iloc[-1].to_dict()

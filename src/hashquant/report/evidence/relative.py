@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from hashquant.records.gate import LEAST_GAIN
 from hashquant.report.evidence.queries import Evidence, Key
 from hashquant.statistics import interval
 
 #: The method whose embedding is kept whole.
 UNCOMPRESSED = "float"
-#: Least lead of the uncompressed embedding over the floor, as a share of what there is to gain.
-LEAST_LEAD = 0.02
 #: A lead this close to zero is rounding.
 ROUNDING = 1e-12
 NAN = float("nan")
@@ -75,8 +74,8 @@ def lead(evidence: Evidence, key: Key, chosen: np.ndarray | None = None) -> Lead
 
 
 def clear(evidence: Evidence, found: Lead) -> bool:
-    """Tell whether a lead is large enough to divide by."""
-    return found.estimate >= LEAST_LEAD * (1 - evidence.floor())
+    """Tell whether a lead is large enough to divide by: as large as that of what trained."""
+    return found.estimate >= LEAST_GAIN * (1 - evidence.floor())
 
 
 def relative(evidence: Evidence, key: Key) -> Relative:

@@ -4,8 +4,7 @@ import pandas as pd
 
 from hashquant import __version__
 from hashquant.report.evidence.claimlist import CLAIMS
-from hashquant.report.evidence.claims import NO_RECORDS, Line, said, worded
-from hashquant.report.numerals import number, within
+from hashquant.report.evidence.claims import NO_RECORDS, Line, measured, said, worded
 from hashquant.report.page._grid import Cell, Column, Grid
 from hashquant.report.page._theme import DARK, LIGHT, style, template, variables
 
@@ -34,6 +33,4 @@ def _grid(frame: pd.DataFrame, noun: str) -> Grid:
 def _cell(line: Line) -> Cell:
     if line["verdict"] == NO_RECORDS:
         return Cell(NO_RECORDS, "quiet")
-    between = within(line["low"], line["high"], 3, sign=True)
-    small = f"{number(line['estimate'], 3, sign=True)} ({between})"
-    return Cell(said(line), f"verdict {line['verdict']}", small=small)
+    return Cell(said(line), f"verdict {line['verdict']}", small=measured(line))

@@ -203,3 +203,13 @@ def test_an_interval_ends_where_an_map_can(exams, people, middling):
     assert high > 1
     assert 0 <= found.interval(key).low < 0.01
     assert 0.99 < found.interval(key).high <= 1
+
+
+def test_counts_that_cannot_be_tell_no_floor_and_stop_no_report(exams, people, middling):
+    """A damaged number of relevant items, more than the gallery holds: another record tells."""
+    exams.add(middling, people, method="opqn", relevant=70_000)
+    (study,) = gather(exams.records(), select_blocks(exams.records()))
+    assert np.isnan(study.floor())
+    exams.add(middling, people, method="dcdh")
+    (study,) = gather(exams.records(), select_blocks(exams.records()))
+    assert 0.01 < study.floor() < 0.02

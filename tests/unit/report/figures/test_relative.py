@@ -42,5 +42,10 @@ def test_the_own_split_comes_first_and_a_single_target_draws_nothing(frame, tmp_
     assert {path.stem for path in paths} == {"relative_lfw"}
     table = pd.read_csv(tmp_path / "relative_lfw.csv", skiprows=1)
     assert set(table["label"]) == {"opqn", "dcdh"}
+    (drawn,) = relative_drawings(frame, looks(FAMILIES), tmp_path)
+    with drawing(drawn.preset):
+        figure = drawn.draw()
+    shown = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert shown == ["lfw", "lfw-unseen", "olivetti"]
     alone = frame[frame["target"] == "lfw"]
     assert not list(relative_drawings(alone, looks(FAMILIES), tmp_path))

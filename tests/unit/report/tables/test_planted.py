@@ -1,8 +1,10 @@
 """A planted suite: a dead row, two equal ones, one clearly better, and what is said of each."""
 
 import dataclasses
+import io
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hashquant.report import Options, terminal_table
@@ -90,6 +92,11 @@ def test_every_form_says_so(planted):
     }
     for name in ("markdown", "terminal", "page"):
         assert UNTRAINED in texts[name], name
+    rows_of = pd.read_csv(io.StringIO(texts["csv"]), skiprows=1).set_index("label")
+    assert dict(rows_of["16_bits_trained"]) == {label: label != "dpq" for label in rows_of.index}
+    other = min(("opqn", "gpq"), key=lambda label: rows_of.loc[label, "16_bits_mean"])
+    shown = next(row for row in texts["markdown"].splitlines() if f"| {other} " in row)
+    assert "<sup>=" in shown
     rows = [line for line in texts["markdown"].splitlines() if "dcdh" in line or "pq" in line]
     assert "=" not in next(row for row in rows if "dcdh" in row)
     assert UNTRAINED in next(row for row in rows if "dpq" in row)
