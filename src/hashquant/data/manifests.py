@@ -10,6 +10,7 @@ import numpy as np
 from hashquant.data.items import Items, Split, lines_digest, make_split
 from hashquant.errors import DataError
 from hashquant.machine.files import write_atomic
+from hashquant.machine.strictjson import read_json
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def read_manifest(path: Path) -> Manifest:
         DataError: if the file is no manifest or its lists do not match its digest.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         roles = {role: tuple(files) for role, files in raw["roles"].items()}
         found = Manifest(
             raw["dataset"], raw["protocol"], raw["rule"], roles, raw["sha256"], raw["counts"]

@@ -1,6 +1,6 @@
-"""What the code runs on: devices, memory, clocks, seeds, threads, files, compiled kernels.
+"""What the code runs on: devices, memory, clocks, seeds, threads, files, JSON, kernels.
 
 It knows no image, no method and no record.
 """
 
-__all__ = ["compiled", "environment", "files", "hardware", "seeds", "threads"]
+__all__ = ["compiled", "environment", "files", "hardware", "seeds", "strictjson", "threads"]

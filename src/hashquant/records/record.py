@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hashquant.errors import HashQuantError, UsageError
+from hashquant.machine.strictjson import parse_json
 from hashquant.settings.reading import build
 from hashquant.settings.suite import RunSpec
 
@@ -161,7 +162,7 @@ def from_json(cls: type[RecordType], text: str) -> RecordType:
         RecordError: if the text is damaged or of another schema version.
     """
     try:
-        raw: Any = json.loads(text)  # Any: parsed JSON
+        raw: Any = parse_json(text)  # Any: parsed JSON
         version = raw["schema_version"]
         if version not in READABLE:
             known = " or ".join(map(str, READABLE))
