@@ -66,6 +66,8 @@ def _needs_digits(name: str) -> bool:
 def _with_digits(read: str, text: str, most: int) -> str:
     digits = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
     kept = read.encode("utf-8", "surrogatepass")[: most - DIGITS - 1].decode("utf-8", "ignore")
+    if _DEVICES.fullmatch(kept.casefold()):
+        kept = re.sub(r"[.-]+", "-", kept)  # a device's name ends at its first dot
     return f"{kept.rstrip('-.')}-{digits}"
 
 

@@ -149,9 +149,9 @@ class Store:
         Under the name that data sets had before, it is only where a record of this very run, or
         a training that was broken off, lies there.
         """
-        below = Path(spec.method, f"{spec.bits}bit", f"seed{spec.seed}-{run_id[:6]}")
-        names = safe_name(spec.dataset), former_name(spec.dataset)
-        cell, former = (self.root / spec.suite / name / below for name in names)
+        below = Path(f"{spec.bits}bit", f"seed{spec.seed}-{run_id[:6]}")
+        cell = self.root / spec.suite / safe_name(spec.dataset) / safe_name(spec.method) / below
+        former = self.root / spec.suite / former_name(spec.dataset) / spec.method / below
         # No Path's method: a former name may be longer than the system allows.
         if former == cell or cell.is_dir() or not os.path.isdir(former):  # noqa: PTH112
             return CellFolder(cell)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from hashquant.errors import StoreError, UsageError
-from hashquant.machine.filenames import safe_name
 from hashquant.machine.files import write_atomic
 from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord, from_json, to_json
 from hashquant.records.store import Store
@@ -125,9 +124,3 @@ def test_reading_a_suite_names_what_is_damaged(tmp_path):
     assert [Path(p).name for p in records.damaged] == ["train.json"]
     assert store.suites() == ["s"]
     assert store.read("none").trains == ()
-
-
-def test_folder_names_are_safe():
-    assert safe_name("folder:../../etc") == "folder-..-..-etc"
-    assert safe_name("gesichter-ä") == "gesichter-ä"
-    assert safe_name("..") == "unnamed"
