@@ -1,15 +1,19 @@
 """What every command's flags must keep to: said once, and paths that can be named."""
 
 import argparse
-import os
 import shlex
+from pathlib import Path
 
 import pytest
 
 from hashquant.cli import main
 from hashquant.cli._asked import resolve
 from hashquant.cli._parser import _PARSERS, parse
+from hashquant.cli._trace import _suite_of
 from hashquant.errors import UsageError
+from hashquant.records.store import Store
+from hashquant.report.trace.repeat import command
+from tests.unit.records.test_store import spec
 
 POSITIONAL = {"data": ["lfw"], "explain": ["CELL"], "list": [], "report": [], "verify": [],
               "run": []}  # fmt: skip
@@ -67,8 +71,11 @@ def test_a_setting_given_twice_alike_is_one():
     assert parse(["--set", "epochs=1", "--set", "epochs=1"]).assignments == ["epochs=1"] * 2
 
 
-@pytest.mark.parametrize("name", ["a,b", "a+b", "a b", "a*[b]?", "a=b", "-a", "a:b", "a+k=v",
-                                  "a+norm_stats=target", r"a\b", "ä😀", "a,lfw", "a\\,b"])  # fmt: skip
+NAMES = ("a,b", "a+b", "a b", "a*[b]?", "a=b", "-a", "a:b", "a+k=v", "a+norm_stats=target",
+         r"a\b", "ä😀", "a,lfw", "a\\,b")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_any_path_can_be_named(tmp_path, monkeypatch, name):
     """As it is where it is there; with backslashes anywhere; in a file, and by `--set`."""
     monkeypatch.chdir(tmp_path)
@@ -83,12 +90,37 @@ def test_any_path_can_be_named(tmp_path, monkeypatch, name):
     suite = resolve(parse(["--suite", "s.yaml"]))[1]
     assert suite.datasets == (f"folder:{name}",)
     named = [f"folder:{name}", f"folder:{name}+norm_stats=target"]
-    for words in (["--targets", asked, f"{asked}+norm_stats=target"],
-                  ["--targets", f"{asked},{asked}+norm_stats=target"],
-                  ["--set", f"targets=folder:{spaced},folder:{spaced}+norm_stats=target"]):  # fmt: skip
+    option = "+norm_stats=target"
+    for words in (["--targets", asked, f"{asked}{option}"],
+                  ["--targets", f"{asked},{asked}{option}"],
+                  ["--set", f"targets=folder:{spaced},folder:{spaced}{option}"]):  # fmt: skip
         found = resolve(parse(words))[1].targets
         assert found[1] == named[1]
         assert found[0] in (named[0], f"{named[0]}+norm_stats=source")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_of_a_cell_names_the_same_when_pasted(name):
+    targets = [f"folder:{name}+norm_stats=target", "lfw+norm_stats=target", "folder:t 1"]
+    words = shlex.split(command(spec(dataset=f"folder:{name}"), targets, "folder", "quick"))
+    found = resolve(parse([word for word in words[1:] if word != "\n"]))[1]
+    assert found.datasets == (f"folder:{name}",)
+    assert found.targets == tuple(targets)
+
+
+def test_a_suite_of_a_file_is_repeated_from_what_is_kept(where, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("hashquant.cli._run.run_cells", lambda *_: None)
+    file = tmp_path / "my suite.yaml"
+    file.write_text("title: Mine\n")
+    assert main(["--suite", str(file), *where, "--quiet"]) == 0
+    file.unlink()
+    store = Store(tmp_path / "results")
+    shown = _suite_of(store, "my suite")
+    name, suite = resolve(parse(["--suite", shown]))
+    assert (name, suite.title) == ("my suite", "Mine")
+    assert main(["--suite", shown, *where, "--quiet"]) == 0
+    assert _suite_of(store, "quick") == ""
+    assert _suite_of(store, "elsewhere") == "elsewhere.yaml"
 
 
 @pytest.mark.parametrize("name", ["a,b", "a,lfw", "a+b", "C++"])
@@ -147,7 +179,7 @@ def test_a_folder_longer_than_the_system_allows_is_refused(capsys):
     assert "File name too long" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
 def test_reports_that_cannot_be_written_are_told_before_training(where, tmp_path, capsys):
     assert main(["--quiet", *where[:2], "--reports-dir", "/proc/no"]) == 2
     assert "--reports-dir must be writable, got /proc/no" in capsys.readouterr().err

@@ -14,7 +14,8 @@ from hashquant.machine.filenames import LABEL, MOST_BYTES, former_name, safe_nam
 ALIKE = (
     "t 1", "t-1", "t--1", "t/1", "t:1", "-t-1", "t-1-", "t-1.", ".t-1", "t\\1", "t\n1", "t*1",
     "T-1", "t-1\u200b", "Ünï 😀", "Ünï", unicodedata.normalize("NFD", "Ünï"), "ünï", "", ".", "..",
-    " ", "-", "unnamed", "con", "CON", "con.", "nul.txt", "aux", "lpt1", "con.-x", "con." + "x" * 99, "\udce9", "\udcea",
+    " ", "-", "unnamed", "con", "CON", "con.", "nul.txt", "aux", "lpt1", "\udce9",
+    "\udcea", "con.-x", "con." + "x" * 99,
     "漢" * 80, "漢" * 81, "漢" * 80 + "a", "x" * 300, "x" * 301, "😀" * 70, "😀" * 71, "Straße",
     "strasse", "straße", "İ", "i\u0307", "a+b", "a=b", "a+norm_stats=target", "a+norm_stats-target",
 )  # fmt: skip

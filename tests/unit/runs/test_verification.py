@@ -9,7 +9,6 @@ import torch
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
-from hashquant.machine.filenames import safe_name
 from hashquant.records.record import Cost, EvalRecord, TrainRecord
 from hashquant.records.store import Store
 from hashquant.runs.verification import verify_suite
@@ -67,7 +66,7 @@ def stored(root, form="table", **changes):
     )  # fmt: skip
     per_query = {**found.per_query, "label": codes.query_labels.numpy()}
     folder.save_eval(record, per_query, codes.arrays(), distributions(codes))
-    return folder.path / safe_name(TARGET)
+    return folder.target_folder(TARGET)
 
 
 def edit(path, change):
