@@ -9,6 +9,7 @@ from pathlib import Path
 from hashquant.cli._parser import numbers
 from hashquant.cli._words import comma_hint, targets_in, words
 from hashquant.errors import UsageError, unknown_name
+from hashquant.machine.filenames import is_file
 from hashquant.plugins import registry
 from hashquant.runs import targets
 from hashquant.runs.planning import override
@@ -61,14 +62,15 @@ def datasets_in(values: Sequence[str] | None, otherwise: Sequence[str] = ()) -> 
 
 def _suite_file(asked: str) -> tuple[str, Path]:
     if asked.endswith((".yaml", ".yml")):
-        if not Path(asked).is_file():
+        if not is_file(Path(asked)):
             raise UsageError(f"suite file {asked} must exist, got no such file")
         return _suite_name(Path(asked)), Path(asked)
     known = registry.suites()
     if asked.lower() not in known:
         error = unknown_name("suite", asked, known)
-        is_file = asked and Path(asked).is_file()
-        raise UsageError(f"{error} (a suite's file ends in .yaml)") if is_file else error
+        if asked and is_file(Path(asked)):
+            raise UsageError(f"{error} (a suite's file ends in .yaml)")
+        raise error
     return asked.lower(), known[asked.lower()]
 
 

@@ -4,8 +4,10 @@ Folders of results, figures, labels in LaTeX and what a bundle holds are all nam
 """
 
 import hashlib
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 #: Letters that a name may be made of, as a regular expression's class.
 LETTERS = r"\w.+-"
@@ -55,6 +57,15 @@ def former_name(text: str) -> str:
     'folder-home-a-b-faces'
     """
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "unnamed"
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a file is there: none is under a name that the system cannot have.
+
+    >>> is_file(Path("x" * 300))
+    False
+    """
+    return os.path.isfile(path)  # noqa: PTH113  # Path.is_file raises where a name is too long
 
 
 def _needs_digits(name: str) -> bool:

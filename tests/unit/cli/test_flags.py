@@ -220,3 +220,18 @@ def test_a_suite_file_of_another_ending_is_told_so(tmp_path):
     (tmp_path / "lt.txt").write_text("title: T\n")
     with pytest.raises(UsageError, match=r"ends in \.yaml"):
         resolve(parse(["--suite", str(tmp_path / "lt.txt")]))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["explain"], ["--dry-run", "--suite"], ["report", "--suite"], ["verify", "--suite"],
+     ["report", "--readme"], ["--dry-run", "--trunk=resnet18:"], ["--dry-run", "--methods"]],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", ["", ".yaml"])
+def test_a_name_longer_than_the_system_allows_is_one_sentence(capsys, words, ending):
+    *words, last = words
+    name = "漢" * 300 + ending
+    assert main([*words, *([last + name] if last.endswith(":") else [last, name])]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
