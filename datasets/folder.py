@@ -12,12 +12,14 @@ from typing import ClassVar
 
 from hashquant.api import (
     ByRule,
+    DataError,
     FolderDataset,
     Items,
     Layout,
     Parts,
     StoreError,
     UsageError,
+    short_name,
     write_manifest,
 )
 
@@ -40,10 +42,16 @@ class Folder(FolderDataset):
 
         Raises:
             UsageError: if no path was given.
+            DataError: if the system cannot say what is there (a name too long, no permission).
         """
         if not self.argument:
             raise UsageError("dataset 'folder' must be written as folder:PATH, got no path")
-        return Path(self.argument).expanduser()
+        path = Path(self.argument).expanduser()
+        try:
+            path.is_dir()
+        except OSError as error:
+            raise DataError(f"folder:{path} cannot be read: {error.strerror}") from error
+        return path
 
     @property
     def people(self) -> bool:
@@ -70,7 +78,7 @@ class Folder(FolderDataset):
         items, layout = super().load(root), self.layout()
         if isinstance(layout, ByRule):
             split, name = layout.split(items), self.place(root).resolve().name
-            path = root / "manifests" / f"{name}-{split.digest[:12]}.json"
+            path = root / "manifests" / f"{short_name(name, 200)}-{split.digest[:12]}.json"
             try:
                 write_manifest(path, f"folder:{self.argument}", items, split, layout.rule)
             except StoreError as error:

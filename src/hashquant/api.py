@@ -18,6 +18,7 @@ from hashquant.data.layouts import ByRule, Layout, Listed, Parts
 from hashquant.data.manifests import read_manifest, split_by_manifest, write_manifest
 from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
+from hashquant.machine.filenames import short_name
 from hashquant.plugins.method import Method, TensorSpec
 from hashquant.settings.names import Name
 from hashquant.settings.recipe import Recipe
@@ -84,6 +85,7 @@ __all__ = [
     "padded_size",
     "read_manifest",
     "render_faces",
+    "short_name",
     "split_by_manifest",
     "unknown_name",
     "unpack_tar",

@@ -2,14 +2,22 @@
 
 import argparse
 import dataclasses
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from hashquant.cli._parser import numbers, words
+from hashquant.cli._parser import numbers
+from hashquant.cli._words import comma_hint, targets_in, words
 from hashquant.errors import UsageError, unknown_name
+from hashquant.machine.filenames import is_file
 from hashquant.plugins import registry
 from hashquant.runs import targets
 from hashquant.runs.planning import override
 from hashquant.settings.suite import Suite, read_suite
+from hashquant.settings.words import plain
+
+#: The longest name of a suite, in bytes of UTF-8: its folder's name.
+MOST_BYTES = 200
 
 
 def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
@@ -29,19 +37,54 @@ def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
         if getattr(flags, key) is not None:
             changes[key] = getattr(flags, key)
     methods = words(flags.methods) if flags.methods else suite.methods
-    datasets = words(flags.datasets) if flags.datasets else suite.datasets
     changes["methods"] = registry.expand("method", methods, registry.methods())
-    changes["datasets"] = registry.expand("dataset", datasets, registry.datasets())
-    changes["targets"] = targets.expand(words(flags.targets) if flags.targets else suite.targets)
+    changes["datasets"] = datasets_in(flags.datasets, suite.datasets)
+    wanted = targets_in(flags.targets) if flags.targets else suite.targets
+    try:
+        changes["targets"] = targets.expand(wanted)
+    except UsageError as error:
+        raise comma_hint(error, flags.targets or ()) from error
     return name, dataclasses.replace(suite, **changes)  # type: ignore[arg-type]  # set by name
+
+
+def datasets_in(values: Sequence[str] | None, otherwise: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the data sets that a flag names, or those of a suite.
+
+    Raises:
+        UsageError: if a name is unknown.
+    """
+    asked = words(values) if values else [plain(name) for name in otherwise]
+    try:
+        return registry.expand("dataset", asked, registry.datasets())
+    except UsageError as error:
+        raise comma_hint(error, values or ()) from error
 
 
 def _suite_file(asked: str) -> tuple[str, Path]:
     if asked.endswith((".yaml", ".yml")):
-        if not Path(asked).is_file():
+        if not is_file(Path(asked)):
             raise UsageError(f"suite file {asked} must exist, got no such file")
-        return Path(asked).stem, Path(asked)
+        return _suite_name(Path(asked)), Path(asked)
     known = registry.suites()
     if asked.lower() not in known:
-        raise unknown_name("suite", asked, known)
+        error = unknown_name("suite", asked, known)
+        if asked and is_file(Path(asked)):
+            raise UsageError(f"{error} (a suite's file ends in .yaml)")
+        raise error
     return asked.lower(), known[asked.lower()]
+
+
+def _suite_name(path: Path) -> str:
+    """Return the name that a file gives a suite: that of its folders, so it must be able to.
+
+    Raises:
+        UsageError: if it begins with a dot, has letters that no line shows, or is too long.
+    """
+    name = path.stem
+    hidden = name.startswith(".") or re.search(r"[\x00-\x1f\x7f]", name)
+    if hidden or len(name.encode()) > MOST_BYTES:
+        raise UsageError(
+            f"a suite file's name must begin with no dot, hold no line break and have at most "
+            f"{MOST_BYTES} bytes, for results lie in a folder of that name; got {path.name!r}"
+        )
+    return name

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hashquant.cli._flags import Once, Several, check_assignments, check_folders
+from hashquant.cli._words import words
 from hashquant.errors import UsageError, nearest, unknown_name
 
 VERBS = ("run", "list", "report", "data", "verify", "explain")
 LISTS = ("methods", "datasets", "suites", "trunks")
 SPREAD = "sd"  # unless asked for otherwise
+_KEPT = r"a comma in a path that is not there yet is written \,"
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,6 +22,12 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:  # Any: passed on to argparse
         super().__init__(allow_abbrev=False, **options)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:  # Any: as above
+        """Add a flag: given twice, a list means both, and a value is refused where it differs."""
+        if names[0].startswith("--") and "action" not in options:
+            options["action"] = Several if options.get("nargs") == "+" else Once
+        return super().add_argument(*names, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise the message, with the nearest flag for an unknown one.
@@ -32,6 +41,11 @@ class Parser(argparse.ArgumentParser):
             guess = nearest(unknown[1], flags)
             hint = f": did you mean '{guess}'?" if guess else ""
             raise UsageError(f"unknown flag '{unknown[1]}'{hint} ({self.prog} --help lists all)")
+        starved = re.match(r"argument (?:-\w/)?(--[\w-]+): expected .*one argument", message)
+        if starved:
+            message += f"; a value that begins with - is written {starved[1]}=-VALUE"
+        elif "required: CELL" in message:
+            message += "; one that begins with - is written ./-CELL"
         raise UsageError(f"{message} ({self.prog} --help lists all flags)")
 
 
@@ -39,9 +53,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the flags of one command; without a verb it is `run`.
 
     Raises:
-        UsageError: if a verb, flag or value is not understood.
+        UsageError: if a verb, flag or value is not understood, or a flag says two things.
     """
     words = list(argv)
+    for word in words:
+        _check_encoding(word)
     if words and words[0] in ("-h", "--help"):
         _run_parser(f"{_program()} [run]").print_help()
         raise SystemExit(0)
@@ -51,9 +67,21 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _PARSERS[verb](f"{_program()} {verb}")
     found = parser.parse_args(words)
     found.verb = verb
+    vars(found).pop("given", None)
+    check_assignments(found)
+    check_folders(found)
     if verb == "run" and found.measure and not found.dry_run:
         raise UsageError("--measure must come with --dry-run, got it alone")
     return found
+
+
+def _check_encoding(word: str) -> None:
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"names and paths must be UTF-8, got {word!a}: a link to it can have such a name"
+        ) from error
 
 
 def _program() -> str:
@@ -74,15 +102,17 @@ def _run_parser(prog: str) -> Parser:
     add("--suite", default="quick", metavar="NAME|FILE", help="what is equal for all (quick)")
     add("--methods", nargs="+", metavar="NAME", help="names, wildcards or all")
     add("--bits", nargs="+", metavar="N", help="code lengths")
-    add("--datasets", nargs="+", metavar="NAME", help="names, or folder:PATH")
+    add("--datasets", nargs="+", metavar="NAME", help=f"names, or folder:PATH; {_KEPT}")
     add("--targets", nargs="+", metavar="NAME",
-        help="what is examined: seen, unseen, cross, or names, +norm_stats=target")  # fmt: skip
+        help="what is examined: seen, unseen, cross, or names, +norm_stats=target; in a path "
+        r"that ends in +KEY=VALUE the + is written \+")  # fmt: skip
     add("--seeds", nargs="+", metavar="N", help="training seeds (0)")
     add("--trunk", metavar="NAME", help="the network below every method, or NAME:WEIGHTS")
     add("--epochs", type=int, metavar="N", help="passes over the training images")
     add("--batch-size", type=int, metavar="N", help="images a step")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
-        help="a suite's key, or METHOD.key, DATASET.key, common.key; may be repeated")  # fmt: skip
+        help="a suite's key, or METHOD.key, DATASET.key, common.key; may be repeated; in a list of "
+        r"paths a comma is written \, and a space '\ '")  # fmt: skip
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where to compute (auto)")
     add("--jobs-per-device", default="auto", metavar="auto|N",
         help="cells at once (auto: on a CPU one, on CUDA as many as fit)")  # fmt: skip
@@ -138,7 +168,8 @@ def _report_parser(prog: str) -> Parser:
 
 def _data_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Prepare data sets and verify their splits.")
-    parser.add_argument("datasets", nargs="+", metavar="NAME", help="names, or folder:PATH")
+    parser.add_argument("datasets", nargs="+", metavar="NAME",
+                        help=f"names, or folder:PATH; {_KEPT}")  # fmt: skip
     parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop",
                         help="what an unreadable image does (stop)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="DATASET.KEY=VALUE",
@@ -204,15 +235,6 @@ _PARSERS = {
 }
 
 
-def words(values: Sequence[str]) -> list[str]:
-    """Split a list given by space or comma.
-
-    >>> words(["opqn,dcdh", "gpq"])
-    ['opqn', 'dcdh', 'gpq']
-    """
-    return [word for value in values for word in value.split(",") if word]
-
-
 def numbers(flag: str, values: Sequence[str]) -> tuple[int, ...]:
     """Read whole numbers given by space or comma, each once.
 
@@ -246,6 +268,18 @@ def jobs_at_once(text: str) -> int | None:
             f"--jobs-per-device must be auto or a whole number of at least 1, got '{text}'"
         )
     return int(text)
+
+
+def stored_suite(asked: str, known: Sequence[str], folder: Path) -> str:
+    """Return the suite with records that is asked for, by its name or its file's.
+
+    Raises:
+        UsageError: if no suite of that name has records in `folder`.
+    """
+    for name in (asked, Path(asked).stem if asked.endswith((".yaml", ".yml")) else asked):
+        if name in known:
+            return name
+    raise unknown_suite(asked, known, folder)
 
 
 def unknown_suite(name: str, known: Sequence[str], folder: Path) -> UsageError:

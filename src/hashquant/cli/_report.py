@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hashquant.cli._parser import numbers, unknown_suite, words
+from hashquant.cli._parser import numbers, stored_suite, unknown_suite
+from hashquant.cli._words import targets_in, words
 from hashquant.errors import UsageError
 from hashquant.plugins import naming, registry
 
@@ -33,9 +34,8 @@ def report(flags: argparse.Namespace) -> int:
         spread=flags.spread, workers=os.cpu_count() or 1,
     )  # fmt: skip
     store = Store(flags.results_dir)
+    flags.suite = stored_suite(flags.suite, store.suites(), flags.results_dir)
     records = store.read(flags.suite)
-    if not records.trains and flags.suite not in store.suites():
-        raise unknown_suite(flags.suite, store.suites(), flags.results_dir)
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite
@@ -102,19 +102,21 @@ def _read(flags: argparse.Namespace, suite: str) -> "tuple[SuiteRecords, Names]"
     from hashquant.report import cited
 
     store = Store(flags.results_dir)
-    records = store.read(suite)
+    records = store.read(stored_suite(suite, store.suites(), flags.results_dir))
     if not records.evals:
         raise unknown_suite(suite, store.suites(), flags.results_dir)
     return records, naming.names(*cited(records))
 
 
 def _bundle(records: "SuiteRecords", written: Sequence[Path], flags: argparse.Namespace) -> Path:
+    from hashquant.records.store import Store
     from hashquant.report.bundle import Material, write_bundle
 
     lock = Path(__file__).resolve().parents[3] / "requirements.lock"
+    kept = Store(flags.results_dir).suite_file(flags.suite)
     material = Material(
         flags.results_dir / flags.suite,
-        suite_file=registry.suites().get(flags.suite),
+        suite_file=registry.suites().get(flags.suite, kept if kept.is_file() else None),
         lock=lock if lock.is_file() else None,
         manifests=registry.manifests(),
     )
@@ -128,7 +130,7 @@ def _sheets(flags: argparse.Namespace, records: "SuiteRecords", out: Path) -> No
     if flags.sheet_queries < 1:
         raise UsageError(f"--sheet-queries must be at least 1, got {flags.sheet_queries}")
     asked = Asked(
-        tuple(words(flags.sheet)), flags.sheet_queries, tuple(words(flags.sheet_targets)),
+        tuple(words(flags.sheet)), flags.sheet_queries, tuple(targets_in(flags.sheet_targets)),
         numbers("--sheet-bits", flags.sheet_bits), flags.show_images,
     )  # fmt: skip
     write_sheets(records, asked, flags.data_dir, out / "figures")

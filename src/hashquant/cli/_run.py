@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hashquant.cli._asked import resolve
 from hashquant.cli._dryrun import TO_RUN, show
+from hashquant.cli._flags import made_ready
 from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
 from hashquant.errors import HashQuantError
@@ -74,7 +75,10 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     wishes = _wishes(flags, cells[0].spec)  # refused before anything is trained
     if flags.dry_run:
         return _measure(cells, here, tally)
+    made_ready("--reports-dir", flags.reports_dir / name)
     with store.lock(name):
+        if name not in registry.suites():
+            store.keep_suite(name, Path(flags.suite))
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)
         _report(store, name, wishes, flags.reports_dir / name)

@@ -2,8 +2,9 @@
 
 import argparse
 from collections import Counter
+from pathlib import Path
 
-from hashquant.cli._parser import unknown_suite
+from hashquant.cli._parser import stored_suite
 from hashquant.errors import UsageError
 from hashquant.plugins import registry
 from hashquant.records.store import Store
@@ -15,14 +16,13 @@ def verify(flags: argparse.Namespace) -> int:
     from hashquant.runs.verification import verify_suite
 
     store = Store(flags.results_dir)
-    known = store.suites()
-    if flags.suite != "all" and flags.suite not in known:
-        raise unknown_suite(flags.suite, known, store.root)
-    if not known:
+    suites = store.suites()
+    if flags.suite != "all":
+        suites = [stored_suite(flags.suite, suites, store.root)]
+    if not suites:
         raise UsageError(f"there must be records to verify, got none in {store.root}")
     counts: Counter[str] = Counter()
     notes: Counter[str] = Counter()
-    suites = known if flags.suite == "all" else [flags.suite]
     if flags.complete:
         written = sum(1 for suite in suites for _ in complete_suite(store, suite))
         print(f"completed: {written} examination{'' if written == 1 else 's'}", flush=True)
@@ -55,8 +55,19 @@ def explain(flags: argparse.Namespace) -> int:
     print(explanation(cell, gate_at(store, cell.train) if cell.train else None))
     if cell.spec is not None:
         targets = [record.target for _, record in cell.evals]
-        print(f"\nmade again by\n{command(cell.spec, targets, _options_owner(cell.spec.dataset))}")
+        owner, suite = _options_owner(cell.spec.dataset), _suite_of(store, cell.spec.suite)
+        print(f"\nmade again by\n{command(cell.spec, targets, owner, suite)}")
+        if suite and not Path(suite).is_file():
+            print(f"where {suite} is the path of the suite's file, which is not kept here")
     return 0
+
+
+def _suite_of(store: Store, name: str) -> str:
+    """Return how `--suite` names a suite: by its file where it is not among the benchmarks."""
+    if name in registry.suites():
+        return ""
+    kept = store.suite_file(name)
+    return str(kept) if kept.is_file() else f"{name}.yaml"
 
 
 def _options_owner(dataset: str) -> str:

@@ -5,7 +5,9 @@ from collections import Counter
 from textwrap import shorten
 
 from hashquant import __version__
-from hashquant.cli._parser import LISTS, words
+from hashquant.cli._asked import datasets_in
+from hashquant.cli._parser import LISTS
+from hashquant.cli._words import words
 from hashquant.errors import unknown_name
 from hashquant.plugins import registry
 from hashquant.records.checkout import checkout
@@ -53,7 +55,7 @@ def data(flags: argparse.Namespace) -> int:
     from hashquant.settings.suite import Suite
 
     settings = override(Suite(), flags.assignments).settings
-    for reference in registry.expand("dataset", words(flags.datasets), registry.datasets()):
+    for reference in datasets_in(flags.datasets):
         options = {k: str(v) for k, v in settings.get(registry.dataset_stem(reference), {}).items()}
         dataset = registry.make_dataset(reference, options)
         print(f"{reference}: {dataset.terms}")

@@ -20,6 +20,7 @@ from hashquant.data.items import Dataset, Items, Split, make_split
 from hashquant.data.layouts import Layout, Parts, identities
 from hashquant.data.splits import draw_per_class
 from hashquant.errors import DataError
+from hashquant.machine.filenames import short_name
 
 _SAMPLE = 32  # images whose size is looked at before the stored size is chosen
 _PROTOCOL_SEED = 0  # of the protocol, never of a run
@@ -90,7 +91,8 @@ class FolderDataset(Dataset):
             raise self._missing(folder)
         files = layout.find(folder)
         geometry = Geometry(self._size_of(files), self.box)
-        label = re.sub(r"\W", "_", f"{folder.name[:40]}-{layout.label}")
+        # No more than cut: folder and files are in the cache's name by their digests.
+        label = short_name(re.sub(r"\W", "_", f"{folder.name[:40]}-{layout.label}"), 200)
         found = decode_once(
             files, geometry, root, name=label, on_bad_image=on_bad_image, progress=self.progress
         )

@@ -26,10 +26,10 @@ from hashquant.records.store import (
     TRAIN,
     Store,
     SuiteRecords,
-    folder_name,
     read_arrays,
 )
 from hashquant.settings.suite import base_spec
+from hashquant.settings.words import target_name
 from hashquant.statistics.chance import expected_random_ap, random_ap_variance
 
 #: How much of the way from a random order to a perfect one the mAP must have gone.
@@ -148,7 +148,7 @@ def gate_at(store: Store, record: TrainRecord) -> Gate | None:
 def judged_again(store: Store, record: TrainRecord) -> Gate | None:
     """Judge one run by its stored examination, whatever gate is stored; None without one."""
     spec = record.spec
-    folder = store.cell(spec, record.run_id).path / folder_name(spec.dataset)
+    folder = store.cell(spec, record.run_id).target_folder(target_name(spec.dataset))
     home = _read(EvalRecord, folder / EVAL)
     if home is None or not is_home(home) or not has_gate(record):
         return None
@@ -166,7 +166,9 @@ def taught_by(store: Store, record: TrainRecord) -> TrainRecord:
 
 def is_home(record: EvalRecord) -> bool:
     """Tell whether queries are held out from the training classes: the training set's own split."""
-    return record.target == record.spec.dataset and record.protocol not in OTHER_CLASSES
+    return (
+        record.target == target_name(record.spec.dataset) and record.protocol not in OTHER_CLASSES
+    )
 
 
 def floor_from(per_query: Mapping[str, np.ndarray], gallery: int) -> float | None:

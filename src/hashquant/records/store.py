@@ -2,7 +2,7 @@
 
 import fcntl
 import io
-import re
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +13,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from hashquant.errors import UsageError
+from hashquant.machine.filenames import former_name, safe_name
 from hashquant.machine.files import guarded, set_aside, write_atomic
+from hashquant.machine.strictjson import read_json
 from hashquant.records.record import (
     EvalRecord,
     RecordError,
@@ -63,15 +65,6 @@ class SuiteRecords:
         return read_arrays(folder / name) if folder is not None else {}
 
 
-def folder_name(text: str) -> str:
-    """Return `text` as one safe folder name.
-
-    >>> folder_name("folder:/home/a b/faces")
-    'folder-home-a-b-faces'
-    """
-    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "unnamed"
-
-
 class CellFolder:
     """One cell's files: training record, weights, and one sub-folder per target."""
 
@@ -81,13 +74,24 @@ class CellFolder:
         self.checkpoint = path / CHECKPOINT
         self.log = path / LOG
 
+    def target_folder(self, target: str) -> Path:
+        """Return the folder of the examination on `target`, whether it is there or not.
+
+        Under the name that such folders had before, which targets could share, it is only where
+        the record inside says that it is of this target.
+        """
+        folder, former = self.path / safe_name(target), self.path / former_name(target)
+        if former == folder or folder.is_dir():
+            return folder
+        return former if _said(former / EVAL, "target") == target else folder
+
     def train_record(self) -> TrainRecord | None:
         """Return the stored training record; a damaged one is set aside and reads as None."""
         return _load(TrainRecord, self.path / TRAIN)
 
     def eval_record(self, target: str) -> EvalRecord | None:
         """Return the examination on `target`, whole with its per-query file, or None."""
-        folder = self.path / folder_name(target)
+        folder = self.target_folder(target)
         if not (folder / PER_QUERY).is_file():
             return None
         return _load(EvalRecord, folder / EVAL)
@@ -114,7 +118,7 @@ class CellFolder:
         Raises:
             StoreError: if it cannot be written, with the reason.
         """
-        folder = self.path / folder_name(record.target)
+        folder = self.target_folder(record.target)
         write_arrays(folder / CODES, codes)
         write_arrays(folder / PER_QUERY, per_query)
         if distributions is not None:
@@ -140,9 +144,36 @@ class Store:
         self.root = root
 
     def cell(self, spec: RunSpec, run_id: str) -> CellFolder:
-        """Return the folder of a run: its settings are part of the name (ADR 0005)."""
-        parts = (spec.suite, folder_name(spec.dataset), spec.method, f"{spec.bits}bit")
-        return CellFolder(self.root.joinpath(*parts, f"seed{spec.seed}-{run_id[:6]}"))
+        """Return the folder of a run: its settings are part of the name (ADR 0005).
+
+        Under the name that data sets had before, it is only where a record of this very run, or
+        a training that was broken off, lies there.
+        """
+        below = Path(f"{spec.bits}bit", f"seed{spec.seed}-{run_id[:6]}")
+        cell = self.root / spec.suite / safe_name(spec.dataset) / safe_name(spec.method) / below
+        former = self.root / spec.suite / former_name(spec.dataset) / spec.method / below
+        # No Path's method: a former name may be longer than the system allows.
+        if former == cell or cell.is_dir() or not os.path.isdir(former):  # noqa: PTH112
+            return CellFolder(cell)
+        paths = [former / TRAIN, *former.glob(f"*/{EVAL}")]
+        runs = {run for path in paths if (run := _said(path, "run_id"))}
+        return CellFolder(former if not runs or run_id in runs else cell)
+
+    def suite_file(self, suite: str) -> Path:
+        """Return where the file of a suite is kept that is not among the benchmarks."""
+        return self.root / suite / f"{suite}.yaml"
+
+    def keep_suite(self, suite: str, file: Path) -> None:
+        """Keep a suite's file beside its records, so that what they are of can be run again.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        kept = self.suite_file(suite)
+        with guarded(kept):
+            text = file.read_bytes()
+            if not kept.is_file() or kept.read_bytes() != text:
+                write_atomic(kept, text)
 
     @contextmanager
     def lock(self, suite: str) -> Iterator[None]:
@@ -189,7 +220,11 @@ class Store:
 
     def trained(self) -> Iterator[tuple[CellFolder, TrainRecord]]:
         """Yield every training run of every suite that ended well, in path order."""
-        for path in sorted(self.root.glob(f"*/*/*/*/*/{TRAIN}")):
+        try:
+            paths = sorted(self.root.glob(f"*/*/*/*/*/{TRAIN}"))
+        except OSError:  # a folder went while it was listed
+            paths = []
+        for path in paths:
             try:
                 record = from_json(TrainRecord, path.read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError, RecordError):
@@ -202,6 +237,15 @@ class Store:
         if not self.root.is_dir():
             return []
         return sorted(p.name for p in self.root.iterdir() if any(p.rglob(TRAIN)))
+
+
+def _said(path: Path, key: str) -> str:
+    """Return what a record says of itself, or nothing where it cannot be read."""
+    try:
+        raw = read_json(path)
+    except (OSError, ValueError):
+        return ""
+    return str(raw.get(key, "")) if isinstance(raw, dict) else ""
 
 
 def _load(cls: type[RecordType], path: Path) -> RecordType | None:

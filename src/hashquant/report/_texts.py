@@ -1,6 +1,6 @@
 """The files of a report that are texts: Markdown, CSV, LaTeX and BibTeX."""
 
-from hashquant.records.store import folder_name
+from hashquant.machine.filenames import safe_name
 from hashquant.report.cards.cited import cited_texts, row_citations
 from hashquant.report.evidence import claims
 from hashquant.report.findings import Findings
@@ -31,7 +31,7 @@ def report_texts(found: Findings) -> dict[str, str]:
 
 
 def _map_texts(found: Findings) -> dict[str, str]:
-    name = folder_name(str(found.metric).lower().replace("@", "-at-"))
+    name = safe_name(str(found.metric).lower().replace("@", "-at-"))
     head = f"# records: {found.digest}\n"
     sheet = maps.map_sheet(found.asked, found.records, name)
     sheet = sheet.citing(row_citations(found.sources, found.names))

@@ -21,6 +21,7 @@ from hashquant.report.rows import (
 from hashquant.report.settings import differences, fixed_settings
 from hashquant.settings.names import Names
 from hashquant.settings.suite import RunSpec, canonical_json, digest
+from hashquant.settings.words import split_target, target_name
 
 #: Longest reason a footnote repeats, in characters.
 REASON_LENGTH = 160
@@ -108,12 +109,17 @@ class Block:
     @property
     def option(self) -> str:
         """What the target's name says beside its data set ("norm_stats=target")."""
-        return self.target.partition("+")[2]
+        return split_target(self.target)[1]
+
+    @property
+    def of_itself(self) -> bool:
+        """Whether the target is what was trained on, with no option."""
+        return self.target == target_name(self.dataset)
 
     @property
     def single_domain(self) -> bool:
         """Whether queries are of the identities trained on."""
-        return self.target.partition("+")[0] == self.dataset and self.protocol not in OTHER_CLASSES
+        return split_target(self.target)[0] == self.dataset and self.protocol not in OTHER_CLASSES
 
     @property
     def cross_domain(self) -> bool:
@@ -163,10 +169,12 @@ def select_blocks(
         if train.status != "done" or train.spec.label not in hidden:
             trains[train.spec.dataset].append(train)
     for dataset in set(trains) - {dataset for dataset, _ in pairs}:
-        pairs[dataset, dataset] = []
+        pairs[dataset, target_name(dataset)] = []
     return tuple(
         _block(pair, pairs[pair], trains[pair[0]], families, failed, like, names or Names())
-        for pair in sorted(pairs, key=lambda pair: (pair[0], pair[0] != pair[1], pair[1]))
+        for pair in sorted(
+            pairs, key=lambda pair: (pair[0], target_name(pair[0]) != pair[1], pair[1])
+        )
     )
 
 

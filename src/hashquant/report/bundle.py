@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashquant.errors import StoreError
+from hashquant.machine.filenames import safe_name
 from hashquant.machine.files import write_atomic
 from hashquant.records.record import EvalRecord, Provenance, TrainRecord
-from hashquant.records.store import EVAL, PER_QUERY, TRAIN, SuiteRecords, folder_name
+from hashquant.records.store import EVAL, PER_QUERY, TRAIN, SuiteRecords
 from hashquant.report._bundletext import Contents, readme
 from hashquant.report.blocks import records_digest
 from hashquant.settings.suite import canonical_json
@@ -23,6 +24,8 @@ from hashquant.settings.suite import canonical_json
 BUNDLE = "bundle.zip"
 #: Beginnings of the names of figures that show images of the data sets, which stay here.
 PHOTOGRAPHS = ("retrieval",)
+#: What lists all splits of a bundle.
+SPLITS = "splits.json"
 #: The earliest time a zip archive can hold.
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -59,7 +62,7 @@ def write_bundle(
     )
     files["README.md"] = readme(contents).encode()
     files["SHA256SUMS"] = _sums(files)
-    write_atomic(out / BUNDLE, _zipped(files, f"{folder_name(records.suite)}-{digest}"))
+    write_atomic(out / BUNDLE, _zipped(files, f"{safe_name(records.suite)}-{digest}"))
     return out / BUNDLE
 
 
@@ -103,7 +106,7 @@ def _environment(records: SuiteRecords, material: Material) -> dict[str, bytes]:
 
 def _splits(records: SuiteRecords, manifests: Iterable[Path]) -> dict[str, bytes]:
     """Return the written-down splits that were examined, and a list of all of them by digest."""
-    listed = {_digest_in(data): (path.name, data) for path in manifests if (data := _read(path))}
+    listed = _by_digest(manifests)
     rows = {
         (record.target, record.protocol, record.split_digest): {
             "examined": record.target,
@@ -117,7 +120,20 @@ def _splits(records: SuiteRecords, manifests: Iterable[Path]) -> dict[str, bytes
     }
     used = {record.split_digest for record in records.evals} & listed.keys()
     found = {f"splits/{listed[digest][0]}": listed[digest][1] for digest in used}
-    return found | {"splits/splits.json": _json([rows[key] for key in sorted(rows)])}
+    return found | {f"splits/{SPLITS}": _json([rows[key] for key in sorted(rows)])}
+
+
+def _by_digest(manifests: Iterable[Path]) -> dict[str, tuple[str, bytes]]:
+    """Return name and text of each manifest by its digest, names that two share told apart."""
+    read = [(path, _read(path)) for path in manifests]
+    times = Counter(path.name.casefold() for path, _ in read)
+    found = {}
+    for path, data in read:
+        digest = _digest_in(data)
+        alone = times[path.name.casefold()] == 1 and path.name != SPLITS
+        name = path.name if alone else f"{path.stem}-{digest[:12]}{path.suffix}"
+        found[digest] = name, data
+    return found
 
 
 def _digest_in(manifest: bytes) -> str:

@@ -179,7 +179,7 @@ def _examined(block: Block) -> str:
     if not block.evals:
         return "with no finished cell"
     first = block.evals[0]
-    where = f"examined on {block.examined}, " if block.target != block.dataset else ""
+    where = f"examined on {block.examined}, " if not block.of_itself else ""
     excluded = f", {first.queries_excluded:,} excluded" if first.queries_excluded else ""
     queries = f"{first.queries:,} {'query' if first.queries == 1 else 'queries'}"
     adapted = ADAPTERS.get(first.adapter, f"images adapted: {first.adapter}")

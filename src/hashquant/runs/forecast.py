@@ -8,7 +8,7 @@ from typing import Any
 
 from hashquant.plugins import registry
 from hashquant.records.record import TrainRecord
-from hashquant.records.store import EVAL, PER_QUERY, CellFolder, Store, folder_name
+from hashquant.records.store import EVAL, PER_QUERY, CellFolder, Store
 from hashquant.runs.planning import Cell
 from hashquant.runs.targets import Target
 from hashquant.settings.suite import RunSpec, base_spec, run_id
@@ -43,10 +43,14 @@ class Neighbour:
         found = self.folder.path.glob(f"*/{EVAL}")
         return frozenset(p.parent.name for p in found if p.with_name(PER_QUERY).is_file())
 
+    def has(self, target: str) -> bool:
+        """Tell whether the examination on a target is stored whole."""
+        return self.folder.target_folder(target).name in self.examined
+
     @functools.cache  # noqa: B019 - as many as there are records, for one command
     def seconds(self, target: str) -> float:
         """Return how long encoding and scoring a target took."""
-        text = (self.folder.path / folder_name(target) / EVAL).read_text(encoding="utf-8")
+        text = (self.folder.target_folder(target) / EVAL).read_text(encoding="utf-8")
         raw: Any = json.loads(text)  # Any: parsed JSON, of which few numbers are read
         encoded = (raw["gallery"] + raw["queries"]) / raw["timing"]["encode_images_per_second"]
         return float(encoded + raw["timing"].get("score_seconds", 0.0))
@@ -94,8 +98,10 @@ class Forecast:
         return gate is not None and not gate.trained
 
     def _examined(self, cell: Cell) -> list[Neighbour]:
-        folders = {folder_name(target.name) for target in cell.targets}
-        return [found for found in self._runs(cell.spec) if folders <= found.examined]
+        return [
+            found for found in self._runs(cell.spec)
+            if all(found.has(target.name) for target in cell.targets)
+        ]  # fmt: skip
 
     def add(self, cell: Cell, *, fresh: bool = False) -> None:
         """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""
@@ -183,10 +189,10 @@ class Forecast:
         spec, options = cell.spec, cell.options.get(target.dataset, {})
         key = (target.name, *sorted(options.items()), spec.method, *_kind(spec))
         if key not in self._exams:
-            own, folder = _kind(spec)[1:], folder_name(target.name)
+            own = _kind(spec)[1:]
             alike = [
                 n for kind, known in self._kinds.items() if kind[1:] == own
-                for n in known if folder in n.examined
+                for n in known if n.has(target.name)
                 and (n.record.spec.dataset != target.dataset
                      or n.record.spec.dataset_options == options)
             ]  # fmt: skip

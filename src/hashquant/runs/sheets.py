@@ -19,7 +19,7 @@ from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.figures.retrieval import STEM, Results, Sheet, sheet_drawing
 from hashquant.runs.preparation import family_of
-from hashquant.runs.targets import parse
+from hashquant.runs.targets import parse, read
 from hashquant.search.comparisons import MissingCodesError, StoredCodes
 from hashquant.search.shortlist import shortlist, spread_queries
 from hashquant.settings.names import Names
@@ -32,7 +32,8 @@ RESULTS = 10
 class Asked:
     """What sheets show: rows by method or whole label, and how many queries.
 
-    Without `targets` every training set's own split is shown, without `bits` every code length.
+    `targets` are as a user writes them; without any, every training set's own split is shown,
+    without `bits` every code length.
     `show_images` says that the user may show images whose terms do not say so.
     """
 
@@ -93,12 +94,13 @@ def _blocks(records: SuiteRecords, asked: Asked) -> list[Block]:
     names = naming.names(*cited(records))
     blocks = [block for block in select_blocks(records, names=names) if block.evals]
     known = {block.target for block in blocks}
-    for target in asked.targets:
+    wanted = [read(target).name for target in asked.targets]
+    for target in wanted:
         if target not in known:
             raise unknown_name("target with records", target, known)
-    if asked.targets:
-        return [block for block in blocks if block.target in asked.targets]
-    return [block for block in blocks if block.target == block.dataset] or blocks
+    if wanted:
+        return [block for block in blocks if block.target in wanted]
+    return [block for block in blocks if block.of_itself] or blocks
 
 
 def _is_row(label: str, name: str) -> bool:

@@ -1,6 +1,6 @@
 """What a trained model is examined on: data sets by name, by protocol, and with options.
 
-A target is written `NAME` or `NAME+option=value`, where NAME is a data set or
+A target is written `NAME` or `NAME+option=value` (`settings.words`), where NAME is a data set or
 - `seen`: the training set's own split (single-domain);
 - `unseen`: other identities of the training set's own images, where it has them;
 - `cross`: every other training set of the suite, with its own gallery and queries.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from hashquant.errors import UsageError, unknown_name
 from hashquant.plugins import registry
+from hashquant.settings.words import NORM_STATS, asked_target, plain, split_target, target_name
 
 PROTOCOLS = ("seen", "unseen", "cross")
-NORM_STATS = ("source", "target")
 
 
 @dataclass(frozen=True)
@@ -28,33 +28,44 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The target as a user writes it.
+        """The target as records name it.
 
         >>> Target("olivetti", "target").name
         'olivetti+norm_stats=target'
         """
-        option = f"+norm_stats={self.norm_stats}" if self.norm_stats != "source" else ""
-        return self.dataset + option
+        return target_name(self.dataset, self.norm_stats)
 
 
-def parse(text: str) -> Target:
-    """Read a target.
+def parse(name: str) -> Target:
+    """Return the target of that name in a record, or in the suite of a plan.
 
     >>> parse("unseen+norm_stats=target")
     Target(dataset='unseen', norm_stats='target')
+    """
+    dataset, option = split_target(name)
+    return Target(dataset, option.partition("=")[2] or NORM_STATS[0])
+
+
+def read(text: str) -> Target:
+    r"""Read a target as a user writes it.
+
+    >>> read(r"folder:a\,b+norm_stats=target")
+    Target(dataset='folder:a,b', norm_stats='target')
 
     Raises:
         UsageError: if an option or its value is unknown.
     """
-    name, plus, option = text.partition("+")
-    if not plus:
-        return Target(name)
+    name, option = asked_target(text)
+    if not option:
+        return Target(plain(name))
     key, _, value = option.partition("=")
-    if key != "norm_stats":
-        raise unknown_name(f"option of target {name}", key, ("norm_stats",))
-    if value not in NORM_STATS:
-        raise unknown_name(f"norm_stats of target {name}", value, NORM_STATS)
-    return Target(name, value)
+    known, got = (NORM_STATS, value) if key == "norm_stats" else (("norm_stats",), key)
+    if got in known:
+        return Target(plain(name), value)
+    kind = "norm_stats" if key == "norm_stats" else "option"
+    error = unknown_name(f"{kind} of target {plain(name)}", got, known)
+    way = rf" (a + that is part of a path is written \+: '{name}\+{option}')" if ":" in name else ""
+    raise UsageError(f"{error}{way}")
 
 
 def expand(patterns: Sequence[str]) -> tuple[str, ...]:
@@ -66,7 +77,7 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     known = registry.datasets()
     for pattern in patterns:
-        asked = parse(pattern)
+        asked = read(pattern)
         if asked.dataset.lower() in PROTOCOLS:
             names: tuple[str, ...] = (asked.dataset.lower(),)
         elif ":" in asked.dataset or "*" in asked.dataset or asked.dataset.lower() in known:

@@ -18,9 +18,9 @@ from hashquant.records.store import (
     PER_QUERY,
     TRAIN,
     Store,
-    folder_name,
     read_arrays,
 )
+from hashquant.runs.targets import parse
 from hashquant.search.comparisons import MissingCodesError, StoredCodes, evaluate_all
 from hashquant.search.distributions import distributions
 from hashquant.search.evaluation import Evaluation
@@ -137,7 +137,7 @@ def _check_names(checked: Checked, store: Store, record: EvalRecord) -> None:
         record.spec, train.dataset_version, record.split_digest, _examined(record)
     )
     checked.expect(own, "comparability_key", record.comparability_key, key)
-    right = store.cell(record.spec, record.run_id).path / folder_name(record.target)
+    right = store.cell(record.spec, record.run_id).target_folder(record.target)
     checked.expect(own, "folder", str(checked.folder), str(right))
     _check_gate(checked, store, train, record)
 
@@ -153,7 +153,7 @@ def _check_gate(checked: Checked, store: Store, train: TrainRecord, record: Eval
 
 def _examined(record: EvalRecord) -> tuple[str, ...]:
     """Return what decides an examination beside run and split (as `Examination.examined`)."""
-    norm_stats = record.target.partition("+norm_stats=")[2] or "source"
+    norm_stats = parse(record.target).norm_stats
     options = (record.target_version, record.adapter, norm_stats)
     return options if record.target_version or norm_stats != "source" else ()
 

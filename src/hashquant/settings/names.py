@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hashquant.settings.words import split_target
+
 #: Options of a target as its name says them → in words.
 TARGET_OPTIONS: Mapping[str, str] = {"norm_stats=target": "own batch-norm statistics"}
 #: What a data set's classes are called where nothing else is declared.
@@ -95,7 +97,7 @@ class Names:
         >>> Names().target("olivetti+norm_stats=target")
         'olivetti (norm_stats=target)'
         """
-        name, _, option = target.partition("+")
+        name, option = split_target(target)
         said = self.dataset(name)
         return f"{said} ({self.options.get(option, option)})" if option else said
 
@@ -107,7 +109,7 @@ class Names:
         ('LFW → new people', 'LFW → olivetti')
         """
         trained, examined = self.dataset(dataset), self.target(target)
-        if dataset == target.partition("+")[0]:
+        if dataset == split_target(target)[0]:
             return examined
         # Another part of the same set need not name the set again.
         return f"{trained} → {examined.removeprefix(f'{trained}, ')}"
@@ -126,7 +128,7 @@ class Names:
 
     def classes_of(self, dataset: str) -> str:
         """Return what the classes of a data set are: "identities" or "classes"."""
-        return self.classes.get(dataset.partition("+")[0].partition(":")[0], IDENTITIES)
+        return self.classes.get(split_target(dataset)[0].partition(":")[0], IDENTITIES)
 
     def _row(self, label: str, method: str) -> str:
         if label.partition(" ")[0] not in self.methods:

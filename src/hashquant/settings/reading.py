@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from hashquant.errors import UsageError, unknown_name
+from hashquant.settings.words import cut
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def _scalar(value: Any, hint: Any) -> Any:  # Any: see coerce
 
 
 def _coerce_tuple(value: Any, args: tuple[Any, ...], where: str) -> tuple[Any, ...]:  # Any: YAML
-    values = value.replace(",", " ").split() if isinstance(value, str) else value
+    values = cut(value, ", \t\n") if isinstance(value, str) else value
     if not isinstance(values, (list, tuple)):
         values = [values]
     if len(args) == 2 and args[1] is Ellipsis:

@@ -9,7 +9,7 @@ import pytest
 from hashquant.errors import StoreError, UsageError
 from hashquant.machine.files import write_atomic
 from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord, from_json, to_json
-from hashquant.records.store import Store, folder_name
+from hashquant.records.store import Store
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.suite import RunSpec
 
@@ -124,9 +124,3 @@ def test_reading_a_suite_names_what_is_damaged(tmp_path):
     assert [Path(p).name for p in records.damaged] == ["train.json"]
     assert store.suites() == ["s"]
     assert store.read("none").trains == ()
-
-
-def test_folder_names_are_safe():
-    assert folder_name("folder:../../etc") == "folder-..-..-etc"
-    assert folder_name("gesichter-ä") == "gesichter-ä"
-    assert folder_name("..") == "unnamed"

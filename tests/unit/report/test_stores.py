@@ -200,8 +200,8 @@ def test_a_reports_folder_that_cannot_be_written(shelf, report, tmp_path):
     shelf.put()
     (tmp_path / "r").write_text("in the way")
     code, _, err, _ = report("--bundle")
-    assert code == 1
-    assert err.startswith("error: cannot write ")
+    assert code == 2
+    assert err.startswith("error: --reports-dir must be a folder, got ")
     assert err.count("\n") == 1
 
 

@@ -13,9 +13,10 @@ from hashquant.cli import main
 from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.errors import DataError, UsageError
+from hashquant.machine.filenames import safe_name
 from hashquant.plugins import registry
 from hashquant.records.record import Cost, EvalRecord, TrainRecord
-from hashquant.records.store import CODES, Store, folder_name
+from hashquant.records.store import CODES, Store
 from hashquant.runs.sheets import Asked, write_sheets
 from hashquant.search.comparisons import MissingCodesError, StoredCodes, evaluate_all, merged
 from hashquant.settings.recipe import Recipe
@@ -73,7 +74,7 @@ def save(tmp_path, data):
         record = dataclasses.replace(record, **changes)
         per_query = {**found.per_query, "label": codes.query_labels.numpy()}
         folder.save_eval(record, per_query, codes.arrays())
-        return folder.path / folder_name(target), codes
+        return folder.path / safe_name(target), codes
 
     return saved
 

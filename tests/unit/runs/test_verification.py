@@ -10,7 +10,7 @@ from hashquant.codes.binary import pack_bits
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.product import pack_indices
 from hashquant.records.record import Cost, EvalRecord, TrainRecord
-from hashquant.records.store import Store, folder_name
+from hashquant.records.store import Store
 from hashquant.runs.verification import verify_suite
 from hashquant.search.comparisons import StoredCodes, evaluate_all, merged
 from hashquant.search.distributions import distributions
@@ -66,7 +66,7 @@ def stored(root, form="table", **changes):
     )  # fmt: skip
     per_query = {**found.per_query, "label": codes.query_labels.numpy()}
     folder.save_eval(record, per_query, codes.arrays(), distributions(codes))
-    return folder.path / folder_name(TARGET)
+    return folder.target_folder(TARGET)
 
 
 def edit(path, change):

@@ -1,8 +1,10 @@
 """The bibliography of a report: BibTeX of every method and data set shown, each entry once."""
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import chain, count
 
 from hashquant.settings.reference import Reference, Sources
 
@@ -49,10 +51,10 @@ def bibliography(sources: Sources) -> str:
 
 def keys(sources: Sources) -> dict[str, str]:
     """Return the key of every method's entry in the bibliography."""
-    names = sorted(sources.methods)
-    texts = _unique(entry(sources.methods[name], name) for name in names)
-    found = (_ENTRY.match(text) for text in texts)
-    return {name: head["key"] for name, head in zip(names, found, strict=True) if head}
+    texts = {name: entry(paper, name) for name, paper in sorted(sources.methods.items())}
+    different = list(dict.fromkeys(texts.values()))  # two methods may share paper and key
+    heads = dict(zip(different, map(_ENTRY.match, _unique(different)), strict=True))
+    return {name: head["key"] for name, text in texts.items() if (head := heads[text])}
 
 
 def entry(paper: Reference, method: str) -> str:
@@ -104,15 +106,14 @@ def _comment(text: str) -> str:
 def _unique(texts: Iterable[str]) -> list[str]:
     kept: list[str] = []
     keys: set[str] = set()
+    ends = ["", *string.ascii_lowercase]
     for text in dict.fromkeys(texts):
         head = _ENTRY.match(text)
         if head is None:
             continue
         key = head["key"]
-        letters = (f"{key}{chr(code)}" for code in range(ord("a"), ord("z") + 1))
-        fresh = (
-            key if key.lower() not in keys else next(k for k in letters if k.lower() not in keys)
-        )
+        named = (f"{key}{end}" for end in chain(ends, map(str, count(2))))
+        fresh = next(k for k in named if k.lower() not in keys)
         keys.add(fresh.lower())
         kept.append(text[: head.start("key")] + fresh + text[head.end("key") :])
     return kept

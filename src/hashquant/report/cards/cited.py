@@ -8,6 +8,7 @@ from hashquant.report.cards._bibliography import bibliography, keys
 from hashquant.report.cards.text import cards_markdown
 from hashquant.settings.names import Names
 from hashquant.settings.reference import Sources
+from hashquant.settings.words import split_target
 
 
 def cited(records: SuiteRecords) -> tuple[set[str], set[str]]:
@@ -15,7 +16,7 @@ def cited(records: SuiteRecords) -> tuple[set[str], set[str]]:
     stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
     methods = {record.spec.method for record in stored}
     methods |= {record.spec.base["method"] for record in stored if record.spec.base}
-    examined = {record.target.partition("+")[0] for record in records.evals}
+    examined = {split_target(record.target)[0] for record in records.evals}
     return methods, examined | {record.spec.dataset for record in stored}
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hashquant.records.store import folder_name
+from hashquant.machine.filenames import safe_name
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.style import Preset, drawable
 
@@ -16,8 +16,8 @@ TITLE_LENGTH = 34
 
 def file_stem(block: Block) -> str:
     """Return a block's part of a file name: `lfw`, or `lfw--olivetti` for another target."""
-    names = [block.dataset] if block.dataset == block.target else [block.dataset, block.target]
-    return "--".join(folder_name(name) for name in names)
+    names = [block.dataset] if block.of_itself else [block.dataset, block.target]
+    return "--".join(safe_name(name) for name in names)
 
 
 def short_title(block: Block) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hashquant.report.drawing.style import Look
 from hashquant.settings.names import Names
+from hashquant.settings.words import split_target
 
 #: Letters of the longest data set name a figure shows; its CSV has the whole names.
 NAME_LENGTH = 20
@@ -28,13 +29,13 @@ def short_names(identifiers: Sequence[str], names: Names | None = None) -> dict[
     names = names or Names()
     found: dict[str, str] = {}
     for identifier in dict.fromkeys(identifiers):
-        whole, plus, option = identifier.partition("+")
+        whole, option = split_target(identifier)
         short = names.dataset(whole)
         if short == whole and len(short) > IDENTIFIER_LENGTH:
             short = _tail(whole)
         if len(short) > NAME_LENGTH:
             short = f"{short[: NAME_LENGTH // 2]}…{short[1 - NAME_LENGTH // 2 :]}"
-        short += plus + option.partition("_")[0].partition("=")[0]
+        short += "+" * bool(option) + option.partition("_")[0].partition("=")[0]
         taken = list(found.values())
         number = next(n for n in range(1, len(taken) + 2) if _numbered(short, n) not in taken)
         found[identifier] = _numbered(short, number)

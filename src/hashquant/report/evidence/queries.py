@@ -13,6 +13,7 @@ from hashquant.report.evidence._reading import common, fault, floors, seed_hours
 from hashquant.report.frame import Metric
 from hashquant.report.rows import REFERENCE, uncoded
 from hashquant.settings.suite import base_spec
+from hashquant.settings.words import split_target
 from hashquant.statistics import (
     Difference,
     Interval,
@@ -154,7 +155,7 @@ class Evidence:
     @functools.cached_property
     def _resampler(self) -> Resampler:
         # The same people are drawn alike whatever was trained on, other people independently.
-        queries = self.block.target.partition("+")[0]
+        queries = split_target(self.block.target)[0]
         return Resampler(self.identity, replicates=self.replicates, queries=queries)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hashquant.machine.filenames import safe_name
 from hashquant.records.record import Curve, EvalRecord
-from hashquant.records.store import folder_name
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.canvas import canvas, file_stem, short_title
 from hashquant.report.drawing.files import Drawing
@@ -232,4 +232,4 @@ def bits_stem(metric: Metric) -> str:
     >>> bits_stem(Metric("mAP", 1000))
     'map-at-1000_vs_bits_'
     """
-    return folder_name(str(metric).lower().replace("@", "-at-")) + BY_BITS
+    return safe_name(str(metric).lower().replace("@", "-at-")) + BY_BITS

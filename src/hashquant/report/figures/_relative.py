@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hashquant.records.store import folder_name
+from hashquant.machine.filenames import safe_name
 from hashquant.report.drawing.files import Drawing
 from hashquant.report.drawing.shortnames import row_names, short_names
 from hashquant.report.drawing.style import (
@@ -21,6 +21,7 @@ from hashquant.report.drawing.style import (
     looks_of,
 )
 from hashquant.settings.names import Names
+from hashquant.settings.words import split_target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,14 +43,14 @@ def relative_drawings(
     References are the ends of the scale and are left out; so are targets with an option.
     """
     known = frame[frame["r"].notna() & (frame["family"] != "reference")]
-    known = known[~known["target"].str.contains("+", regex=False)]
+    known = known[known["target"].map(lambda target: not split_target(target)[1]).astype(bool)]
     for train, part in known.groupby("train", sort=False):
         if part["target"].nunique() > 1:
             shown = looks_of(look, part["label"])
             title = f"Trained on {(names or Names()).dataset(str(train))}"
             targets = short_names(_targets(part), names)
             draw = partial(relative_figure, part, shown, targets, title, preset)
-            yield Drawing(draw, part, folder / f"relative_{folder_name(str(train))}", preset)
+            yield Drawing(draw, part, folder / f"relative_{safe_name(str(train))}", preset)
 
 
 def _targets(part: pd.DataFrame) -> list[str]:

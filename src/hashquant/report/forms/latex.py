@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from hashquant.records.store import folder_name
+from hashquant.machine.filenames import LABEL, safe_name
 from hashquant.report.forms._tex import LETTER, PACKAGES, tex_escape, tex_prose
 from hashquant.report.forms.display import Display, Mark, Sheet, Text
 
@@ -30,7 +30,7 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 def latex(sheet: Sheet, digest: str) -> str:
     r"""Return a file of tables as LaTeX for `\input`; its second line says what it needs."""
     parts = [f"% records: {digest}\n% needs {_needs()}\n{LETTER}"]
-    label = f"tab:{folder_name(sheet.suite)}-{sheet.name}".replace("_", "-")
+    label = f"tab:{safe_name(sheet.suite, LABEL)}-{sheet.name.replace('_', '-')}"
     floats = [part for display in sheet.displays if len(display.frame) for part in _paged(display)]
     for number, display in enumerate(floats, start=1):
         own = label if number == 1 else f"{label}-{number}"

@@ -12,6 +12,7 @@ from hashquant.records.gate import has_gate
 from hashquant.records.record import Cost, EvalRecord, Gate, Provenance, Score, TrainRecord
 from hashquant.report.trace.locate import StoredCell
 from hashquant.settings.suite import RunSpec
+from hashquant.settings.words import split_target
 
 #: Columns of a terminal that the second column of a table may take.
 WIDTH = 78
@@ -104,7 +105,7 @@ def _target_rows(folder: Path, record: EvalRecord) -> Rows:
     yield "gallery", f"{record.gallery} items"
     if record.floor is not None:
         yield "floor", f"mAP {record.floor:.4f}: a random order's"
-    yield "norm_stats", record.target.partition("+norm_stats=")[2] or "source"
+    yield "norm_stats", split_target(record.target)[1].partition("=")[2] or "source"
     yield "adapter", record.adapter or "none: images as they are"
     yield "comparability", record.comparability_key
     yield "cost", _cost(record.cost)

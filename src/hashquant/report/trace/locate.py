@@ -1,10 +1,12 @@
 """A cell of the store as a user names it: a folder, a path below the results, or a run_id."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from hashquant.errors import UsageError, nearest
+from hashquant.machine.filenames import is_file
 from hashquant.records.record import EvalRecord, RecordError, RecordType, TrainRecord, from_json
 from hashquant.records.store import EVAL, TRAIN, Store
 from hashquant.settings.suite import RunSpec
@@ -45,7 +47,7 @@ def locate(store: Store, asked: str) -> StoredCell:
     if not cells:
         raise UsageError(f"no cell is stored in {store.root}, so there is none named '{asked}'")
     for path in (Path(asked), store.root / asked):
-        folder = (path.parent if path.is_file() else path).resolve()
+        folder = Path(os.path.realpath(path.parent if is_file(path) else path))
         for cell in cells.values():
             if folder == cell.resolve():
                 return _read(cell)

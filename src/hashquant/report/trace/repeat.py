@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hashquant.settings.suite import RunSpec
+from hashquant.settings.words import written, written_target
 
 WIDTH = 98
 #: Keys of a suite that a specification holds and that only `--set` can give.
@@ -13,16 +14,18 @@ SUITE_KEYS = ("image_size", "resize", "padding", "flip", "mean", "std", "feature
               "trunk_mode", "recipe", "selection")  # fmt: skip
 
 
-def command(spec: RunSpec, targets: Sequence[str], options_of: str) -> str:
+def command(spec: RunSpec, targets: Sequence[str], options_of: str, suite: str = "") -> str:
     """Return the command that makes a cell again, every setting given by a flag.
 
-    `options_of` names the data set in `--set NAME.key=value` (its file's name). Rows that the
-    suite's `variants` would add are left out.
+    `suite` is how `--suite` names the suite where its name does not do, `options_of` the data set
+    in `--set NAME.key=value` (its file's name). Rows that the suite's `variants` would add are
+    left out.
     """
     flags = [
-        ["run_bench.py"], ["--suite", spec.suite], ["--methods", spec.method],
-        ["--bits", str(spec.bits)], ["--seeds", str(spec.seed)], ["--datasets", spec.dataset],
-        ["--targets", *targets] if targets else [],
+        ["run_bench.py"], ["--suite", suite or spec.suite], ["--methods", spec.method],
+        ["--bits", str(spec.bits)], ["--seeds", str(spec.seed)],
+        ["--datasets", written(spec.dataset)],
+        ["--targets", *map(written_target, targets)] if targets else [],
         ["--trunk", spec.trunk.rpartition("@")[0] or spec.trunk],
         ["--epochs", str(spec.epochs)], ["--batch-size", str(spec.batch_size)],
         ["--device", spec.device],

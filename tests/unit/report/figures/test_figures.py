@@ -191,7 +191,7 @@ def test_several_processes_write_the_same_bytes(make, tmp_path, monkeypatch):
 
 def test_file_names_are_safe(make):
     block = one_block(make.records([make.evaluation(dataset="folder:a b/c")]))[0]
-    assert file_stem(block) == "folder-a-b-c"
+    assert file_stem(block) == "folder-a-b-c-c6b22e85"
     cross = one_block(make.records([make.evaluation(target="olivetti")]))[0]
     assert file_stem(cross) == "lfw--olivetti"
 

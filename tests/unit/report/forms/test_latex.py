@@ -106,7 +106,7 @@ def test_targets_stand_beside_each_other_under_rules():
     assert r"0.0200} (n=1)\rlap{\textsuperscript{=s,2}}" in source
     assert r"\textsuperscript{1}~skipped: a\_b" in source
     assert source.index(r"\emph{quantization}") < source.index("pq &") < source.index("hashing")
-    assert r"\label{tab:a-suite-demo}" in source
+    assert r"\label{tab:a-suite-5dd72ee4-demo}" in source
     assert list(faults(source)) == []
 
 
@@ -143,8 +143,8 @@ def test_prose_is_said_once_and_then_referred_to():
     one, two = (Display.of(name, [["a"]], ["row"], "l") for name in ("first", "second"))
     source = latex(sheet(one, two, intro="Read `a_b` so."), "d")
     assert r"\caption{A title: first. Read \texttt{a\_b} so.}" in source
-    assert r"\caption{A title: second. Read as Table~\ref{tab:a-suite-demo}.}" in source
-    assert r"\label{tab:a-suite-demo-2}" in source
+    assert r"\caption{A title: second. Read as Table~\ref{tab:a-suite-5dd72ee4-demo}.}" in source
+    assert r"\label{tab:a-suite-5dd72ee4-demo-2}" in source
 
 
 def test_long_texts_and_heads_are_broken_into_lines():

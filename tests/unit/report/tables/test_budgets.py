@@ -243,14 +243,14 @@ def test_the_front_is_drawn_where_it_is(make, five):
 
 
 def test_figures_repeat_to_the_byte_and_keep_their_numbers(make, five, tmp_path):
-    evals = [dataclasses.replace(e, target="Zoë") for e in five]
+    evals = [dataclasses.replace(e, target="zoë") for e in five]
     records = make.records(evals)
     blocks = select_blocks(records)
     frame = budgets_frame(blocks)
     look = looks(row_families(records))
     written = [draw_all(budget_drawings(frame, blocks, look, tmp_path / x)) for x in ("a", "b")]
     assert [p.read_bytes() for p in written[0]] == [p.read_bytes() for p in written[1]]
-    assert written[0][3].name == "budgets_lfw--Zoë.csv"
+    assert written[0][3].name == "budgets_lfw--zoë.csv"
     table = pd.read_csv(written[0][3], skiprows=1)
     pd.testing.assert_frame_equal(table[["label", "mean", "front_time"]],
                                   frame[["label", "mean", "front_time"]])  # fmt: skip
