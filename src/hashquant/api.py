@@ -1,5 +1,6 @@
 """The one module a plug-in imports: re-exports, nothing else."""
 
+from hashquant.codes.centers import draw_centers
 from hashquant.codes.family import Binary, CodeBudget, Family, ProductQuantized, Real
 from hashquant.codes.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
 from hashquant.data.download import fetch, unpack_tar
@@ -76,6 +77,7 @@ __all__ = [
     "UsageError",
     "View",
     "content_digests",
+    "draw_centers",
     "fetch",
     "learn_itq",
     "learn_opq",

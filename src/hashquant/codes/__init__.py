@@ -3,4 +3,15 @@
 A new code family comes here; what ranks whole galleries is in `search`.
 """
 
-__all__ = ["adc", "binary", "family", "fused", "kernels", "placing", "product", "real", "shallow"]
+__all__ = [
+    "adc",
+    "binary",
+    "centers",
+    "family",
+    "fused",
+    "kernels",
+    "placing",
+    "product",
+    "real",
+    "shallow",
+]

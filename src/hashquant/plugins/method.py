@@ -116,6 +116,11 @@ class Method(nn.Module, ABC):
         """Decay a step of an exponential moving average of trunk and head; 0: none is kept."""
         return 0.0
 
+    @property
+    def hash_centers(self) -> Tensor | None:
+        """The ±1 centre of each class (C x q), whose distances are kept with the codes' health."""
+        return None
+
     @classmethod
     def recipe(cls) -> Recipe:
         """Return the paper's optimiser and schedule."""

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 
+from hashquant.codes.centers import center_distances
 from hashquant.codes.family import Binary, ProductQuantized, Real
 from hashquant.codes.product import unpack_indices
 from hashquant.machine.environment import Timer, utc_now
@@ -150,6 +151,8 @@ def _health(network: Network, codes: Encoded) -> dict[str, float]:
     budget, family = network.method.budget, network.method.family
     if isinstance(family, Binary):
         found = binary_health(codes.packed, budget)
+        if (centers := network.method.hash_centers) is not None:
+            found |= center_distances(centers)
     elif isinstance(family, ProductQuantized):
         found = product_health(unpack_indices(codes.packed, budget), budget)
     else:

@@ -11,12 +11,12 @@ from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.domains import MEANING, written
 from hashquant.report.tables.families import BEST, PAIR
-from hashquant.report.tables.health import NAMES
+from hashquant.report.tables.health import CENTERS, NAMES, between_centers
 
 Line = Mapping[Any, Any]  # Any: one line of a frame, by column
 DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}
 #: What a table of code health shows; the share of distinct codes stands behind their number.
-SHOWN = tuple(name for name in NAMES if name != "distinct_fraction")
+SHOWN = tuple(n for n in NAMES if n != "distinct_fraction" and not n.startswith("center"))
 
 
 def matrix_grid(frame: pd.DataFrame) -> Grid | None:
@@ -117,16 +117,18 @@ def health_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
     """Return the code health of every cell, or nothing where none is stored."""
     if frame.empty:
         return None
+    apart = bool(frame["center_distance_min"].notna().any())
     heads = [
         Column("trained on", filtered=True), Column("examined on", filtered=True),
         Column("method", rows=True, filtered=True), Column("bits", True, filtered=True),
         Column("mAP", True), *(Column(name.replace("_", " "), True) for name in SHOWN),
-        Column("tied pairs", True),
+        *([Column(CENTERS, True)] if apart else []), Column("tied pairs", True),
     ]  # fmt: skip
     rows = [
         [*cells((line["dataset"], examined_as(line["target"]))), Cell(line["label"], "row"),
          *cells((f"{line['bits']:,}", spread(line["mean"], line["sd"]))),
-         *cells(_health(line, name) for name in (*SHOWN, "tied_pairs"))]
+         *cells(_health(line, name) for name in SHOWN),
+         *cells([between_centers(line)] if apart else []), *cells([number(line["tied_pairs"])])]
         for line in frame.to_dict("records")
     ]  # fmt: skip
     first = {"trained on": blocks[0].trained, "examined on": blocks[0].examined}

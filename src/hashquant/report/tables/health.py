@@ -1,7 +1,8 @@
 """Code health beside each score: how many codes differ, how evenly bits and codewords are used."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -9,12 +10,15 @@ from hashquant.records.record import EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.frame import Metric
-from hashquant.report.numerals import number, spread
+from hashquant.report.numerals import NOTHING, number, spread
 from hashquant.report.tables.budgets import mean_sd, stored_cells
 
 #: Names of `EvalRecord.health` that a table shows, in its order.
 NAMES = ("distinct_codes", "distinct_fraction", "bit_balance", "bit_correlation", "codeword_use",
-         "perplexity", "dead_codewords", "quantization_error")  # fmt: skip
+         "perplexity", "dead_codewords", "quantization_error", "center_distance_min",
+         "center_distance_mean")  # fmt: skip
+#: A column that is there where some method gives its classes binary centres.
+CENTERS = "bits between centres"
 TIED = Metric("tied-pairs")
 COLUMNS = ["dataset", "target", "label", "bits", "mean", "sd", "n", "codewords", *NAMES,
            "tied_pairs"]  # fmt: skip
@@ -24,8 +28,10 @@ MEANING = (
     "constant); bit correlation: mean |ρ| over pairs of bits; codeword use: share of the codewords "
     "that some item uses; perplexity of their use in one codebook, of K; dead codewords: unused "
     "ones of all codebooks; quantization error as each method defines it, which is not compared "
-    "between methods; tied pairs: share of the pairs of a relevant and an irrelevant item that a "
-    "query cannot tell apart, by the headline comparison. – is not defined or not stored."
+    "between methods; bits between centres: the least and the mean of all pairs of classes, where "
+    "a method gives them binary centres; tied pairs: share of the pairs of a relevant and an "
+    "irrelevant item that a query cannot tell apart, by the headline comparison. – is not defined "
+    "or not stored."
 )
 
 
@@ -58,6 +64,7 @@ def health_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> Sh
 
 
 def _table(title: str, mine: pd.DataFrame) -> Display:
+    apart = bool(mine["center_distance_min"].notna().any())
     rows = []
     for line in mine.to_dict("records"):
         share = number(100 * line["distinct_fraction"], 1)
@@ -69,12 +76,18 @@ def _table(title: str, mine: pd.DataFrame) -> Display:
              number(line["bit_balance"], 3), number(line["bit_correlation"], 3),
              number(line["codeword_use"], 3), number(line["perplexity"], 1) + words,
              _count(line["dead_codewords"]), number(line["quantization_error"], 3),
-             number(line["tied_pairs"])]
+             *([between_centers(line)] if apart else []), number(line["tied_pairs"])]
         )  # fmt: skip
     heads = ["row", "bits", "mAP", "distinct codes", "bit balance", "mean abs. bit correlation",
              "codeword use", "perplexity", "dead codewords", "quantization error",
-             "tied pairs"]  # fmt: skip
-    return Display.of(title, rows, heads, "l" + "r" * 10, keys=2)
+             *([CENTERS] if apart else []), "tied pairs"]  # fmt: skip
+    return Display.of(title, rows, heads, "l" + "r" * (len(heads) - 1), keys=2)
+
+
+def between_centers(line: Mapping[Any, Any]) -> str:  # Any: a line of a data frame
+    """Return the least and the mean distance of the centres, or a dash where there are none."""
+    least, mean = line["center_distance_min"], line["center_distance_mean"]
+    return f"{number(least, 0)}, mean {number(mean, 1)}" if least >= 0 else NOTHING
 
 
 def _count(value: float) -> str:

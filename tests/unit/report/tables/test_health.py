@@ -88,3 +88,17 @@ def test_old_records_show_dashes_and_odd_names_are_escaped(make):
     assert text.splitlines()[-1].count("–") == 8
     assert frame["mean"].tolist() == [pytest.approx(0.5)]
     assert health_cells([]).empty
+
+
+def test_the_distance_of_centres_is_a_column_only_where_some_method_has_centres(make):
+    centers = {"center_distance_min": 8.0, "center_distance_mean": 12.0027}
+    evals = [
+        healthy(make, BINARY | centers, method="csq"),
+        healthy(make, BINARY, method="dcdh"),
+    ]
+    found = rows(make, evals)
+    assert [found[row, "16"]["bits between centres"] for row in ("csq", "dcdh")] == [
+        "8, mean 12.0",
+        "–",
+    ]
+    assert all("bits between centres" not in row for row in rows(make, evals[1:]).values())
