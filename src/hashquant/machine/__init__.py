@@ -1,6 +1,15 @@
-"""What the code runs on: devices, memory, clocks, seeds, threads, files, JSON, kernels.
+"""What the code runs on: devices, memory, clocks, seeds, threads, files, arrays, JSON, kernels.
 
 It knows no image, no method and no record.
 """
 
-__all__ = ["compiled", "environment", "files", "hardware", "seeds", "strictjson", "threads"]
+__all__ = [
+    "arrays",
+    "compiled",
+    "environment",
+    "files",
+    "hardware",
+    "seeds",
+    "strictjson",
+    "threads",
+]
