@@ -208,9 +208,9 @@ def test_without_locks_it_is_said_and_decoded(tmp_path, files, monkeypatch, capl
 
 def test_a_lock_that_cannot_be_opened_is_one_sentence(tmp_path, files):
     decode(files, tmp_path)
+    shutil.rmtree(only(tmp_path))
     [lock] = (tmp_path / ".cache").glob("*.lock")
     lock.unlink()
     lock.mkdir()
-    shutil.rmtree(only(tmp_path))
     with pytest.raises(DataError, match=r"\.lock must be writable, got Is a directory"):
         decode(files, tmp_path)
