@@ -71,14 +71,17 @@ class FashionMNIST(PublishedDataset):
         """
         try:
             found = published.FashionMNIST(root, train=part == "train")
-        except (RuntimeError, OSError, ValueError, LookupError, AssertionError) as error:
+            if found.data.shape[1:] != (self.size, self.size):
+                raise ValueError(f"images of {tuple(found.data.shape[1:])} pixels")
+            gray = _padded(found.data.numpy()[:, None])  # (n, 1, 32, 32)
+            labels = found.targets.to(torch.int64).numpy()
+            return Part(np.repeat(gray, 3, axis=1), labels, tuple(found.classes))
+        except (RuntimeError, OSError, ValueError, TypeError, LookupError, AssertionError,
+                DataError) as error:  # fmt: skip
             raise DataError(
                 f"{root / self.published} must hold the files of Fashion-MNIST, whole "
                 f"({type(error).__name__}: {error})."
             ) from error
-        gray = _padded(found.data.numpy()[:, None])  # (n, 1, 32, 32)
-        labels = found.targets.to(torch.int64).numpy()
-        return Part(np.repeat(gray, 3, axis=1), labels, tuple(found.classes))
 
     def load(self, root: Path) -> Items:
         """Return every image at 32 pixels."""

@@ -4,6 +4,7 @@ Options (`--set synthfaces.KEY=VALUE`): `identities` (people), `images` (of each
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,11 +19,14 @@ from hashquant.api import (
     Items,
     Split,
     UsageError,
+    array_head,
     content_digests,
     make_split,
+    map_array,
     render_faces,
 )
 
+log = logging.getLogger(__name__)
 BLOCK_BYTES, SEAL_BYTES = 1 << 26, 16
 
 
@@ -41,12 +45,9 @@ class SynthFaces(Dataset):
     DISPLAY: ClassVar[Mapping[str, str]] = {
         "synthfaces": "drawn faces, studio", "synthfaces-studio": "drawn faces, studio",
         "synthfaces-street": "drawn faces, street"}  # fmt: skip
-    #: option → (default, least, most)
-    OPTIONS: ClassVar[Mapping[str, tuple[int, int, int]]] = {
-        "identities": (64, 2, 10_000_000),
-        "images": (30, 2, 100_000),
-        "size": (48, 16, 1024),
-    }
+    OPTIONS: ClassVar[Mapping[str, tuple[int, int, int]]] = {  #: option → (default, least, most)
+        "identities": (64, 2, 10_000_000), "images": (30, 2, 100_000), "size": (48, 16, 1024),
+    }  # fmt: skip
     terms = "Drawn by this program; shows no real person. MIT licence, as the program."
     may_show = True
 
@@ -62,9 +63,7 @@ class SynthFaces(Dataset):
         if argument:
             raise UsageError(f"data set '{name}' takes nothing after a colon, got '{argument}'")
         self.domain = "street" if name.endswith("street") else "studio"
-        self.identities = self._number("identities")
-        self.images = self._number("images")
-        self.size = self._number("size")
+        self.identities, self.images, self.size = map(self._number, self.OPTIONS)
         self._shape = (self.identities * self.images, 3, self.size, self.size)
 
     def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:
@@ -115,28 +114,29 @@ class SynthFaces(Dataset):
             yield render_faces(self.domain, number // self.images, number % self.images, self.size)
 
     def _read(self, path: Path) -> tuple[np.ndarray, tuple[str, ...]] | None:
-        """Return the cached images and their digests, or None if they are absent or damaged."""
+        """Return the cached images and their digests, or None; a damaged cache is set aside."""
         try:
-            images = np.load(path, mmap_mode="r")
-            with path.open("rb") as file:
-                file.seek(-SEAL_BYTES, os.SEEK_END)
-                seal = file.read()
-        except (OSError, ValueError, EOFError):
+            images = map_array(path, self._shape, behind=SEAL_BYTES)
+            content = content_digests(images)
+            if np.memmap(path, mode="r")[-SEAL_BYTES:].tobytes() != _seal(content):
+                raise ValueError("its pixels changed")
+            return images, content
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        if images.shape != self._shape or images.dtype != np.uint8:
+        except (OSError, ValueError) as error:
+            log.warning("drawn faces %s are damaged (%s): set aside, drawn again", path, error)
+            with suppress(OSError):
+                path.replace(path.with_name(f"{path.name}.corrupt"))
             return None
-        content = content_digests(images)
-        return (images, content) if _seal(content) == seal else None
 
     def _write(self, path: Path) -> None:
         """Draw into a NumPy file with a seal behind the array; renamed when whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.stem}.{os.getpid()}.part")
-        header = {"descr": "|u1", "fortran_order": False, "shape": self._shape}
         content: tuple[str, ...] = ()
         try:
             with part.open("wb") as file:
-                np.lib.format.write_array_header_1_0(file, header)
+                file.write(array_head(self._shape))
                 for block in self._blocks():
                     file.write(block.tobytes())
                     content += content_digests(block)

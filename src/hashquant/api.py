@@ -19,6 +19,7 @@ from hashquant.data.layouts import ByRule, Layout, Listed, Parts
 from hashquant.data.manifests import read_manifest, split_by_manifest, write_manifest
 from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
+from hashquant.machine.arrays import array_head, map_array
 from hashquant.machine.filenames import short_name
 from hashquant.plugins.method import Method, TensorSpec
 from hashquant.settings.names import Name
@@ -76,6 +77,7 @@ __all__ = [
     "TrainingSet",
     "UsageError",
     "View",
+    "array_head",
     "content_digests",
     "draw_centers",
     "fetch",
@@ -83,6 +85,7 @@ __all__ = [
     "learn_opq",
     "learn_pq",
     "make_split",
+    "map_array",
     "pad_columns",
     "padded_size",
     "read_manifest",

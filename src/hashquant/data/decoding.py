@@ -1,19 +1,21 @@
 """Decode many image files into one array file, on all cores, resumable after an interruption."""
 
-import io
+import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from hashquant.data.images import CONTENT_BYTES, Geometry, content_digest, read_image
+from hashquant.data.rowfile import first_changed
 from hashquant.errors import DataError
+from hashquant.machine.arrays import array_head
 from hashquant.machine.files import write_atomic
+from hashquant.machine.strictjson import read_json
 
 Progress = Callable[[int, int], None]
 
@@ -46,7 +48,7 @@ def decode_into(
     """
     item_bytes = 3 * geometry.size**2
     step = max(_CHUNK_BYTES // item_bytes, _TASK_IMAGES)
-    start = len(_header(0, geometry.size))
+    start = len(array_head((0, 3, geometry.size, geometry.size)))
     done, skipped = _saved(part, start, item_bytes)
     rows = done - len(skipped)
     with (
@@ -68,7 +70,7 @@ def decode_into(
             if progress is not None:
                 progress(done, len(names))
         images.seek(0)
-        images.write(_header(len(names) - len(skipped), geometry.size))
+        images.write(array_head((len(names) - len(skipped), 3, geometry.size, geometry.size)))
     return skipped
 
 
@@ -117,30 +119,45 @@ def _threads(folder: Path, names: tuple[str, ...]) -> int:
     return 1 if small else os.cpu_count() or 1
 
 
-def _header(count: int, side: int) -> bytes:
-    """Return the head of a .npy file; NumPy pads it so that it does not grow with `count`."""
-    head = io.BytesIO()
-    shape = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
-    np.lib.format.write_array_header_1_0(head, shape)
-    return head.getvalue()
-
-
 def _saved(part: Path, start: int, item_bytes: int) -> tuple[int, tuple[str, ...]]:
-    """Return how many files an interrupted call had read, and which of them it left out."""
+    """Return how many files an interrupted call had read, and which of them it left out.
+
+    What is damaged is said and removed: decoding starts anew.
+    """
+    if not any(part.iterdir()):
+        return 0, ()
     try:
-        raw = json.loads((part / SAVED).read_text(encoding="utf-8"))
-        done, skipped = int(raw["done"]), tuple(raw["skipped"])
+        raw = read_json(part / SAVED)
+        done, skipped = raw["done"], tuple(raw["skipped"])
+        if raw != _sealed(done, skipped):
+            raise ValueError(f"{SAVED} does not match its sha256")
         rows = done - len(skipped)
-        whole = (part / PIXELS).stat().st_size >= start + rows * item_bytes
-        if whole and (part / CONTENT).stat().st_size >= rows * CONTENT_BYTES:
-            return done, skipped
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # nothing saved, or not readable: start anew
+        with (part / CONTENT).open("rb") as file:
+            content = file.read(rows * CONTENT_BYTES)
+        if len(content) != rows * CONTENT_BYTES:
+            raise ValueError(f"{CONTENT} is too short")
+        changed = first_changed(part / PIXELS, start, item_bytes, content)
+        if changed is not None:
+            raise ValueError(f"the pixels of image {changed} changed")
+        return done, skipped
+    except FileNotFoundError:
+        pass  # ended before anything was saved
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("unfinished cache %s is damaged (%s): decoding from the start", part, error)
+    for left in part.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     return 0, ()
 
 
 def _save(part: Path, done: int, skipped: tuple[str, ...]) -> None:
-    write_atomic(part / SAVED, json.dumps({"done": done, "skipped": skipped}).encode())
+    write_atomic(part / SAVED, json.dumps(_sealed(done, skipped)).encode())
+
+
+def _sealed(done: int, skipped: tuple[str, ...]) -> dict[str, object]:
+    """Return what is saved of the progress, with its own digest."""
+    text = json.dumps([done, *skipped])
+    return {"done": done, "skipped": list(skipped),
+            "sha256": hashlib.sha256(text.encode()).hexdigest()}  # fmt: skip
 
 
 def _opened(path: Path, size: int) -> BinaryIO:

@@ -120,11 +120,20 @@ class FolderDataset(Dataset):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a set as published: images, class of each, and the classes' names."""
+    """One part of a set as published: images, class of each, and the classes' names.
+
+    Raises:
+        DataError: unless each image has the label of a class.
+    """
 
     images: UInt8[np.ndarray, "n 3 h w"]
-    labels: Int64[np.ndarray, " n"]
+    labels: Int64[np.ndarray, "_"]
     class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count, classes = len(self.images), len(self.class_names)
+        if len(self.labels) != count or not np.isin(self.labels, np.arange(classes)).all():
+            raise DataError(f"{count} images must have a label of 0 … {classes - 1} each")
 
 
 class PublishedDataset(FolderDataset):

@@ -3,6 +3,10 @@
 A cache is a folder `ROOT/.cache/<set>-<how>-<files>/` of `images.npy` (n, 3, h, w), `content.bin`
 (16 bytes an image) and `index.json`. It is written beside its place and renamed into it; an
 interrupted decoding goes on where it stopped, and of two processes one decodes while one waits.
+
+It is sealed by itself: a digest of each image in `content.bin`, and in `index.json` the `version`,
+a digest of all names and digests. Both are compared when a process first opens it; what does not
+match is set aside as `.corrupt`, named, and decoded again.
 """
 
 import fcntl
@@ -12,19 +16,28 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from hashquant.data.decoding import CONTENT, PIXELS, Progress, decode_into, read_all
-from hashquant.data.images import CONTENT_BYTES, Geometry, content_digest, version_digest
+from hashquant.data.images import CONTENT_BYTES, Geometry, version_digest
+from hashquant.data.rowfile import first_changed
 from hashquant.errors import DataError
+from hashquant.machine.arrays import array_head, map_array
+from hashquant.machine.strictjson import read_json
 
 log = logging.getLogger(__name__)
+
+#: State of the files that this process has checked: they are not read again.
+_CHECKED: set[tuple[object, ...]] = set()
+_SETTLED_SECONDS = 2.0  # after a change: within one tick of the clock another would not show
 
 
 @dataclass(frozen=True)
@@ -72,12 +85,12 @@ def decode_once(
     how = _hash(str(files.folder.resolve()), repr(geometry))[:8]
     key = _hash("\n".join(files.names), files.stamps.tobytes().hex())[:16]
     kept = root / ".cache" / f"{name}-{how}-{key}"
-    found = _open(kept, files)
+    found = _open(kept, files, geometry)
     if found is None:
         place = _writable_cache(root)
         kept = place / kept.name
         with _locked(place / f"{name}-{how}.lock"):
-            found = _open(kept, files)  # another process may just have finished it
+            found = _open(kept, files, geometry)  # another process may just have finished it
             if found is None:
                 found = _make(files, geometry, kept, on_bad_image == "skip", progress)
                 _drop_stale(place, f"{name}-{how}-", kept)
@@ -93,26 +106,55 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _open(kept: Path, files: FileList) -> Decoded | None:
+def _open(kept: Path, files: FileList, geometry: Geometry) -> Decoded | None:
     """Return a finished cache, or None; a damaged one is set aside."""
-    if not kept.is_dir():
+    if not os.path.lexists(kept):
         return None
     try:
-        index = json.loads((kept / "index.json").read_text(encoding="utf-8"))
-        skipped = tuple(index["skipped"])
-        names = _without(files.names, skipped)
-        images = np.load(kept / PIXELS, mmap_mode="r")
-        content = _digests(kept)
-        if not len(images) == len(names) == len(content):
-            raise ValueError(f"{len(images)} images, {len(content)} digests, {len(names)} files")
-        for row in np.linspace(0, len(names) - 1, 8).astype(int):
-            if content_digest(images[row]).hex() != content[row]:
-                raise ValueError(f"the pixels of {names[row]} changed")
-        return Decoded(images, names, content, index["version"], skipped)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        return _checked(kept, files, geometry)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("cache %s is damaged (%s): set aside, decoding again", kept, error)
         _set_aside(kept)
         return None
+
+
+def _checked(kept: Path, files: FileList, geometry: Geometry) -> Decoded:
+    """Return a finished cache whose every byte is what it was."""
+    index: Any = read_json(kept / "index.json")  # Any: parsed JSON
+    version, skipped = index["version"], tuple(index["skipped"])
+    names = _without(files.names, skipped)
+    if not names or len(files.names) - len(names) != len(skipped):
+        raise ValueError(f"index.json leaves out {len(skipped)} files, not all of this set")
+    size = (kept / CONTENT).stat().st_size
+    if size != len(names) * CONTENT_BYTES:
+        raise ValueError(f"{CONTENT} must have {len(names)} digests, got {size} bytes")
+    content, shape = _digests(kept), (len(names), 3, geometry.size, geometry.size)
+    if version != version_digest(names, content):
+        raise ValueError(f"index.json and {CONTENT} do not match")
+    images = map_array(kept / PIXELS, shape)
+    _check_pixels(kept, names, images[0].nbytes, len(array_head(shape)))
+    return Decoded(images, names, content, version, skipped)
+
+
+def _check_pixels(kept: Path, names: tuple[str, ...], row_bytes: int, offset: int) -> None:
+    """Compare every image with its digest, once for a process and a state of the files.
+
+    Raises:
+        ValueError: if one differs, naming the first.
+    """
+    state: tuple[object, ...] = (row_bytes,)
+    changed = 0.0
+    for path in (kept / PIXELS, kept / CONTENT):
+        stat = path.stat()
+        state += (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        changed = max(changed, stat.st_mtime, stat.st_ctime)
+    if state in _CHECKED:
+        return
+    row = first_changed(kept / PIXELS, offset, row_bytes, (kept / CONTENT).read_bytes())
+    if row is not None:
+        raise ValueError(f"the pixels of {names[row]} changed")
+    if time.time() - changed > _SETTLED_SECONDS:
+        _CHECKED.add(state)
 
 
 def _digests(folder: Path) -> tuple[str, ...]:
@@ -165,8 +207,16 @@ def _writable_cache(root: Path) -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise DataError(f"{path} must be writable, got {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:  # some network file systems have none
+            log.warning("%s cannot be locked (%s): nothing else may decode now", path,
+                        error.strerror)  # fmt: skip
         yield
 
 
@@ -176,6 +226,8 @@ def _make(
     part = kept.with_name(f"{kept.name}.part")
     log.info("decoding %d images of %s into %s", len(files.names), files.folder, kept)
     try:
+        if not part.is_dir():
+            part.unlink(missing_ok=True)
         part.mkdir(exist_ok=True)
         skipped = decode_into(
             part, files.folder, files.names, geometry, skip=skip, progress=progress
@@ -188,7 +240,7 @@ def _make(
         part.rename(kept)
     except OSError as error:
         raise DataError(f"decoded images must be written to {part}, got {error}") from error
-    found = _open(kept, files)
+    found = _open(kept, files, geometry)
     if found is None:
         raise DataError(f"cache {kept} cannot be read back")
     return found

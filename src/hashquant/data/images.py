@@ -62,7 +62,12 @@ def short_side(path: Path) -> int:
 
 def content_digest(image: Picture) -> bytes:
     """Return the 16-byte BLAKE2b digest of an image's pixels."""
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=CONTENT_BYTES).digest()
+    return pixel_digest(np.ascontiguousarray(image).data)
+
+
+def pixel_digest(pixels: bytes | memoryview) -> bytes:
+    """Return the `content_digest` of an image whose pixels are these bytes."""
+    return hashlib.blake2b(pixels, digest_size=CONTENT_BYTES).digest()
 
 
 def content_digests(images: UInt8[np.ndarray, "n 3 h w"]) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
-"""What the code runs on: devices, memory, clocks, seeds, threads, files, JSON, kernels.
+"""What the code runs on: devices, memory, clocks, seeds, threads, files, arrays, JSON, kernels.
 
 It knows no image, no method and no record.
 """
 
 __all__ = [
+    "arrays",
     "compiled",
     "environment",
     "filenames",

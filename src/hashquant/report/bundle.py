@@ -15,6 +15,7 @@ from pathlib import Path
 from hashquant.errors import StoreError
 from hashquant.machine.filenames import safe_name
 from hashquant.machine.files import write_atomic
+from hashquant.machine.strictjson import parse_json
 from hashquant.records.record import EvalRecord, Provenance, TrainRecord
 from hashquant.records.store import EVAL, PER_QUERY, TRAIN, SuiteRecords
 from hashquant.report._bundletext import Contents, readme
@@ -139,7 +140,7 @@ def _by_digest(manifests: Iterable[Path]) -> dict[str, tuple[str, bytes]]:
 def _digest_in(manifest: bytes) -> str:
     """Return the digest that seals a manifest, or nothing where it is none."""
     try:
-        raw = json.loads(manifest)
+        raw = parse_json(manifest.decode())
     except ValueError:
         return ""
     return str(raw.get("sha256", "")) if isinstance(raw, Mapping) else ""

@@ -1,11 +1,12 @@
 """What of a plan is stored already, and how long the rest may take, from records alone."""
 
 import functools
-import json
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from hashquant.machine.strictjson import read_json
 from hashquant.plugins import registry
 from hashquant.records.record import TrainRecord
 from hashquant.records.store import EVAL, PER_QUERY, CellFolder, Store
@@ -15,6 +16,10 @@ from hashquant.settings.suite import RunSpec, base_spec, run_id
 
 #: Examinations of each kind that are read: one of 18 kB says what the hundredth says.
 READ = 3
+#: Seconds from which on a time that is read stands for damage: three centuries.
+CREDIBLE = 1e10
+#: What reading few numbers of a damaged file can raise.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +53,15 @@ class Neighbour:
         return self.folder.target_folder(target).name in self.examined
 
     @functools.cache  # noqa: B019 - as many as there are records, for one command
-    def seconds(self, target: str) -> float:
-        """Return how long encoding and scoring a target took."""
-        text = (self.folder.target_folder(target) / EVAL).read_text(encoding="utf-8")
-        raw: Any = json.loads(text)  # Any: parsed JSON, of which few numbers are read
-        encoded = (raw["gallery"] + raw["queries"]) / raw["timing"]["encode_images_per_second"]
-        return float(encoded + raw["timing"].get("score_seconds", 0.0))
+    def seconds(self, target: str) -> float | None:
+        """Return how long encoding and scoring a target took, None where it cannot be read."""
+        try:
+            # Any: parsed JSON, of which few numbers are read
+            raw: Any = read_json(self.folder.target_folder(target) / EVAL)
+            encoded = (raw["gallery"] + raw["queries"]) / raw["timing"]["encode_images_per_second"]
+            return float(encoded + raw["timing"].get("score_seconds", 0.0))
+        except _DAMAGE:
+            return None
 
 
 class Forecast:
@@ -109,7 +117,7 @@ class Forecast:
         trainings = [self._training(base_spec(spec))] if spec.base else []
         trainings.append(self._training(spec, fresh=fresh))
         examinations = [self._examination(cell, target) for target in cell.targets]
-        known = [seconds for seconds in (*trainings, *examinations) if seconds is not None]
+        known = [s for s in (*trainings, *examinations) if s is not None and 0 <= s < CREDIBLE]
         if len(known) < len(trainings) + len(examinations):
             self._unknown += 1
             return
@@ -181,7 +189,8 @@ class Forecast:
                 return found.record.training_images
         for path in registry.manifests():
             if path.stem == f"{spec.dataset}-seen" and not spec.dataset_options:
-                return int(json.loads(path.read_text(encoding="utf-8"))["counts"]["training"])
+                with suppress(*_DAMAGE):  # whoever trains on it is told what is wrong
+                    return int(read_json(path)["counts"]["training"])
         return None
 
     def _examination(self, cell: Cell, target: Target) -> float | None:
@@ -198,7 +207,8 @@ class Forecast:
             ]  # fmt: skip
             alike.sort(key=lambda n: n.rank(spec, self._cpu))
             self._use(alike[:READ])
-            times = [n.seconds(target.name) for n in alike[:READ]]
+            read = (n.seconds(target.name) for n in alike[:READ])
+            times = [seconds for seconds in read if seconds is not None]
             self._exams[key] = median(times) if times else None
         return self._exams[key]
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hashquant.errors import HashQuantError, UsageError
+from hashquant.settings._strictyaml import read_yaml
 from hashquant.settings.reading import build
 
 
@@ -81,7 +80,7 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
         ClaimsError: if the file is no such list, or a key or value is not understood.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path)
         return tuple(
             build(Claim, {**group["shared"], **claim}, path.name)
             for group in raw
@@ -89,7 +88,7 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
         )
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, yaml.YAMLError, UsageError, TypeError, KeyError) as error:
+    except (OSError, ValueError, UsageError, TypeError, KeyError) as error:
         raise ClaimsError(
             f"{path} must list groups of 'shared' and 'claims', got: {error}"
         ) from error

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from hashquant.errors import UsageError
+from hashquant.settings._strictyaml import read_yaml
 from hashquant.settings.reading import build
 from hashquant.settings.recipe import Recipe
 
@@ -168,12 +167,14 @@ def read_suite(path: Path) -> Suite:
     """Read a suite file.
 
     Raises:
-        UsageError: if the file is no YAML mapping, or a key or value is not understood.
+        UsageError: if the file is no YAML mapping (`{}` is one, an empty file is none) within the
+            bounds of `read_yaml`, or a key or value is not understood.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"suite file {path} must be readable YAML, got: {error}") from error
+        raw = read_yaml(path)
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"suite file {path} must be readable YAML, got: {said}") from error
     return build(Suite, raw, str(path.name))
 
 

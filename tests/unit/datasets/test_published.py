@@ -189,6 +189,46 @@ def test_cut_files_of_fashion_mnist(fashion, kept):
         make_dataset("fashion-mnist").load(fashion)
 
 
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("t10k-labels-idx1-ubyte", np.full(80, 10, dtype=np.uint8)),
+        ("t10k-labels-idx1-ubyte", np.zeros(79, dtype=np.uint8)),
+        ("t10k-images-idx3-ubyte", np.zeros((81, 28, 28), dtype=np.uint8)),
+        ("t10k-images-idx3-ubyte", np.zeros((80, 30, 28), dtype=np.uint8)),
+        ("train-labels-idx1-ubyte", np.full((40, 3), 1, dtype=np.uint8)),
+    ],
+)
+def test_parts_of_fashion_mnist_that_do_not_fit(fashion, name, array):
+    (fashion / "FashionMNIST" / "raw" / name).write_bytes(idx(array))
+    with pytest.raises(DataError, match="must hold the files of Fashion-MNIST, whole"):
+        make_dataset("fashion-mnist").load(fashion)
+
+
+def test_signed_pixels_of_fashion_mnist_are_refused(fashion):
+    path = fashion / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte"
+    data = bytearray(path.read_bytes())
+    data[2] = 9  # the type of the values: 8 is unsigned
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="must hold the files of Fashion-MNIST, whole"):
+        make_dataset("fashion-mnist").load(fashion)
+
+
+class _Spy:
+    def __reduce__(self):
+        return (Path.touch, (Path(self.path),))
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
+def test_no_pickle_of_cifar10_is_opened_that_is_not_the_published_one(cifar, name):
+    spy = _Spy()
+    spy.path = cifar / "executed"
+    (cifar / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(spy))
+    with pytest.raises(DataError, match="must hold the files of CIFAR-10, unchanged"):
+        make_dataset("cifar10").load(cifar)
+    assert not spy.path.exists()
+
+
 def test_a_folder_copy_of_fashion_mnist(tmp_path, draw):
     for part in ("train", "test"):
         counts = {"Bag": 600, "Coat": 600} if part == "train" else {"Bag": 120, "Coat": 120}

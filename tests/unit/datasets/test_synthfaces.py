@@ -50,8 +50,24 @@ def without_seal(data):
     return data[:-16]
 
 
-@pytest.mark.parametrize("damage", [cut, flip, without_seal, lambda _: b"", lambda _: b"x" * 99])
-def test_a_damaged_cache_is_drawn_again(tmp_path, damage):
+def other_head(data):
+    """Return what NumPy's own reader of heads ends with a `TokenError` on."""
+    return data[:10] + b"{'descr': '|u1', 'shape': (" + data[37:]
+
+
+def signed(data):
+    return data.replace(b"'|u1'", b"'|i1'")
+
+
+def behind(data):
+    return data + b"x"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [cut, flip, without_seal, other_head, signed, behind, lambda _: b"", lambda _: b"x" * 99],
+)
+def test_a_damaged_cache_is_named_and_drawn_again(tmp_path, damage, caplog):
     dataset, items = load(tmp_path)
     expected = np.array(items.images)
     path = tmp_path / "synthfaces" / f"{dataset.version}.npy"
@@ -60,6 +76,18 @@ def test_a_damaged_cache_is_drawn_again(tmp_path, damage):
     path.write_bytes(damage(whole))
     np.testing.assert_array_equal(dataset.load(tmp_path).images, expected)
     assert path.read_bytes() == whole
+    assert str(path) in caplog.text
+    assert path.with_name(f"{path.name}.corrupt").read_bytes() == damage(whole)
+
+
+def test_a_folder_in_the_place_of_the_cache_is_set_aside(tmp_path, caplog):
+    dataset, items = load(tmp_path)
+    expected, path = np.array(items.images), tmp_path / "synthfaces" / f"{dataset.version}.npy"
+    path.unlink()
+    path.mkdir()
+    np.testing.assert_array_equal(dataset.load(tmp_path).images, expected)
+    assert path.is_file()
+    assert str(path) in caplog.text
 
 
 def test_a_valid_cache_is_not_drawn_again(tmp_path, monkeypatch):

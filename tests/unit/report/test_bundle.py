@@ -108,8 +108,10 @@ def test_a_split_that_is_written_down_goes_along(results, tmp_path, make):
     files = {"mine.json": {"sha256": make.split}, "other.json": {"sha256": "0"}, "list.json": []}
     for name, raw in files.items():
         (tmp_path / name).write_text(json.dumps(raw))
-    (tmp_path / "odd.json").write_text("{")
-    manifests = tuple(tmp_path / name for name in (*files, "odd.json"))
+    odd = {"odd.json": b"{", "deep.json": b"[" * 100_000, "latin.json": b'{"sha256": "\xe9"}'}
+    for name, data in odd.items():
+        (tmp_path / name).write_bytes(data)
+    manifests = tuple(tmp_path / name for name in (*files, *odd))
     found = inside(bundled(results, tmp_path / "out", manifests=manifests))
     assert {n for n in found if n.startswith("splits/")} == {
         "splits/mine.json",

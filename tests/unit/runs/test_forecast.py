@@ -133,3 +133,31 @@ def test_a_base_is_trained_once(store):
 
 def test_nothing_to_run_is_said(store):
     assert told(store) == "estimate: nothing is to be run"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[" * 100_000, "[]", "3", '{"gallery": "many"}', '{"gallery": NaN}', "{}",
+        '{"gallery": 9, "queries": 1, "timing": []}',
+        '{"gallery": 9, "queries": 1, "timing": {"encode_images_per_second": 0}}',
+        '{"gallery": 9, "queries": 1, "timing": {"encode_images_per_second": 1e-320}}',
+        '{"gallery": 9, "queries": 1, "timing": {"encode_images_per_second": -1}}',
+        '{"gallery": 9, "queries": 1, "timing": {"encode_images_per_second": null}}',
+    ],
+)  # fmt: skip
+def test_a_damaged_examination_says_nothing_of_times(store, text):
+    first, second = cells()
+    folder = keep(store, first.spec, rate=20.0, targets=STUDIO)
+    (folder.path / STUDIO[0] / EVAL).write_text(text)
+    assert told(store, second).startswith("estimate: 1 cell unknown")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "3", '{"counts": 3}', '{"counts": {}}', "\xff"])
+def test_a_damaged_manifest_says_nothing_of_counts(store, tmp_path, monkeypatch, text):
+    [cell, _] = cells(datasets=("olivetti",))
+    keep(store, cells()[0].spec, rate=20.0, targets=("olivetti",))
+    path = tmp_path / "olivetti-seen.json"
+    path.write_bytes(text.encode("latin-1"))
+    monkeypatch.setattr("hashquant.plugins.registry.manifests", lambda: (path,))
+    assert "unknown" in told(store, cell)
