@@ -16,6 +16,8 @@ from hashquant.data.items import (
 )
 from hashquant.data.layouts import ByRule, Layout, Listed, Parts
 from hashquant.data.manifests import read_manifest, split_by_manifest, write_manifest
+from hashquant.data.standing.levels import parts_in
+from hashquant.data.standing.published import CHANGED, UNVERIFIED, check_published
 from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.plugins.method import Method, TensorSpec
@@ -34,9 +36,11 @@ from hashquant.types import (
 )
 
 __all__ = [
+    "CHANGED",
     "GENERATOR_VERSION",
     "PLAIN",
     "STRONG",
+    "UNVERIFIED",
     "WEAK",
     "Batch",
     "Binary",
@@ -74,6 +78,7 @@ __all__ = [
     "TrainingSet",
     "UsageError",
     "View",
+    "check_published",
     "content_digests",
     "fetch",
     "learn_itq",
@@ -82,6 +87,7 @@ __all__ = [
     "make_split",
     "pad_columns",
     "padded_size",
+    "parts_in",
     "read_manifest",
     "render_faces",
     "split_by_manifest",

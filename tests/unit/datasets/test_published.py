@@ -4,14 +4,16 @@ import gzip
 import hashlib
 import os
 import pickle
+import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torchvision import datasets as published
 
-from hashquant.errors import DataError
+from hashquant.errors import DataError, UsageError
 from hashquant.plugins.registry import make_dataset
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -111,7 +113,8 @@ def test_a_folder_copy_of_cifar10(tmp_path, draw, monkeypatch):
     monkeypatch.setattr(type(dataset), "per_class", (2, 3))
     dataset.prepare(tmp_path)
     items = dataset.load(tmp_path)
-    assert items.notes == ("a JPEG folder copy of 24 images; the original index order is lost",)
+    said = "a JPEG folder copy of 24 images, not the published files"
+    assert items.notes == (f"{said}; the original index order is lost",)
     split = dataset.split(items)
     assert (len(split.training), len(split.query), len(split.gallery)) == (6, 4, 14)
 
@@ -132,7 +135,10 @@ def fashion(tmp_path, monkeypatch):
         (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
         labels = (np.arange(count) % 10).astype(np.uint8)
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
-    monkeypatch.setattr(type(make_dataset("fashion-mnist")), "per_class", (2, 3))
+    cls = type(make_dataset("fashion-mnist"))
+    monkeypatch.setattr(cls, "per_class", (2, 3))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in raw.iterdir()}
+    monkeypatch.setattr(sys.modules[cls.__module__], "_SHA256", digests)
     return tmp_path
 
 
@@ -179,14 +185,68 @@ def test_fashion_mnist_is_downloaded_where_it_is_not(fashion, serve, monkeypatch
     damaged.write_bytes(damaged.read_bytes()[:5000])
     dataset.prepare(fashion / "new")
     assert dataset.load(fashion / "new").version == whole
+    assert damaged.with_name(f"{damaged.name}.wrong").stat().st_size == 5000
 
 
 @pytest.mark.parametrize("kept", [0, 3, 16, 5000])
 def test_cut_files_of_fashion_mnist(fashion, kept):
     path = fashion / "FashionMNIST" / "raw" / "t10k-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(DataError, match="must hold the files of Fashion-MNIST, whole"):
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte must be the published file, its"):
         make_dataset("fashion-mnist").load(fashion)
+    with pytest.raises(DataError, match="must hold the files of Fashion-MNIST, whole"):
+        make_dataset("fashion-mnist", {"published": "no"}).load(fashion)
+
+
+def zeroed(raw):
+    path = raw / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:16] + bytes(784 * 20) + path.read_bytes()[16 + 784 * 20 :])
+
+
+def relabelled(raw):
+    path = raw / "t10k-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:8] + bytes([7] * 40) + path.read_bytes()[48:])
+
+
+def one_bit(raw):
+    path = raw / "t10k-images-idx3-ubyte"
+    data = bytearray(path.read_bytes())
+    data[5000] ^= 1
+    stamp = path.stat().st_mtime_ns
+    path.write_bytes(data)
+    os.utime(path, ns=(stamp, stamp))
+
+
+@pytest.mark.parametrize("damage", [zeroed, relabelled, one_bit])
+def test_a_published_set_is_verified_as_published(fashion, serve, monkeypatch, damage):
+    monkeypatch.setattr(published.FashionMNIST, "mirrors", [serve(fashion)])
+    make_dataset("fashion-mnist").prepare(fashion)
+    damage(fashion / "FashionMNIST" / "raw")
+    for use in ("load", "prepare"):
+        with pytest.raises(DataError, match=r"must be the published file.*fashion_mnist\.publish"):
+            getattr(make_dataset("fashion-mnist"), use)(fashion)
+    assert len(list((fashion / "FashionMNIST" / "raw").glob("*-ubyte"))) == 4
+    own = make_dataset("fashion-mnist", {"published": "no"})
+    own.prepare(fashion)
+    assert own.load(fashion).notes == ("not the published files: 200 images",)
+
+
+def test_an_old_copy_of_torchvision_does_not_go_before_the_verified_files(fashion):
+    whole = make_dataset("fashion-mnist").load(fashion).version
+    old = fashion / "FashionMNIST" / "processed"
+    old.mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(9, 28, 28, dtype=torch.uint8), torch.zeros(9)), old / name)
+    assert make_dataset("fashion-mnist").load(fashion).version == whole
+
+
+def test_whose_labels_are_no_classes_of_fashion_mnist(fashion):
+    path = fashion / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x0a")
+    with pytest.raises(DataError, match=r"as many labels, 0 … 9, got 120 images, 120"):
+        make_dataset("fashion-mnist", {"published": "no"}).load(fashion)
+    with pytest.raises(UsageError, match="published must be yes or no, got 'maybe'"):
+        make_dataset("fashion-mnist", {"published": "maybe"}).load(fashion)
 
 
 def test_a_folder_copy_of_fashion_mnist(tmp_path, draw):
