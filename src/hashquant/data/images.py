@@ -44,7 +44,12 @@ class Geometry:
 
 
 def allow_pixels(most: int) -> None:
-    """Let one image have `most` pixels, a bound that Pillow keeps for the whole process."""
+    """Let one image have `most` pixels, a bound that Pillow keeps for the whole process.
+
+    Its warnings name no file. That of the bound becomes an error, which will; what it says of
+    metadata and palettes changes no pixel.
+    """
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = most
 

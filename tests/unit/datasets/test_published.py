@@ -221,6 +221,7 @@ def one_bit(raw):
 def test_a_published_set_is_verified_as_published(fashion, serve, monkeypatch, damage):
     monkeypatch.setattr(published.FashionMNIST, "mirrors", [serve(fashion)])
     make_dataset("fashion-mnist").prepare(fashion)
+    assert make_dataset("fashion-mnist", {"published": "no"}).load(fashion).notes == ()
     damage(fashion / "FashionMNIST" / "raw")
     for use in ("load", "prepare"):
         with pytest.raises(DataError, match=r"must be the published file.*fashion_mnist\.publish"):

@@ -14,6 +14,7 @@ _NAMES = frozenset((
 _PATTERN = re.compile(
     r"syno(photo|file|video|index)_.*|.*@syno(eastream|resource)|.*:zone\.identifier|found\.\d{3}"
 )
+_STARTS = ("syno", "foun")
 
 
 def is_litter(name: str) -> bool:
@@ -23,4 +24,7 @@ def is_litter(name: str) -> bool:
     [True, True, True, False]
     """
     lower = name.lower()
-    return name.startswith(".") or lower in _NAMES or _PATTERN.fullmatch(lower) is not None
+    if lower[:1] == "." or lower in _NAMES:
+        return True
+    odd = lower[:4] in _STARTS or "@" in lower or ":" in lower  # a pattern costs more than these
+    return odd and _PATTERN.fullmatch(lower) is not None

@@ -158,10 +158,9 @@ def _role(name: str) -> str:
 
 def _folders_only(names: Sequence[str]) -> tuple[str, ...]:
     """Return the folders right below an identity, none where an image stands there too."""
-    split = [name.split("/") for name in names]
-    if any(len(parts) == 2 and may_be_image(parts[1]) for parts in split):
+    if any(name.count("/") == 1 and may_be_image(name.partition("/")[2]) for name in names):
         return ()
-    return tuple(dict.fromkeys(parts[1] for parts in split if len(parts) > 2))
+    return tuple(dict.fromkeys(name.split("/")[1] for name in names if name.count("/") > 1))
 
 
 def _told(folder: Path, inner: Mapping[str, Iterable[str]]) -> str:

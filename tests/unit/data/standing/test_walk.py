@@ -11,62 +11,18 @@ from hashquant.data.standing.walk import find_identities
 from hashquant.errors import DataError
 
 LITTER = [
-    "@eaDir",
-    "@EADIR",
-    "#recycle",
-    "#Recycle",
-    "#snapshot",
-    "@Recycle",
-    ".@__thumb",
-    "$RECYCLE.BIN",
-    "$Recycle.Bin",
-    "lost+found",
-    "__MACOSX",
-    "._0.png",
-    ".Trash-1000",
-    ".snapshot",
-    "~snapshot",
-    ".thumbnails",
-    "Thumbs.db",
-    "THUMBS.DB",
-    "desktop.ini",
-    ".picasa.ini",
-    "Picasa.ini",
-    ".ipynb_checkpoints",
-    ".git",
-    ".svn",
-    ".dvc",
-    ".nomedia",
-    "SYNOPHOTO_THUMB_M.jpg",
-    "synophoto_film_m.jpg",
-    ".AppleDouble",
-    ".fseventsd",
-    ".Spotlight-V100",
-    ".TemporaryItems",
-    "ehthumbs.db",
-    "FOUND.000",
-    "0.png:Zone.Identifier",
-    "0.png@SynoEAStream",
-    "LOST.DIR",
-    ".DS_Store",
-    ".stversions",
-    ".nfs0001",
-    "__pycache__",
-]
+    "@eaDir", "@EADIR", "#recycle", "#Recycle", "#snapshot", "@Recycle", ".@__thumb", "~snapshot",
+    "$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "lost+found", "LOST.DIR",
+    "FOUND.000", "__MACOSX", "._0.png", ".Trash-1000", ".snapshot", ".thumbnails", "Thumbs.db",
+    "THUMBS.DB", "ehthumbs.db", "desktop.ini", ".picasa.ini", "Picasa.ini", ".ipynb_checkpoints",
+    ".git", ".svn", ".dvc", ".nomedia", "SYNOPHOTO_THUMB_M.jpg", "synophoto_film_m.jpg", "Icon\r",
+    ".AppleDouble", ".fseventsd", ".Spotlight-V100", ".TemporaryItems", "0.png:Zone.Identifier",
+    "0.png@SynoEAStream", ".DS_Store", ".stversions", ".nfs0001", "__pycache__",
+]  # fmt: skip
 NO_LITTER = [
-    "@ann",
-    "#1",
-    "lost",
-    "found",
-    "thumbs",
-    "recycle",
-    "王",
-    "p0",
-    "snapshot",
-    "__init__",
-    "found.com",
+    "@ann", "#1", "lost", "found", "thumbs", "recycle", "王", "snapshot", "__init__", "found.com",
     "synopsis_1",
-]
+]  # fmt: skip
 
 
 def touch(folder, *names):
@@ -85,7 +41,7 @@ def people(tmp_path):
 ALL = ["a/0.png", "a/1.png", "b/0.png", "b/1.png"]
 
 
-@pytest.mark.parametrize("name", [*LITTER, "System Volume Information", "Icon\r"])
+@pytest.mark.parametrize("name", LITTER)
 def test_litter_is_no_image_and_no_identity(people, name):
     assert is_litter(name)
     touch(people, f"{name}/0.png", f"{name}/1.png", f"a/{name}/0.png/deep.jpg")
