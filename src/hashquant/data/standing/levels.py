@@ -89,7 +89,7 @@ def check_levels(folder: Path, found: Found, way_out: str) -> None:
                 raise DataError(
                     f"{folder}: {top}/ holds no image itself, but folders named as identities "
                     f"beside it ({_shown(same)}): it looks like a part or a copy of the set, move "
-                    f"it away or {way_out}"
+                    f"it away; {way_out}"
                 )
         return
     if len(inner) == 1:

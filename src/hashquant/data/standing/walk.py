@@ -16,12 +16,13 @@ _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".
 class Found:
     """What stands in a folder: `files` as `identity/…/file`, by identity in order of names.
 
-    `loose` are images that stand beside the identities' folders, and are not of the set; `notes`
-    say what else was left out.
+    `loose` are images that stand beside the identities' folders, and are not of the set; `own` are
+    this program's own folders; `notes` say what of the user's was left out.
     """
 
     files: dict[str, list[str]]
     loose: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -54,10 +55,9 @@ def find_identities(folder: Path) -> Found:
         _check_encoding(names, folder)
     loose = tuple(sorted(filter(_is_image, files)))
     notes = [f"{link} left out: it leads to a folder that it stands in" for link in walk.loops]
-    notes += [f"{name}/ left out: written by this program" for name in walk.own]
     if loose and found:
         notes.append(f"{len(loose)} images beside the folders left out (the first: {loose[0]})")
-    return Found(found, loose, tuple(map(_printable, notes)))
+    return Found(found, loose, tuple(walk.own), tuple(map(_printable, notes)))
 
 
 def folders_in(folder: Path) -> tuple[str, ...]:

@@ -145,7 +145,8 @@ def test_what_this_program_writes_is_no_identity(people, files):
     touch(people, *files)
     found = find_identities(people)
     assert found.names == ALL
-    assert found.notes == (f"{files[0].split('/')[0]}/ left out: written by this program",)
+    assert found.own == (files[0].split("/")[0],)
+    assert found.notes == ()
 
 
 def test_names_alone_make_no_folder_the_program_s(people):
