@@ -25,6 +25,7 @@ class CFW60K(FolderDataset):
   year = {2012}
 }"""
     folder = "cfw60k"
+    unverified = True
     PEOPLE = True
     source = (
         "The set has no public address: its parent MSRA-CFW is on a Microsoft Research page; lay "

@@ -24,6 +24,7 @@ class FaceScrub(FolderDataset):
   year = {2014}
 }"""
     folder = "facescrub"
+    unverified = True
     PEOPLE = True
     source = (
         "The DDH authors' files are linked from the README of github.com/mzhang367/DCDH-PyTorch: "

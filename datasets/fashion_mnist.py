@@ -14,12 +14,29 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torchvision import datasets as published
+from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from hashquant.api import DataError, Items, Part, PublishedDataset, fetch
+from hashquant.api import (
+    CHANGED,
+    DataError,
+    Items,
+    Part,
+    PublishedDataset,
+    UsageError,
+    check_published,
+    fetch,
+)
 
 log = logging.getLogger(__name__)
+
+#: The unpacked files. The publisher states the MD5 of each packed one, which `obtain` checks.
+_SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
 
 
 class FashionMNIST(PublishedDataset):
@@ -45,38 +62,50 @@ class FashionMNIST(PublishedDataset):
 }"""
     folder = "fashion-mnist"
     gray = True
-    source = (
-        "Debian's package dataset-fashion-mnist and torchvision.datasets.FashionMNIST hold the "
-        "four files: put them below FashionMNIST/raw/"
-    )
+    source = "Debian's package dataset-fashion-mnist has the files of FashionMNIST/raw/"
     published = "FashionMNIST"
     size = 28
     drawn_by_part = True
 
+    OPTIONS = ("size", "pixels", "published")
+
+    @property
+    def verified(self) -> bool:
+        """Whether the files must be the published ones (`--set fashion_mnist.published=no`: not).
+
+        Raises:
+            UsageError: if the option is neither yes nor no.
+        """
+        text = self.options.get("published", "yes").lower()
+        if text not in ("yes", "no"):
+            raise UsageError(f"{self.name}: published must be yes or no, got '{text}'")
+        return text == "yes"
+
     def obtain(self, root: Path) -> None:
-        """Download the four files and have torchvision unpack them in place of damaged ones."""
-        files = published.FashionMNIST
+        """Download the four files and have torchvision unpack them; others are set aside."""
+        files, raw = published.FashionMNIST, root / self.published / "raw"
         for name, md5 in files.resources:
-            fetch(files.mirrors[0] + name, root / self.published / "raw" / name, md5=md5,
-                  terms=self.terms, log=log.warning)  # fmt: skip
-        for old in (root / self.published / "raw").glob("*-ubyte"):
-            old.unlink()  # torchvision keeps what is there, whole or not
+            fetch(files.mirrors[0] + name, raw / name, md5=md5, terms=self.terms, log=log.warning)
+        for old in raw.glob("*-ubyte"):
+            old.rename(old.with_name(f"{old.name}.wrong"))  # torchvision keeps what is there
         published.FashionMNIST(root, download=True)
 
     def read(self, root: Path, part: str) -> Part:
         """Return one part.
 
         Raises:
-            DataError: if torchvision finds files missing or damaged.
+            DataError: if files are missing, or are not the published ones and ought to be.
         """
+        raw, stem = root / self.published / "raw", "train" if part == "train" else "t10k"
+        images, labels = (raw / f"{stem}-{n}-ubyte" for n in ("images-idx3", "labels-idx1"))
+        if self.verified:
+            self._verify(raw, stem)
         try:
-            found = published.FashionMNIST(root, train=part == "train")
-            if found.data.shape[1:] != (self.size, self.size):
-                raise ValueError(f"images of {tuple(found.data.shape[1:])} pixels")
-            gray = _padded(found.data.numpy()[:, None])  # (n, 1, 32, 32)
-            labels = found.targets.to(torch.int64).numpy()
-            return Part(np.repeat(gray, 3, axis=1), labels, tuple(found.classes))
-        except (RuntimeError, OSError, ValueError, TypeError, LookupError, AssertionError,
+            pixels, classes = read_image_file(str(images)).numpy(), read_label_file(str(labels))
+            if pixels.shape[1:] != (self.size, self.size):
+                raise ValueError(f"images of {pixels.shape[1:]} pixels")
+            return _part(pixels, classes.numpy())
+        except (RuntimeError, OSError, ValueError, LookupError, AssertionError, TypeError,
                 DataError) as error:  # fmt: skip
             raise DataError(
                 f"{root / self.published} must hold the files of Fashion-MNIST, whole "
@@ -84,9 +113,35 @@ class FashionMNIST(PublishedDataset):
             ) from error
 
     def load(self, root: Path) -> Items:
-        """Return every image at 32 pixels."""
+        """Return every image at 32 pixels; files that need not be the published ones are noted."""
         items = super().load(root)
-        return replace(items, images=_padded(items.images))
+        notes, raw = items.notes, root / self.published / "raw"
+        if not self.verified and raw.is_dir():
+            try:
+                self._verify(raw)
+            except DataError:
+                notes = (f"{CHANGED}: {len(items)} images", *notes)
+        return replace(items, images=_padded(items.images), notes=notes)
+
+    def _verify(self, raw: Path, stem: str = "") -> None:
+        way_out = "; a set of your own making needs --set fashion_mnist.published=no."
+        check_published(
+            raw, {n: digest for n, digest in _SHA256.items() if n.startswith(stem)}, way_out
+        )
+
+
+def _part(pixels: np.ndarray, classes: np.ndarray) -> Part:
+    """Return images (n, 28, 28) padded, in three channels, with their classes 0 … 9.
+
+    Raises:
+        ValueError: if these are not as many labels, of these classes.
+    """
+    names = tuple(published.FashionMNIST.classes)
+    if len(pixels) != len(classes) or not set(np.unique(classes)) <= set(range(len(names))):
+        counts = f"{len(pixels)} images, {len(classes)} labels"
+        raise ValueError(f"there must be as many labels, 0 … {len(names) - 1}, got {counts}")
+    gray = _padded(pixels[:, None])  # (n, 1, 32, 32)
+    return Part(np.repeat(gray, 3, axis=1), classes.astype(np.int64), names)
 
 
 def _padded(images: np.ndarray) -> np.ndarray:

@@ -1,8 +1,15 @@
 """Anybody's own images: `folder:PATH`, with one folder per identity.
 
-With `PATH/train/` and `PATH/test/` these are gallery (and training set) and queries. Otherwise a
-fifth of each identity's images are queries, drawn by a seed; the split is then written down as
+With `PATH/train/` and `PATH/test/` these are gallery (and training set) and queries, and so are
+`Training`, `gallery`, `query`, `probe` and the like in any letters. Otherwise a fifth of each
+identity's images are queries, drawn by a seed; the split is then written down as
 `DATA/manifests/<folder>-<digest>.json`, where DATA is the folder of all data sets (`--data-dir`).
+
+Images in folders inside an identity's (`p0/2019/1.jpg`) are that identity's. Where no identity
+holds an image itself, the folders could as well be parts, groups or one level too high: that is
+refused, unless `--set folder.parts=none` says that they are identities, or `=NAME/NAME` which two
+are gallery and queries. Hidden files, litter of file systems and this program's own results are no
+images of yours; whatever else is no readable image stops, or is skipped by `--on-bad-image skip`.
 """
 
 import logging
@@ -19,6 +26,7 @@ from hashquant.api import (
     Parts,
     StoreError,
     UsageError,
+    parts_in,
     short_name,
     write_manifest,
 )
@@ -35,20 +43,23 @@ class Folder(FolderDataset):
     DISPLAY: ClassVar[Mapping[str, str]] = {"folder": "own images"}
     terms = "your own images"
     source = "Give folder:PATH with one folder per identity"
-    OPTIONS = ("size", "fraction", "seed", "people")
+    OPTIONS = ("size", "pixels", "fraction", "seed", "people", "parts")
 
     def place(self, root: Path) -> Path:
         """Return PATH, seen from where the command was given.
 
         Raises:
             UsageError: if no path was given.
-            DataError: if the system cannot say what is there (a name too long, no permission).
+            DataError: if it begins with the home of a user whom there is not, or the system cannot
+                say what is there (a name too long, no permission).
         """
         if not self.argument:
             raise UsageError("dataset 'folder' must be written as folder:PATH, got no path")
-        path = Path(self.argument).expanduser()
         try:
+            path = Path(self.argument).expanduser()
             path.is_dir()
+        except RuntimeError as error:  # no such user
+            raise DataError(f"folder: {self.argument} cannot be found: {error}") from error
         except OSError as error:
             raise DataError(f"folder:{path} cannot be read: {error.strerror}") from error
         return path
@@ -66,12 +77,27 @@ class Folder(FolderDataset):
         return text == "yes"
 
     def layout(self) -> Layout:
-        """Return the two parts where `train/` or `test/` is there, else the rule."""
-        place = self.place(Path())
-        if (place / "train").is_dir() or (place / "test").is_dir():
-            return Parts()
+        """Return the two parts where there are any, else the rule.
+
+        Raises:
+            UsageError: if the option `parts` is neither `none` nor two names.
+            DataError: if it cannot be told which two folders are the parts.
+        """
         fraction = self.number("fraction", 0.2, low=0.01, high=0.99)
-        return ByRule(fraction, int(self.number("seed", 0, low=0, high=2**31)))
+        seed = int(self.number("seed", 0, low=0, high=2**31))
+        said = self.options.get("parts", "auto")
+        if said == "none":
+            return ByRule(fraction, seed, nested=True)
+        if said != "auto":
+            gallery, _, query = said.partition("/")
+            if not gallery or not query or "/" in query or gallery == query:
+                raise UsageError(f"folder: parts must be none or GALLERY/QUERY, got '{said}'")
+            return Parts(gallery, query)
+        place = self.place(Path())
+        found = parts_in(place) if place.is_dir() else None
+        if found is None:
+            return ByRule(fraction, seed)
+        return Parts(found.gallery, found.query, nested=False, others=found.others)
 
     def load(self, root: Path) -> Items:
         """Return every image; a split by rule is written down below `root/manifests/`."""

@@ -12,7 +12,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashquant.api import FolderDataset, Items, Listed, fetch, unpack_tar
+from hashquant.api import (
+    CHANGED,
+    UNVERIFIED,
+    FolderDataset,
+    Items,
+    Listed,
+    fetch,
+    unpack_tar,
+)
 
 _MANIFESTS = Path(__file__).resolve().parent / "manifests"
 
@@ -42,6 +50,7 @@ class LFW(FolderDataset):
   year = {2007}
 }"""
     folder = "lfw"
+    unverified = True
     UNSEEN: ClassVar[Mapping[str, str]] = {"lfw": "lfw-unseen", "lfw-seen": "lfw-unseen"}
     PEOPLE = True
     box = (61, 61, 189, 189)
@@ -76,5 +85,6 @@ class LFW(FolderDataset):
         items = super().load(root)
         sample = np.asarray(items.images[:: max(len(items) // 64, 1)])
         if (sample == sample[:, :1]).all():
-            return replace(items, notes=(*items.notes, "a gray copy"), gray=True)
+            rest = (note for note in items.notes if note != UNVERIFIED)
+            return replace(items, notes=(f"a gray copy, {CHANGED}", *rest), gray=True)
         return items

@@ -29,6 +29,7 @@ class Olivetti(FolderDataset):
   year = {1994}
 }"""
     folder = "olivetti"
+    unverified = True
     gray = True
     source = (
         "Save the 400 images of sklearn.datasets.fetch_olivetti_faces there as "

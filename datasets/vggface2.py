@@ -29,6 +29,7 @@ class VGGFace2(FolderDataset):
   year = {2018}
 }"""
     folder = "vggface2"
+    unverified = True
     UNSEEN: ClassVar[Mapping[str, str]] = {"vggface2": "vggface2-cross"}
     size = 120
     source = (

@@ -24,6 +24,7 @@ class YouTubeFaces(FolderDataset):
   year = {2011}
 }"""
     folder = "youtubefaces"
+    unverified = True
     PEOPLE = True
     source = (
         "The DDH authors' files are linked from the README of github.com/mzhang367/DCDH-PyTorch: "

@@ -17,6 +17,8 @@ from hashquant.data.items import (
 )
 from hashquant.data.layouts import ByRule, Layout, Listed, Parts
 from hashquant.data.manifests import read_manifest, split_by_manifest, write_manifest
+from hashquant.data.standing.levels import parts_in
+from hashquant.data.standing.published import CHANGED, UNVERIFIED, check_published
 from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.machine.arrays import array_head, map_array
@@ -37,9 +39,11 @@ from hashquant.types import (
 )
 
 __all__ = [
+    "CHANGED",
     "GENERATOR_VERSION",
     "PLAIN",
     "STRONG",
+    "UNVERIFIED",
     "WEAK",
     "Batch",
     "Binary",
@@ -78,6 +82,7 @@ __all__ = [
     "UsageError",
     "View",
     "array_head",
+    "check_published",
     "content_digests",
     "draw_centers",
     "fetch",
@@ -88,6 +93,7 @@ __all__ = [
     "map_array",
     "pad_columns",
     "padded_size",
+    "parts_in",
     "read_manifest",
     "render_faces",
     "short_name",

@@ -17,5 +17,6 @@ __all__ = [
     "pixels",
     "rowfile",
     "splits",
+    "standing",
     "views",
 ]

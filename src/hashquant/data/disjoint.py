@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hashquant.data.items import Items, Rows, Split, make_split
+from hashquant.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,28 @@ def plain_name(name: str) -> str:
     return "".join(c for c in letters if c.isalnum())
 
 
-def without_overlap(items: Items, split: Split, seen: Seen, *, family: str, people: bool) -> Split:
+def without_overlap(
+    items: Items,
+    split: Split,
+    seen: Seen,
+    *,
+    target: str,
+    family: str,
+    people: bool,
+    way_out: str = "",
+) -> Split:
     """Return a target's split without what the model was trained on, each removal noted.
 
     Identities are removed by name where names can be compared: both sets name people, or both
     belong to one family. Images are removed by content, exact duplicates only. A split that loses
-    nothing keeps its digest.
+    nothing keeps its digest. `target` is what the errors call it, `way_out` what a user can do
+    where the names do not mean the same people.
 
     Raises:
         DataError: if no query or no gallery image is left.
     """
     notes: list[str] = []
+    shared: list[np.int64] = []
     keep = np.ones(len(items), dtype=np.bool_)
     used = np.union1d(split.query, split.gallery)
     if family == seen.family or (people and seen.people):
@@ -78,7 +90,28 @@ def without_overlap(items: Items, split: Split, seen: Seen, *, family: str, peop
         )
     query, gallery = split.query[keep[split.query]], split.gallery[keep[split.gallery]]
     nothing = split.training[:0]
-    return make_split(items, split.protocol, nothing, query, gallery, notes=tuple(notes))
+    try:
+        return make_split(items, split.protocol, nothing, query, gallery, notes=tuple(notes))
+    except DataError as error:
+        raise DataError(
+            f"{target}: {_why_nothing(items, used, len(shared), len(copied), seen.dataset, error)}"
+            f"{f'; {way_out}' if shared and way_out else ''}"
+        ) from error
+
+
+def _why_nothing(
+    items: Items, used: Rows, shared: int, copied: int, trained: str, error: DataError
+) -> str:
+    """Say what a target lost so that nothing is left to examine."""
+    identities = len(np.unique(items.labels[used]))
+    if shared == identities:
+        return f"all {identities} identities are in {trained} too, by name"
+    if not shared and copied == len(used):
+        return f"all {copied} images are in {trained} too, by their pixels"
+    return (
+        f"without what {trained} has too ({shared} of {identities} identities by name, {copied} "
+        f"images by their pixels), {error}"
+    )
 
 
 def _first(names: Iterable[str]) -> str:

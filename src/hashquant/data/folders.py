@@ -4,6 +4,7 @@
 come as array files (CIFAR-10, Fashion-MNIST), of which a folder copy is taken too.
 """
 
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -15,10 +16,19 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from hashquant.data.imagecache import FileList, decode_once
-from hashquant.data.images import Geometry, content_digests, short_side, version_digest
+from hashquant.data.images import (
+    MOST_PIXELS,
+    Geometry,
+    allow_pixels,
+    content_digests,
+    short_side,
+    version_digest,
+)
 from hashquant.data.items import Dataset, Items, Split, make_split
 from hashquant.data.layouts import Layout, Parts, identities
 from hashquant.data.splits import draw_per_class
+from hashquant.data.standing.levels import beside, why_no_folder
+from hashquant.data.standing.published import CHANGED, UNVERIFIED
 from hashquant.errors import DataError
 from hashquant.machine.filenames import short_name
 
@@ -38,8 +48,10 @@ class FolderDataset(Dataset):
     source: ClassVar[str] = ""
     #: all images are gray
     gray: ClassVar[bool] = False
+    #: images are those of a published set, of which no official digests are known
+    unverified: ClassVar[bool] = False
     #: names of `--set <file stem>.name=value`
-    OPTIONS: ClassVar[tuple[str, ...]] = ("size",)
+    OPTIONS: ClassVar[tuple[str, ...]] = ("size", "pixels")
 
     def __init__(
         self, name: str, argument: str = "", options: Mapping[str, str] | None = None
@@ -51,6 +63,8 @@ class FolderDataset(Dataset):
         """
         super().__init__(name, argument, options)
         self.stored_size = int(self.number("size", self.size, low=8, high=1024))
+        #: the most pixels of one image
+        self.most_pixels = int(self.number("pixels", MOST_PIXELS, low=1, high=2**40))
 
     @abstractmethod
     def layout(self) -> Layout:
@@ -70,15 +84,16 @@ class FolderDataset(Dataset):
 
     def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:
         """Fetch the set if its folder is missing, and decode it once."""
-        if not self.place(root).is_dir():
+        place = self.place(root)
+        if not os.path.lexists(place):
             try:
                 self.obtain(root)
             except DataError as error:
-                raise self._missing(self.place(root), f" ({error})") from error
+                raise self._missing(place, f" ({error})") from error
         self._read(root, on_bad_image)
 
     def load(self, root: Path) -> Items:
-        """Return every image, decoded; what `prepare` skipped is counted in the notes."""
+        """Return every image, decoded; what was skipped or left out is said in the notes."""
         return self._read(root, None)
 
     def split(self, items: Items) -> Split:
@@ -86,10 +101,15 @@ class FolderDataset(Dataset):
         return self.layout().split(items)
 
     def _read(self, root: Path, on_bad_image: str | None) -> Items:
-        folder, layout = self.place(root), self.layout()
+        folder = self.place(root)
+        fault = why_no_folder(folder)
+        if fault:
+            raise DataError(f"{self.name}: {folder} must be a folder of images, {fault}")
         if not folder.is_dir():
             raise self._missing(folder)
+        layout = self.layout()
         files = layout.find(folder)
+        allow_pixels(self.most_pixels)
         geometry = Geometry(self._size_of(files), self.box)
         # No more than cut: folder and files are in the cache's name by their digests.
         label = short_name(re.sub(r"\W", "_", f"{folder.name[:40]}-{layout.label}"), 200)
@@ -98,7 +118,8 @@ class FolderDataset(Dataset):
         )
         names, labels = identities(found.names, layout.depth)
         skipped = len(found.skipped)
-        notes = (f"{skipped} unreadable images skipped",) if skipped else ()
+        notes = (*((UNVERIFIED,) if self.unverified else ()), *files.notes)
+        notes = (*notes, f"{skipped} unreadable images skipped") if skipped else notes
         return Items(
             images=found.images, labels=labels, class_names=names, files=found.names,
             content=found.content, version=found.version, notes=notes, skipped=found.skipped,
@@ -106,7 +127,9 @@ class FolderDataset(Dataset):
         )  # fmt: skip
 
     def _missing(self, folder: Path, why: str = "") -> DataError:
+        hint = beside(folder)
         text = f"{self.name}: folder {folder} must be there, it is missing{why}"
+        text = f"{text}; {hint}" if hint else text
         return DataError(f"{text}. {self.source}." if self.source else f"{text}.")
 
     def _size_of(self, files: FileList) -> int:
@@ -194,7 +217,9 @@ class PublishedDataset(FolderDataset):
                 raise self._missing(root / self.published)
             items = super().load(root)
             form = "JPEG folder" if items.files[0].lower().endswith((".jpg", ".jpeg")) else "folder"
-            note = f"a {form} copy of {len(items)} images; the original index order is lost"
+            note = (
+                f"a {form} copy of {len(items)} images, {CHANGED}; the original index order is lost"
+            )
             return replace(items, notes=(note, *items.notes))
         parts = {part: self.read(root, part) for part in ("train", "test")}
         images = np.concatenate([part.images for part in parts.values()])

@@ -42,11 +42,15 @@ _SETTLED_SECONDS = 2.0  # after a change: within one tick of the clock another w
 
 @dataclass(frozen=True)
 class FileList:
-    """Files below `folder`: relative names, and per file its bytes and change time (ns)."""
+    """Files below `folder`: relative names, and per file its bytes and change time (ns).
+
+    `notes` say what else stands there and was left out.
+    """
 
     folder: Path
     names: tuple[str, ...]
     stamps: Int64[np.ndarray, "n 2"]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

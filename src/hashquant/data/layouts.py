@@ -18,10 +18,9 @@ from hashquant.data.imagecache import FileList
 from hashquant.data.items import Items, Split, make_split
 from hashquant.data.manifests import read_manifest, split_by_manifest
 from hashquant.data.splits import draw_fraction
+from hashquant.data.standing.levels import check_levels, one_level_up
+from hashquant.data.standing.walk import Found, find_identities
 from hashquant.errors import DataError
-
-#: left behind by file managers, not by the set's authors
-_LITTER = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 @runtime_checkable
@@ -52,11 +51,16 @@ class Parts:
     """Two folders of identity folders: the gallery, which is trained on if `trained`, and queries.
 
     The layout that OPQN's authors use: `train/` and `test/`, or `cross_train/` and `cross_test/`.
+    Images may stand in folders inside an identity's; unless `nested`, at least one identity of
+    each part must hold one itself, as a folder of the wrong level does not. `others` are folders
+    beside the two parts that the notes say were left out.
     """
 
     gallery: str = "train"
     query: str = "test"
     trained: bool = True
+    nested: bool = True
+    others: tuple[str, ...] = ()
     depth: ClassVar[int] = 1
 
     @property
@@ -74,12 +78,22 @@ class Parts:
             if not (folder / part).is_dir():
                 raise DataError(
                     f"{folder} must have {self.gallery}/ and {self.query}/ with one folder per "
-                    f"identity, got no {part}/"
+                    f"identity, got no {part}/{_spelled_otherwise(folder, part)}"
                 )
-        names = {p: _scan(folder / p) for p in (self.gallery, self.query)}
-        named = [set(identities(tuple(found), 0)[0]) for found in names.values()]
+        way_out = f"say --set folder.parts={self.gallery}/{self.query}"
+        found = {
+            part: _scan(folder / part, "" if self.nested else way_out)
+            for part in (self.gallery, self.query)
+        }
+        named = [set(identities(tuple(part.names), 0)[0]) for part in found.values()]
         self._check(named[0], named[1], str(folder))
-        return file_list(folder, [f"{part}/{n}" for part, found in names.items() for n in found])
+        names = [f"{part}/{name}" for part, inside in found.items() for name in inside.names]
+        notes = tuple(f"{part}/: {n}" for part, inside in found.items() for n in inside.notes)
+        if self.others:
+            beside = ", ".join(f"{name}/" for name in self.others[:3])
+            more = f" and {len(self.others) - 3} more" if len(self.others) > 3 else ""
+            notes = (*notes, f"left out beside {self.gallery}/ and {self.query}/: {beside}{more}")
+        return file_list(folder, names, notes=notes, scanned=True)
 
     def split(self, items: Items) -> Split:
         """Return gallery and queries by part."""
@@ -132,10 +146,15 @@ class Listed:
 
 @dataclass(frozen=True)
 class ByRule:
-    """One folder per identity; `fraction` of each identity's images are queries, by `seed`."""
+    """One folder per identity; `fraction` of each identity's images are queries, by `seed`.
+
+    Images may stand in folders inside an identity's; unless `nested`, at least one identity must
+    hold one itself, as a folder of the wrong level does not.
+    """
 
     fraction: float = 0.2
     seed: int = 0
+    nested: bool = False
     depth: ClassVar[int] = 0
 
     @property
@@ -147,9 +166,11 @@ class ByRule:
         """Return all files.
 
         Raises:
-            DataError: if an identity has fewer than two images.
+            DataError: if an identity has fewer than two images, or folders are of another level.
         """
-        names = _scan(folder)
+        way_out = "if it is an identity all the same, say --set folder.parts=none"
+        standing = _scan(folder, "" if self.nested else way_out)
+        names = standing.names
         found, counts = np.unique([n.partition("/")[0] for n in names], return_counts=True)
         single = found[counts < 2]
         if len(single):
@@ -157,7 +178,7 @@ class ByRule:
                 f"{folder}: an identity must have at least 2 images, a query and a gallery image, "
                 f"got 1 for {len(single)} of {len(found)}, the first is {single[0]}"
             )
-        return file_list(folder, names)
+        return file_list(folder, names, notes=standing.notes, scanned=True)
 
     def split(self, items: Items) -> Split:
         """Return queries drawn per identity; the others are gallery and training set."""
@@ -173,8 +194,14 @@ class ByRule:
         )
 
 
-def file_list(folder: Path, names: Iterable[str]) -> FileList:
+def file_list(
+    folder: Path, names: Iterable[str], *, notes: tuple[str, ...] = (), scanned: bool = False
+) -> FileList:
     """Return files below `folder`, sorted by name, with their sizes and change times.
+
+    Of `scanned` names, that were found there, a link that leads nowhere is kept, as an image that
+    cannot be read; a list's own file that is missing would make another split, and is refused
+    whatever is skipped.
 
     Raises:
         DataError: if a file is missing: how many are, and the first.
@@ -185,15 +212,18 @@ def file_list(folder: Path, names: Iterable[str]) -> FileList:
     for name in ordered:
         try:
             stat = os.stat(f"{base}/{name}")  # noqa: PTH116  # a Path a file costs more than stat
-            stamps.append((stat.st_size, stat.st_mtime_ns))
         except OSError:
-            missing.append(name)
+            if not (scanned and os.path.islink(f"{base}/{name}")):  # noqa: PTH114
+                missing.append(name)
+                continue
+            stat = os.lstat(f"{base}/{name}")
+        stamps.append((stat.st_size, stat.st_mtime_ns))
     if missing:
         raise DataError(
             f"{folder}: {len(missing)} of {len(ordered)} images are missing, "
             f"the first is {missing[0]}"
         )
-    return FileList(folder, ordered, np.array(stamps, dtype=np.int64).reshape(-1, 2))
+    return FileList(folder, ordered, np.array(stamps, dtype=np.int64).reshape(-1, 2), notes)
 
 
 def identities(
@@ -209,35 +239,21 @@ def identities(
     return tuple(index), np.array([index[name] for name in named], dtype=np.int64)
 
 
-def _scan(folder: Path) -> list[str]:
-    """Return `identity/…/file` for all files of all identities, hidden ones left out."""
-    names = []
-    kept = [e.name for e in os.scandir(folder) if e.is_dir() and not _ignored(e.name)]
-    for identity in sorted(kept):
-        found = []
-        for at, folders, files in os.walk(folder / identity):
-            folders[:] = [f for f in folders if not _ignored(f)]
-            below = Path(at).relative_to(folder).as_posix()
-            found += [f"{below}/{f}" for f in files if not _ignored(f)]
-        if not found:
-            raise DataError(
-                f"{folder}: an identity's folder must hold images, got none in {identity}"
-            )
-        names += found
-    if len(kept) < 2:
-        got = f"1 ({kept[0]})" if kept else "none"
-        raise DataError(f"{folder} must have folders of at least 2 identities, got {got}")
-    _check_encoding(names, folder)
-    return names
+def _scan(folder: Path, way_out: str) -> Found:
+    """Return what stands in a folder of identities; with a `way_out`, of the right level."""
+    found = find_identities(folder)
+    if way_out:
+        check_levels(folder, found, way_out)
+    if len(found.files) < 2:
+        got = f"1 ({next(iter(found.files))})" if found.files else "none"
+        raise DataError(
+            f"{folder} must have folders of at least 2 identities, got {got}"
+            f"{'' if found.files else one_level_up(folder, found.loose)}"
+        )
+    return found
 
 
-def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _LITTER
-
-
-def _check_encoding(names: list[str], folder: Path) -> None:
-    for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(f"{folder}: file names must be UTF-8, got {name!a}") from error
+def _spelled_otherwise(folder: Path, part: str) -> str:
+    """Say that a part stands there under the same name in other letters."""
+    same = [path.name for path in folder.iterdir() if path.name.lower() == part]
+    return f": rename {same[0]}/ to {part}/" if same else ""

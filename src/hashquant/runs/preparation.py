@@ -131,8 +131,10 @@ def prepare_target(
     own = target.dataset == trained.seen.dataset
     protocol, gray = split.protocol, False
     if not own:
-        family = family_of(target.dataset)
-        split = without_overlap(items, split, trained.seen, family=family, people=dataset.people)
+        split = without_overlap(
+            items, split, trained.seen, target=target.dataset, family=family_of(target.dataset),
+            people=dataset.people, way_out=_not_people(target.dataset, trained.seen.dataset),
+        )  # fmt: skip
         gray = trained.gray and not items.gray
         protocol = protocol_of(target.dataset, split.protocol, trained.seen)
     gallery = split.gallery
@@ -177,6 +179,19 @@ def protocol_of(reference: str, protocol: str, seen: Seen) -> str:
 def family_of(reference: str) -> str:
     """Return what a set's class names are unique within: its file, and for a folder its path."""
     return f"{registry.dataset_stem(reference)}:{reference.partition(':')[2]}"
+
+
+def _not_people(*references: str) -> str:
+    """Return how a user says that names are not people's, where a set lets them say so."""
+    if family_of(references[0]) == family_of(references[1]):
+        return ""
+    for name in references:
+        if "people" in registry.dataset_class(name).OPTIONS:
+            return (
+                "if the names are numbers or belong to other people, "
+                f"--set {registry.dataset_stem(name)}.people=no"
+            )
+    return ""
 
 
 def _read(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> tuple[Items, Split]:

@@ -154,7 +154,7 @@ def _examined(block: Block, dataset: Dataset, root: Path) -> _Shown:
         trained, roles = _loaded(own, root)
         seen = Seen.of(block.dataset, family_of(block.dataset), own.people, trained, roles.training)
         split = without_overlap(
-            items, split, seen, family=family_of(reference), people=dataset.people
+            items, split, seen, target=reference, family=family_of(reference), people=dataset.people
         )
     return _Shown(items, split, dataset.terms)
 

@@ -30,7 +30,9 @@ def seen(people=("ann", "bob"), *, content=("a/ann/0.png",), named=True):
 
 
 def clean(found, trained, *, family="b:", people=True):
-    return without_overlap(found, split_of(found), trained, family=family, people=people)
+    return without_overlap(
+        found, split_of(found), trained, target="b", family=family, people=people, way_out="--out"
+    )
 
 
 def test_nothing_shared_leaves_the_split_as_it_is():
@@ -80,6 +82,17 @@ def test_parts_of_one_family_are_compared_by_name_whatever_it_is():
     assert "1 identities removed" in cleaned.notes[0]
 
 
-def test_a_target_that_loses_everything_is_refused():
-    with pytest.raises(DataError, match="must have query images, got none"):
-        clean(items(["ann", "bob"]), seen())
+@pytest.mark.parametrize(
+    ("people", "known", "message"),
+    [
+        (["ann", "bob"], (), r"^b: all 2 identities are in a too, by name; --out$"),
+        (["cid", "dan"], items(["cid", "dan"]).files,
+         r"^b: all 6 images are in a too, by their pixels$"),
+        (["ann", "dan"], ("b/dan/0.png",),
+         r"^b: without what a has too \(1 of 2 identities by name, 1 images by their pixels\), "
+         r"split 'seen' must have query images, got none; --out$"),
+    ],
+)  # fmt: skip
+def test_a_target_that_loses_everything_says_what_and_to_whom(people, known, message):
+    with pytest.raises(DataError, match=message):
+        clean(items(people), seen(content=known))

@@ -171,7 +171,7 @@ def test_a_folder_copy_is_said_to_be_one(tmp_path, draw, form, called):
     digits.prepare(tmp_path)
     items = digits.load(tmp_path)
     assert items.notes[0].startswith(called)
-    assert "24 images; the original index order is lost" in items.notes[0]
+    assert "24 images, not the published files; the original index order is lost" in items.notes[0]
     assert len(digits.split(items).gallery) == 24 - 2 * 5
 
 

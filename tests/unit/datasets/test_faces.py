@@ -11,6 +11,7 @@ from PIL import Image
 
 from hashquant.data.layouts import ByRule, Listed
 from hashquant.data.manifests import read_manifest, write_manifest
+from hashquant.data.standing.published import UNVERIFIED
 from hashquant.errors import DataError, UsageError
 from hashquant.plugins.registry import datasets, make_dataset
 
@@ -93,7 +94,7 @@ def test_lfw_keeps_the_central_box_at_64_pixels(small_lfw):
     assert items.images.shape == (10, 3, 64, 64)
     for file, image in zip(items.files, items.images, strict=True):
         assert (image == 100 + 20 * int(file[2]) + (file[0] == "b")).all()
-    assert items.notes == ("a gray copy",)
+    assert items.notes == ("a gray copy, not the published files",)
 
 
 def test_colour_copies_of_lfw_are_taken_too(small_lfw):
@@ -102,7 +103,7 @@ def test_colour_copies_of_lfw_are_taken_too(small_lfw):
     Image.new("RGB", (250, 250), (10, 20, 30)).save(path)
     items = lfw.load(root)
     assert items.images[0, :, 0, 0].tolist() == [10, 20, 30]
-    assert items.notes == ()
+    assert items.notes == (UNVERIFIED,)
 
 
 def test_the_unpacked_archive_s_own_name_is_found(small_lfw):
@@ -230,10 +231,17 @@ def test_every_set_states_terms_and_summary(name):
 @pytest.mark.parametrize(
     ("name", "counts", "notes"),
     [
-        pytest.param("lfw", (2576, 641, 2576), ("a gray copy",), marks=needs_data),
-        pytest.param("lfw-unseen", (0, 530, 1131), ("a gray copy",), marks=needs_data),
-        pytest.param("olivetti", (280, 120, 280), (), marks=needs_data),
-        pytest.param("olivetti-cross", (0, 120, 280), (), marks=needs_data),
+        pytest.param(
+            "lfw", (2576, 641, 2576), ("a gray copy, not the published files",), marks=needs_data
+        ),
+        pytest.param(
+            "lfw-unseen",
+            (0, 530, 1131),
+            ("a gray copy, not the published files",),
+            marks=needs_data,
+        ),
+        pytest.param("olivetti", (280, 120, 280), (UNVERIFIED,), marks=needs_data),
+        pytest.param("olivetti-cross", (0, 120, 280), (UNVERIFIED,), marks=needs_data),
     ],
 )
 def test_the_measuring_sets_give_the_manifests_splits(name, counts, notes):
