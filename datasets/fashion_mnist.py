@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torchvision import datasets as published
 
-from hashquant.api import DataError, Items, Part, PublishedDataset, fetch
+from hashquant.api import DataError, Items, Part, PublishedDataset, fetch, unpack_gzip
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +54,11 @@ class FashionMNIST(PublishedDataset):
     drawn_by_part = True
 
     def obtain(self, root: Path) -> None:
-        """Download the four files and have torchvision unpack them in place of damaged ones."""
-        files = published.FashionMNIST
+        """Download the four files and unpack them in place of damaged ones."""
+        files, raw = published.FashionMNIST, root / self.published / "raw"
         for name, md5 in files.resources:
-            fetch(files.mirrors[0] + name, root / self.published / "raw" / name, md5=md5,
-                  terms=self.terms, log=log.warning)  # fmt: skip
-        for old in (root / self.published / "raw").glob("*-ubyte"):
-            old.unlink()  # torchvision keeps what is there, whole or not
-        published.FashionMNIST(root, download=True)
+            fetch(files.mirrors[0] + name, raw / name, md5=md5, terms=self.terms, log=log.warning)
+            unpack_gzip(raw / name, (raw / name).with_suffix(""))
 
     def read(self, root: Path, part: str) -> Part:
         """Return one part.

@@ -18,6 +18,7 @@ from hashquant.api import (
     Parts,
     StoreError,
     UsageError,
+    user_path,
     write_manifest,
 )
 
@@ -35,15 +36,27 @@ class Folder(FolderDataset):
     source = "Give folder:PATH with one folder per identity"
     OPTIONS = ("size", "fraction", "seed", "people")
 
+    def __init__(
+        self, name: str, argument: str = "", options: Mapping[str, str] | None = None
+    ) -> None:
+        """Look at PATH, so that one which cannot be meant is refused before anything runs.
+
+        Raises:
+            UsageError: for such a path, or an option that this set does not have.
+        """
+        super().__init__(name, argument, options)
+        if argument:
+            self.place(Path())
+
     def place(self, root: Path) -> Path:
         """Return PATH, seen from where the command was given.
 
         Raises:
-            UsageError: if no path was given.
+            UsageError: if no path was given, or one that the system cannot follow.
         """
         if not self.argument:
             raise UsageError("dataset 'folder' must be written as folder:PATH, got no path")
-        return Path(self.argument).expanduser()
+        return user_path(self.argument, f"dataset {self.name}:PATH")
 
     @property
     def people(self) -> bool:

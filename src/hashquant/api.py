@@ -2,7 +2,7 @@
 
 from hashquant.codes.family import Binary, CodeBudget, Family, ProductQuantized, Real
 from hashquant.codes.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
-from hashquant.data.download import fetch, unpack_tar
+from hashquant.data.download import fetch, unpack_gzip, unpack_tar
 from hashquant.data.faces import GENERATOR_VERSION, render_faces
 from hashquant.data.folders import FolderDataset, Part, PublishedDataset
 from hashquant.data.images import content_digests
@@ -20,6 +20,7 @@ from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.plugins.method import Method, TensorSpec
 from hashquant.settings.names import Name
+from hashquant.settings.paths import user_path
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Claim, Reference
 from hashquant.types import (
@@ -86,6 +87,8 @@ __all__ = [
     "render_faces",
     "split_by_manifest",
     "unknown_name",
+    "unpack_gzip",
     "unpack_tar",
+    "user_path",
     "write_manifest",
 ]

@@ -9,6 +9,7 @@ from hashquant.errors import UsageError, unknown_name
 from hashquant.plugins import registry
 from hashquant.runs import targets
 from hashquant.runs.planning import override
+from hashquant.settings.paths import user_path
 from hashquant.settings.suite import Suite, read_suite
 
 
@@ -38,9 +39,10 @@ def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
 
 def _suite_file(asked: str) -> tuple[str, Path]:
     if asked.endswith((".yaml", ".yml")):
-        if not Path(asked).is_file():
+        path = user_path(asked, "suite file")
+        if not path.is_file():
             raise UsageError(f"suite file {asked} must exist, got no such file")
-        return Path(asked).stem, Path(asked)
+        return path.stem, path
     known = registry.suites()
     if asked.lower() not in known:
         raise unknown_name("suite", asked, known)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from hashquant.cli._parser import parse
 from hashquant.errors import HashQuantError
+from hashquant.machine.refusals import refusal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (OSError, MemoryError, RuntimeError) as error:  # what the system would not give
+        if not refusal(error):
+            raise
+        print(f"error: {refusal(error)}", file=sys.stderr)
+        return HashQuantError.exit_code
 
 
 def _dispatch(flags: argparse.Namespace) -> Callable[[argparse.Namespace], int]:

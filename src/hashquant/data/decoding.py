@@ -13,7 +13,7 @@ import numpy as np
 
 from hashquant.data.images import CONTENT_BYTES, Geometry, content_digest, read_image
 from hashquant.errors import DataError
-from hashquant.machine.files import write_atomic
+from hashquant.machine.files import sync, write_atomic
 
 Progress = Callable[[int, int], None]
 
@@ -63,7 +63,7 @@ def decode_into(
             done += len(some)
             for file in (images, content):
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             _save(part, done, skipped)
             if progress is not None:
                 progress(done, len(names))

@@ -5,15 +5,12 @@ A cache is a folder `ROOT/.cache/<set>-<how>-<files>/` of `images.npy` (n, 3, h,
 interrupted decoding goes on where it stopped, and of two processes one decodes while one waits.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from jaxtyping import Int64, UInt8
 from hashquant.data.decoding import CONTENT, PIXELS, Progress, decode_into, read_all
 from hashquant.data.images import CONTENT_BYTES, Geometry, content_digest, version_digest
 from hashquant.errors import DataError
+from hashquant.machine.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ def decode_once(
     if found is None:
         place = _writable_cache(root)
         kept = place / kept.name
-        with _locked(place / f"{name}-{how}.lock"):
+        with locked(place / f"{name}-{how}.lock"):
             found = _open(kept, files)  # another process may just have finished it
             if found is None:
                 found = _make(files, geometry, kept, on_bad_image == "skip", progress)
@@ -161,13 +159,6 @@ def _writable_cache(root: Path) -> Path:
     if not mine:
         raise DataError(f"{other} must belong to you; make {root} writable instead")
     return other
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _make(

@@ -1,6 +1,16 @@
-"""What the code runs on: devices, memory, clocks, seeds, threads, files, JSON, kernels.
+"""What the code runs on: devices, memory, clocks, seeds, threads, files, locks, JSON, kernels.
 
 It knows no image, no method and no record.
 """
 
-__all__ = ["compiled", "environment", "files", "hardware", "seeds", "strictjson", "threads"]
+__all__ = [
+    "compiled",
+    "environment",
+    "files",
+    "hardware",
+    "locks",
+    "refusals",
+    "seeds",
+    "strictjson",
+    "threads",
+]

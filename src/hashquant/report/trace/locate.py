@@ -45,7 +45,10 @@ def locate(store: Store, asked: str) -> StoredCell:
     if not cells:
         raise UsageError(f"no cell is stored in {store.root}, so there is none named '{asked}'")
     for path in (Path(asked), store.root / asked):
-        folder = (path.parent if path.is_file() else path).resolve()
+        try:
+            folder = (path.parent if path.is_file() else path).resolve()
+        except (OSError, RuntimeError, ValueError):  # no path that can be followed: a run's name?
+            continue
         for cell in cells.values():
             if folder == cell.resolve():
                 return _read(cell)

@@ -114,7 +114,7 @@ def _loaded(cell: Cell, here: Surroundings) -> Contest | Ending:
     """Return a cell's data set, or how the cell ends without it."""
     try:
         return load(cell, here)
-    except (HashQuantError, MemoryError, torch.OutOfMemoryError) as error:
+    except HashQuantError as error:
         return Ending(*diagnosed(error))
 
 

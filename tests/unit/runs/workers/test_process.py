@@ -7,7 +7,7 @@ from multiprocessing import Pipe
 import pytest
 import torch
 
-from hashquant.errors import DataError, StoreError
+from hashquant.errors import DataError, MemoryFullError, StoreError
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
 from hashquant.runs.runner import Surroundings
@@ -64,7 +64,7 @@ def test_a_cell_is_run_and_its_end_told(wired, monkeypatch):
     ("error", "ending"),
     [
         (DataError("the images are gone"), Ending("failed", "the images are gone")),
-        (torch.OutOfMemoryError("CUDA"), Ending("oom", "out of memory: CUDA")),
+        (MemoryFullError("x: out of memory: CUDA"), Ending("oom", "x: out of memory: CUDA")),
     ],
 )
 def test_a_set_that_cannot_be_loaded_ends_its_cell(wired, monkeypatch, error, ending):
