@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from hashquant.cli._parser import parse
 from hashquant.errors import HashQuantError
 from hashquant.machine.refusals import refusal
+from hashquant.settings.paths import check_here
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
+        check_here()
         flags = parse(sys.argv[1:] if argv is None else argv)
     except HashQuantError as error:
         print(f"error: {error}", file=sys.stderr)

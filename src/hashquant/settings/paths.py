@@ -7,6 +7,20 @@ from pathlib import Path
 from hashquant.errors import UsageError
 
 
+def check_here() -> None:
+    """Refuse to start in a folder that was removed, where torch's libraries end the process.
+
+    Raises:
+        UsageError: if the working directory is gone.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"the folder that this was started in must exist, got: {error.strerror}"
+        ) from error
+
+
 def user_path(text: str, what: str = "path") -> Path:
     """Return the path that a user wrote, `~` and `~name` being homes as in a shell.
 

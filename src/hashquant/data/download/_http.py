@@ -4,10 +4,9 @@ import io
 import ssl
 import time
 import urllib.request
-from email.message import Message
 from functools import partial
-from http.client import HTTPConnection, HTTPMessage, HTTPResponse, HTTPSConnection
-from typing import IO, Any
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request
 
@@ -145,7 +144,17 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows a redirect to another address of HTTP, and to nothing else."""
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage | Message,
-        newurl: str,
-    ) -> Request | None:  # fmt: skip
-        return super().redirect_request(req, fp, code, msg, headers, checked(newurl))  # type: ignore[arg-type]
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:  # Any: http.client's answer and its head
+        return super().redirect_request(req, fp, code, msg, headers, checked(newurl))
+
+    def http_error_302(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any
+    ) -> HTTPResponse | None:  # Any: as above
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except (ValueError, DataError):  # urllib closes the answer where it refuses itself
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
