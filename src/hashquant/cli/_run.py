@@ -43,7 +43,12 @@ def run(flags: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("interrupted: finished cells and the last epoch are stored", file=sys.stderr)
         code = 130
-    except (OSError, MemoryError, RuntimeError) as error:  # what the system would not give
+    except (
+        ImportError,
+        OSError,
+        MemoryError,
+        RuntimeError,
+    ) as error:  # what the system would not give
         if isinstance(error, BrokenPipeError) or not refusal(error):
             raise
         print(f"error: {refusal(error)}", file=sys.stderr)

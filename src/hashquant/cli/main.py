@@ -33,7 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (OSError, MemoryError, RuntimeError) as error:  # what the system would not give
+    except (
+        ImportError,
+        OSError,
+        MemoryError,
+        RuntimeError,
+    ) as error:  # what the system would not give
         if not refusal(error):
             raise
         print(f"error: {refusal(error)}", file=sys.stderr)

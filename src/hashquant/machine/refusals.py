@@ -30,6 +30,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
+    if isinstance(error, ImportError):  # a library that finds no room; or may not run, elsewhere
+        return "failed to map segment" in str(error) and "permitted" not in str(error)
     if isinstance(error, RuntimeError):
         named = any(cls.__name__ == "OutOfMemoryError" for cls in type(error).__mro__)  # torch's
         return named or any(sign in str(error) for sign in _MEMORY_IS_FULL)

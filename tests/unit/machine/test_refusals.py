@@ -17,6 +17,7 @@ FULL = [
     RuntimeError("unable to mmap 8 bytes from file <x>: Cannot allocate memory (12)"),
     RuntimeError("std::bad_alloc"),
     RuntimeError("can't start new thread"),
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
 ]
 OTHERS = [
@@ -24,6 +25,8 @@ OTHERS = [
     ValueError("out of memory is a phrase"),
     OSError(errno.ENOSPC, "No space left on device"),
     KeyError("memory"),
+    ImportError("x.so: failed to map segment from shared object: Operation not permitted"),
+    ImportError("no module named memory"),
 ]
 
 
