@@ -26,6 +26,7 @@ from hashquant.api import (
     UsageError,
     check_published,
     fetch,
+    unpack_gzip,
 )
 
 log = logging.getLogger(__name__)
@@ -82,13 +83,11 @@ class FashionMNIST(PublishedDataset):
         return text == "yes"
 
     def obtain(self, root: Path) -> None:
-        """Download the four files and have torchvision unpack them; others are set aside."""
+        """Download the four files and unpack them in place of damaged ones."""
         files, raw = published.FashionMNIST, root / self.published / "raw"
         for name, md5 in files.resources:
             fetch(files.mirrors[0] + name, raw / name, md5=md5, terms=self.terms, log=log.warning)
-        for old in raw.glob("*-ubyte"):
-            old.rename(old.with_name(f"{old.name}.wrong"))  # torchvision keeps what is there
-        published.FashionMNIST(root, download=True)
+            unpack_gzip(raw / name, (raw / name).with_suffix(""))
 
     def read(self, root: Path, part: str) -> Part:
         """Return one part.

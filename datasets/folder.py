@@ -19,7 +19,6 @@ from typing import ClassVar
 
 from hashquant.api import (
     ByRule,
-    DataError,
     FolderDataset,
     Items,
     Layout,
@@ -28,6 +27,7 @@ from hashquant.api import (
     UsageError,
     parts_in,
     short_name,
+    user_path,
     write_manifest,
 )
 
@@ -45,24 +45,27 @@ class Folder(FolderDataset):
     source = "Give folder:PATH with one folder per identity"
     OPTIONS = ("size", "pixels", "fraction", "seed", "people", "parts")
 
+    def __init__(
+        self, name: str, argument: str = "", options: Mapping[str, str] | None = None
+    ) -> None:
+        """Look at PATH, so that one which cannot be meant is refused before anything runs.
+
+        Raises:
+            UsageError: for such a path, or an option that this set does not have.
+        """
+        super().__init__(name, argument, options)
+        if argument:
+            self.place(Path())
+
     def place(self, root: Path) -> Path:
         """Return PATH, seen from where the command was given.
 
         Raises:
-            UsageError: if no path was given.
-            DataError: if it begins with the home of a user whom there is not, or the system cannot
-                say what is there (a name too long, no permission).
+            UsageError: if no path was given, or one that the system cannot follow.
         """
         if not self.argument:
             raise UsageError("dataset 'folder' must be written as folder:PATH, got no path")
-        try:
-            path = Path(self.argument).expanduser()
-            path.is_dir()
-        except RuntimeError as error:  # no such user
-            raise DataError(f"folder: {self.argument} cannot be found: {error}") from error
-        except OSError as error:
-            raise DataError(f"folder:{path} cannot be read: {error.strerror}") from error
-        return path
+        return user_path(self.argument, f"dataset {self.name}:PATH")
 
     @property
     def people(self) -> bool:

@@ -3,7 +3,7 @@
 from hashquant.codes.centers import draw_centers
 from hashquant.codes.family import Binary, CodeBudget, Family, ProductQuantized, Real
 from hashquant.codes.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
-from hashquant.data.download import fetch, unpack_tar
+from hashquant.data.download import fetch, unpack_gzip, unpack_tar
 from hashquant.data.faces import GENERATOR_VERSION, render_faces
 from hashquant.data.folders import FolderDataset, Part, PublishedDataset
 from hashquant.data.images import content_digests
@@ -25,6 +25,7 @@ from hashquant.machine.arrays import array_head, map_array
 from hashquant.machine.filenames import short_name
 from hashquant.plugins.method import Method, TensorSpec
 from hashquant.settings.names import Name
+from hashquant.settings.paths import user_path
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Claim, Reference
 from hashquant.types import (
@@ -99,6 +100,8 @@ __all__ = [
     "short_name",
     "split_by_manifest",
     "unknown_name",
+    "unpack_gzip",
     "unpack_tar",
+    "user_path",
     "write_manifest",
 ]

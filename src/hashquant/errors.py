@@ -34,6 +34,21 @@ class DivergedError(HashQuantError):
     """A loss or gradient that is no longer finite."""
 
 
+class MemoryFullError(HashQuantError):
+    """Memory of the machine or of the device that ran out."""
+
+
+def one_line(text: object, most: int = 300) -> str:
+    r"""Return what somebody else's words say, in one line that a terminal only shows.
+
+    >>> one_line("a redirect\n\tto \x1b[1mnowhere")
+    'a redirect to ?[1mnowhere'
+    """
+    said = " ".join(str(text).split())
+    shown = "".join(letter if letter.isprintable() else "?" for letter in said)
+    return shown if len(shown) <= most else f"{shown[:most]} …"
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return the valid name closest to `name`, or an empty string.
 

@@ -13,6 +13,7 @@ from hashquant.machine.filenames import is_file
 from hashquant.plugins import registry
 from hashquant.runs import targets
 from hashquant.runs.planning import override
+from hashquant.settings.paths import user_path
 from hashquant.settings.suite import Suite, read_suite
 from hashquant.settings.words import plain
 
@@ -62,9 +63,10 @@ def datasets_in(values: Sequence[str] | None, otherwise: Sequence[str] = ()) -> 
 
 def _suite_file(asked: str) -> tuple[str, Path]:
     if asked.endswith((".yaml", ".yml")):
-        if not is_file(Path(asked)):
+        path = user_path(asked, "suite file")
+        if not is_file(path):
             raise UsageError(f"suite file {asked} must exist, got no such file")
-        return _suite_name(Path(asked)), Path(asked)
+        return _suite_name(path), path
     known = registry.suites()
     if asked.lower() not in known:
         error = unknown_name("suite", asked, known)

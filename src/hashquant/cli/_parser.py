@@ -4,12 +4,14 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hashquant.cli._flags import Once, Several, check_assignments, check_folders
 from hashquant.cli._words import words
 from hashquant.errors import UsageError, nearest, unknown_name
+from hashquant.settings.paths import user_folder, user_path
 
 VERBS = ("run", "list", "report", "data", "verify", "explain")
 LISTS = ("methods", "datasets", "suites", "trunks")
@@ -149,7 +151,8 @@ def _report_parser(prog: str) -> Parser:
     _add_no_figures(parser)
     add("--claims", action="store_true", help="instead: the claims of all suites in one table, as "
         "Markdown, CSV, LaTeX and a page")  # fmt: skip
-    add("--readme", nargs="?", type=Path, const=Path("README.md"), metavar="FILE",
+    add("--readme", nargs="?", type=partial(user_path, what="--readme"), const=Path("README.md"),
+        metavar="FILE",
         help="instead: write the tables between a file's markers anew (README.md)")  # fmt: skip
     add("--bundle", action="store_true", help="also make one archive of it all, with records, "
         "splits and citations, for a paper's artefact")  # fmt: skip
@@ -205,8 +208,9 @@ def _explain_parser(prog: str) -> Parser:
 def _add_folders(parser: Parser, *names: str) -> None:
     for name in names:
         parser.add_argument(
-            f"--{name}-dir", type=Path, default=Path(name), metavar="DIR", help=f"({name})"
-        )
+            f"--{name}-dir", type=partial(user_folder, what=f"--{name}-dir"), default=name,
+            metavar="DIR", help=f"({name})",
+        )  # fmt: skip
 
 
 def _add_spread(parser: Parser) -> None:

@@ -18,6 +18,7 @@ from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
 from hashquant.errors import HashQuantError
 from hashquant.machine.environment import resolve_device
+from hashquant.machine.refusals import refusal
 from hashquant.plugins import naming, registry
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
@@ -25,6 +26,7 @@ from hashquant.runs.runner import Contest, Surroundings, is_cached, load, units
 from hashquant.runs.tally import Tally
 from hashquant.runs.workers import run as run_cells
 from hashquant.settings.suite import RunSpec
+from hashquant.training.trunks import check_weights
 
 if TYPE_CHECKING:  # pandas is for reports only
     from hashquant.report import Options
@@ -42,6 +44,16 @@ def run(flags: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("interrupted: finished cells and the last epoch are stored", file=sys.stderr)
         code = 130
+    except (
+        ImportError,
+        OSError,
+        MemoryError,
+        RuntimeError,
+    ) as error:  # what the system would not give
+        if isinstance(error, BrokenPipeError) or not refusal(error):
+            raise
+        print(f"error: {refusal(error)}", file=sys.stderr)
+        code = HashQuantError.exit_code
     print(tally, flush=True)
     return code
 
@@ -68,6 +80,7 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     jobs = jobs_at_once(flags.jobs_per_device)
     device = resolve_device(flags.device)
     cells = plan(name, suite, device=device.type)
+    check_weights(cells[0].spec.trunk, cells[0].spec.image_size)
     store = Store(flags.results_dir)
     here = Surroundings(
         store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)

@@ -1,14 +1,16 @@
 """Small verbs beside `run`: list what can be named, prepare data, say the version."""
 
 import argparse
+import sys
 from collections import Counter
+from functools import partial
 from textwrap import shorten
 
 from hashquant import __version__
 from hashquant.cli._asked import datasets_in
 from hashquant.cli._parser import LISTS
 from hashquant.cli._words import words
-from hashquant.errors import unknown_name
+from hashquant.errors import HashQuantError, unknown_name
 from hashquant.plugins import registry
 from hashquant.records.checkout import checkout
 
@@ -49,27 +51,38 @@ def _summaries(what: str) -> dict[str, str]:
 
 
 def data(flags: argparse.Namespace) -> int:
-    """Prepare data sets and say what their splits hold."""
-    from hashquant.cli._progress import Decoding
+    """Prepare data sets and say what their splits hold; one that fails leaves the others alone."""
     from hashquant.runs.planning import override
     from hashquant.settings.suite import Suite
 
     settings = override(Suite(), flags.assignments).settings
+    code = 0
     for reference in datasets_in(flags.datasets):
         options = {k: str(v) for k, v in settings.get(registry.dataset_stem(reference), {}).items()}
-        dataset = registry.make_dataset(reference, options)
-        print(f"{reference}: {dataset.terms}")
-        dataset.progress = Decoding(quiet=flags.quiet)
-        dataset.prepare(flags.data_dir, on_bad_image=flags.on_bad_image)
-        items = dataset.load(flags.data_dir)
-        split = dataset.split(items)
-        identities = Counter(items.labels[split.query].tolist())
-        print(
-            f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "
-            f"training {len(split.training)}, gallery {len(split.gallery)}, "
-            f"query {len(split.query)} of {len(identities)} classes\n"
-            f"  split digest {split.digest}"
-        )
-        for note in (*items.notes, *split.notes):
-            print(f"  note: {note}")
-    return 0
+        try:
+            _prepare(reference, options, flags)
+        except HashQuantError as error:  # the others are prepared all the same
+            print(f"error: {error}", file=sys.stderr)
+            code = code or error.exit_code
+    return code
+
+
+def _prepare(reference: str, options: dict[str, str], flags: argparse.Namespace) -> None:
+    from hashquant.cli._progress import Decoding
+    from hashquant.runs.diagnosis import given
+
+    dataset = given(reference, partial(registry.make_dataset, reference, options))
+    print(f"{reference}: {dataset.terms}")
+    dataset.progress = Decoding(quiet=flags.quiet)
+    given(reference, partial(dataset.prepare, flags.data_dir, on_bad_image=flags.on_bad_image))
+    items = given(reference, partial(dataset.load, flags.data_dir))
+    split = given(reference, partial(dataset.split, items))
+    identities = Counter(items.labels[split.query].tolist())
+    print(
+        f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "
+        f"training {len(split.training)}, gallery {len(split.gallery)}, "
+        f"query {len(split.query)} of {len(identities)} classes\n"
+        f"  split digest {split.digest}"
+    )
+    for note in (*items.notes, *split.notes):
+        print(f"  note: {note}")

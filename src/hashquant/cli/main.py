@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 
 from hashquant.cli._parser import parse
 from hashquant.errors import HashQuantError
+from hashquant.machine.refusals import refusal
+from hashquant.settings.paths import check_here
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
+        check_here()
         flags = parse(sys.argv[1:] if argv is None else argv)
     except HashQuantError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -30,6 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (
+        ImportError,
+        OSError,
+        MemoryError,
+        RuntimeError,
+    ) as error:  # what the system would not give
+        if not refusal(error):
+            raise
+        print(f"error: {refusal(error)}", file=sys.stderr)
+        return HashQuantError.exit_code
 
 
 def _dispatch(flags: argparse.Namespace) -> Callable[[argparse.Namespace], int]:

@@ -14,7 +14,7 @@ from hashquant.data.images import CONTENT_BYTES, Geometry, content_digest, read_
 from hashquant.data.rowfile import first_changed
 from hashquant.errors import DataError
 from hashquant.machine.arrays import array_head
-from hashquant.machine.files import write_atomic
+from hashquant.machine.files import sync, write_atomic
 from hashquant.machine.strictjson import read_json
 
 Progress = Callable[[int, int], None]
@@ -65,7 +65,7 @@ def decode_into(
             done += len(some)
             for file in (images, content):
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             _save(part, done, skipped)
             if progress is not None:
                 progress(done, len(names))

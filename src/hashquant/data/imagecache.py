@@ -9,7 +9,6 @@ a digest of all names and digests. Both are compared when a process first opens 
 match is set aside as `.corrupt`, named, and decoded again.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -17,8 +16,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from hashquant.data.images import CONTENT_BYTES, Geometry, version_digest
 from hashquant.data.rowfile import first_changed
 from hashquant.errors import DataError
 from hashquant.machine.arrays import array_head, map_array
+from hashquant.machine.locks import locked
 from hashquant.machine.strictjson import read_json
 
 log = logging.getLogger(__name__)
@@ -93,7 +91,7 @@ def decode_once(
     if found is None:
         place = _writable_cache(root)
         kept = place / kept.name
-        with _locked(place / f"{name}-{how}.lock"):
+        with locked(place / f"{name}-{how}.lock"):
             found = _open(kept, files, geometry)  # another process may just have finished it
             if found is None:
                 found = _make(files, geometry, kept, on_bad_image == "skip", progress)
@@ -207,21 +205,6 @@ def _writable_cache(root: Path) -> Path:
     if not mine:
         raise DataError(f"{other} must belong to you; make {root} writable instead")
     return other
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    try:
-        file = path.open("w")
-    except OSError as error:
-        raise DataError(f"{path} must be writable, got {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:  # some network file systems have none
-            log.warning("%s cannot be locked (%s): nothing else may decode now", path,
-                        error.strerror)  # fmt: skip
-        yield
 
 
 def _make(

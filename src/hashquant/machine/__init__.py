@@ -1,4 +1,4 @@
-"""What the code runs on: devices, memory, clocks, seeds, threads, files, arrays, JSON, kernels.
+"""What the code runs on: devices, memory, clocks, seeds, threads, files, locks, kernels.
 
 It knows no image, no method and no record.
 """
@@ -10,6 +10,8 @@ __all__ = [
     "filenames",
     "files",
     "hardware",
+    "locks",
+    "refusals",
     "seeds",
     "strictjson",
     "threads",

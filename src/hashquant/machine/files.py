@@ -7,6 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hashquant.errors import StoreError
+from hashquant.machine.refusals import reason_of
+
+#: A file system that keeps nothing back has nothing to write through.
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+#: What some network file systems answer where a file is to take another's place.
+_NO_RENAME_OVER = (errno.EEXIST, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
@@ -22,8 +28,8 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
             with partial.open("wb") as handle:
                 handle.write(data)
                 handle.flush()
-                os.fsync(handle.fileno())
-            partial.replace(path)
+                sync(handle.fileno())
+            _put(partial, path)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -38,9 +44,31 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full" if full else (error.strerror or str(error))
-        raise StoreError(f"cannot write {path}: {reason}") from error
+        raise StoreError(f"cannot write {path}: {reason_of(error)}") from error
+
+
+def sync(descriptor: int) -> None:
+    """Have the system write an open file to the disk, where its file system knows how.
+
+    Raises:
+        OSError: if what was written is lost: the disk is full or broken.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def _put(partial: Path, path: Path) -> None:
+    """Give a whole file its name; where none may take another's place, the old one goes first."""
+    try:
+        partial.replace(path)
+    except OSError as error:
+        if error.errno not in _NO_RENAME_OVER or not path.is_file():
+            raise
+        path.unlink()
+        partial.rename(path)
 
 
 def set_aside(path: Path) -> Path:

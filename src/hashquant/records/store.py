@@ -1,11 +1,11 @@
 """Results on disk: one folder a cell, every file written whole and then renamed into place."""
 
-import fcntl
+import errno
 import io
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,6 +15,8 @@ import numpy as np
 from hashquant.errors import UsageError
 from hashquant.machine.filenames import former_name, safe_name
 from hashquant.machine.files import guarded, set_aside, write_atomic
+from hashquant.machine.locks import locked
+from hashquant.machine.refusals import reason_of
 from hashquant.machine.strictjson import read_json
 from hashquant.records.record import (
     EvalRecord,
@@ -29,6 +31,7 @@ from hashquant.settings.suite import RunSpec
 TRAIN, EVAL, PER_QUERY, CODES = "train.json", "eval.json", "per_query.npz", "codes.npz"
 DISTRIBUTIONS = "distributions.npz"
 MODEL, CHECKPOINT, LOG = "model.safetensors", "checkpoint.pt", "log.txt"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -183,20 +186,21 @@ class Store:
             UsageError: if another run holds it, or the folder cannot be written.
         """
         folder = self.root / suite
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = (folder / ".lock").open("a+", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"results folder {folder} must be writable, got: {error.strerror}"
-            ) from error
-        with handle:
+        with ExitStack() as held:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                held.enter_context(locked(folder / LOCK, wait=False))
             except BlockingIOError as error:
                 raise UsageError(
                     f"results folder {folder} is in use by another run: wait for it, or give "
                     "this one its own --results-dir"
+                ) from error
+            except OSError as error:
+                where = f" ({error.filename})" if error.filename == str(folder / LOCK) else ""
+                raise UsageError(
+                    f"results folder {folder} must be writable, got: {reason_of(error)}{where}"
                 ) from error
             yield
 

@@ -1,11 +1,17 @@
-"""What ended a cell: an error as a status and a reason."""
+"""What ended a cell: an error as a status and a reason, and a data set's failure as one error."""
 
-import torch
+import logging
+from collections.abc import Callable
+from typing import TypeVar
 
-from hashquant.errors import BudgetError, DivergedError, HashQuantError
+from hashquant.errors import BudgetError, DivergedError, HashQuantError, MemoryFullError
+from hashquant.machine.refusals import is_out_of_memory, refusal
 
-#: What torch says in a plain RuntimeError, where memory is full beyond its own share of a device.
-_MEMORY_IS_FULL = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_STATUSES = {BudgetError: "skipped", DivergedError: "diverged", MemoryFullError: "oom"}
 
 
 def diagnosed(error: Exception) -> tuple[str, str]:
@@ -14,19 +20,29 @@ def diagnosed(error: Exception) -> tuple[str, str]:
     >>> diagnosed(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."))[0]
     'oom'
     """
-    if isinstance(error, BudgetError):
-        return "skipped", str(error)
-    if isinstance(error, DivergedError):
-        return "diverged", str(error)
-    if _is_out_of_memory(error):
-        return "oom", f"out of memory: {error}".splitlines()[0]
     if isinstance(error, HashQuantError):
-        return "failed", str(error)
-    return "failed", f"{type(error).__name__}: {error}".splitlines()[0]
+        statuses = (s for kind, s in _STATUSES.items() if isinstance(error, kind))
+        return next(statuses, "failed"), str(error)
+    status = "oom" if is_out_of_memory(error) else "failed"
+    return status, refusal(error) or f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, RuntimeError):
-        full = any(sign in str(error) for sign in _MEMORY_IS_FULL)
-        return full or isinstance(error, torch.OutOfMemoryError)
-    return isinstance(error, MemoryError)
+def given(reference: str, make: Callable[[], T]) -> T:
+    """Return what a data set gives; whatever it fails with becomes one sentence with its name.
+
+    A data set is anybody's code, reads anybody's files and fills memory: its failure is its own
+    cells' alone. With -v the whole error is told.
+
+    Raises:
+        HashQuantError: in place of any other error; a `MemoryFullError` where memory was full.
+    """
+    try:
+        return make()
+    except HashQuantError:
+        raise
+    except Exception as error:  # the border of a data set
+        log.info("%s", reference, exc_info=True)
+        status, reason = diagnosed(error)
+    # Raised here, where the first error and the arrays that its frames hold are gone.
+    kind = MemoryFullError if status == "oom" else HashQuantError
+    raise kind(f"{reference}: {reason}")

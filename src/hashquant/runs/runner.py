@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -19,7 +20,7 @@ from hashquant.records.record import Gate
 from hashquant.records.store import CellFolder, Store
 from hashquant.runs._gating import judged_apart, kept_gate
 from hashquant.runs.cell import Trained, save_failure, train_cell
-from hashquant.runs.diagnosis import diagnosed
+from hashquant.runs.diagnosis import diagnosed, given
 from hashquant.runs.examination import examine
 from hashquant.runs.planning import Cell
 from hashquant.runs.preparation import (
@@ -141,14 +142,16 @@ def load(cell: Cell, here: Surroundings) -> Contest:
     """
     spec = cell.spec
     place = Place(here.data_root, here.device, here.on_bad_image, here.progress, here.resident)
-    dataset = registry.make_dataset(spec.dataset, spec.dataset_options)
-    prepared = prepare(dataset, spec.dataset, place, spec)
+    dataset = given(spec.dataset, lambda: registry.make_dataset(spec.dataset, spec.dataset_options))
+    prepared = given(spec.dataset, lambda: prepare(dataset, spec.dataset, place, spec))
     examinations: dict[str, Examination] = {}
     refused: dict[str, HashQuantError] = {}
     for target in cell.targets:
         try:
             examined = registry.make_dataset(target.dataset, cell.options[target.dataset])
-            examinations[target.name] = prepare_target(examined, target, place, spec, prepared)
+            examinations[target.name] = given(
+                target.name, partial(prepare_target, examined, target, place, spec, prepared)
+            )
         except HashQuantError as error:
             refused[target.name] = error
     if refused and not examinations:
@@ -195,9 +198,18 @@ def _ending(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
 def settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> Ending | None:
     """Return and tell how a cell ended that is not to be run; None for one that is.
 
+    One whose stored files the system does not let us look at has failed.
+
     Raises:
         StoreError: if the reason why it cannot be made cannot be written.
     """
+    try:
+        return _settled(cell, contest, here, watcher)
+    except OSError as error:
+        return told(cell, Ending(*diagnosed(error)), watcher)
+
+
+def _settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) -> Ending | None:
     folder, name = kept_in(cell, contest, here)
     if cell.status:
         save_failure(folder, cell.spec, name, cell.status, cell.reason)

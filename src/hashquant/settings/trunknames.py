@@ -4,6 +4,10 @@ import hashlib
 from pathlib import Path
 
 from hashquant.errors import UsageError, unknown_name
+from hashquant.settings.paths import regular_file
+
+#: A trunk's weights are below a tenth of it: no more is read.
+MOST_WEIGHT_BYTES = 4 << 30
 
 #: name → one line
 TRUNKS: dict[str, str] = {
@@ -36,14 +40,21 @@ def sealed(trunk: str) -> str:
         raise unknown_name("trunk", name, TRUNKS)
     if not colon:
         return name
-    file = Path(path).expanduser()
+    file = regular_file(path, f"weights of trunk {name}")
     try:
-        content = file.read_bytes()
+        size = file.stat().st_size
+        if not 0 < size <= MOST_WEIGHT_BYTES:
+            raise UsageError(
+                f"weights of trunk {name} must be 1 to {MOST_WEIGHT_BYTES:,} bytes, got {size:,}: "
+                f"{path}"
+            )
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(
             f"weights of trunk {name} cannot be read: {path}: {error.strerror}"
         ) from error
-    return f"{name}:{file}@{hashlib.sha256(content).hexdigest()[:12]}"
+    return f"{name}:{file}@{digest[:12]}"
 
 
 def unsealed(trunk: str) -> tuple[str, Path | None]:

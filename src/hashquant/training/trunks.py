@@ -3,18 +3,15 @@
 `sphere20` is the SphereFace-20 layout of OPQN and DCDH; the others are torchvision's.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hashquant.errors import UsageError, unknown_name
-from hashquant.settings.trunknames import TRUNKS
+from hashquant.settings.trunknames import TRUNKS, unsealed
+from hashquant.training._weights import fitting_weights
 from hashquant.types import Features, Pixels
 
 #: name → (channels, residual blocks) of the four stages
@@ -28,8 +25,6 @@ SMALL_IMAGE = 64  #: up to this many pixels the first stage keeps the resolution
 #: sphere body holds more weights in its last layer than in all others
 PIXELS = {"alexnet": (63, 448), "resnet18": (16, 448), "resnet50": (16, 448)}
 SPHERE_PIXELS = (16, 224)
-#: weight-file keys of the layers that a trunk replaces
-CLASSIFIERS = ("embed.", "fc.", "classifier.6.")
 
 
 class Trunk(nn.Module):
@@ -93,13 +88,30 @@ def build_trunk(
         )
     if features < 1:
         raise UsageError(f"features must be at least 1, got {features}")
-    if name in SPHERE_STAGES:
-        body, width = _sphere(*SPHERE_STAGES[name], image_size)
-    else:
-        body, width = _torchvision(name, image_size)
+    body, width = _body(name, image_size)
     if weights is not None:
-        _load(body, name, weights)
+        body.load_state_dict(fitting_weights(body.state_dict(), name, weights), strict=False)
     return Trunk(body, width, features)
+
+
+def check_weights(trunk: str, image_size: int) -> None:
+    """Refuse the local weights of a trunk, as a run names it, where they do not fit.
+
+    Raises:
+        UsageError: as `build_trunk`; nothing is built for it.
+    """
+    name, weights = unsealed(trunk)
+    if weights is not None:
+        with torch.device("meta"):
+            own = build_trunk(name, image_size, 1).get_submodule("body").state_dict()
+        fitting_weights(own, name, weights)
+
+
+def _body(name: str, image_size: int) -> tuple[nn.Module, int]:
+    """Return a trunk without its last layers, and the width of what it gives."""
+    if name in SPHERE_STAGES:
+        return _sphere(*SPHERE_STAGES[name], image_size)
+    return _torchvision(name, image_size)
 
 
 def _conv(c_in: int, c_out: int, stride: int = 1, *, bias: bool = False) -> list[nn.Module]:
@@ -138,42 +150,3 @@ def _torchvision(name: str, image_size: int) -> tuple[nn.Module, int]:
     width = net.fc.in_features
     net.fc = nn.Identity()
     return net, width
-
-
-def _load(body: nn.Module, name: str, path: Path) -> None:
-    state = _read_weights(path)
-    state = {key.removeprefix("body."): value for key, value in state.items()}
-    state = {key: value for key, value in state.items() if not key.startswith(CLASSIFIERS)}
-    own = body.state_dict()
-    for key, value in own.items():
-        if key not in state:
-            if key.endswith("num_batches_tracked"):  # absent from older files
-                continue
-            raise UsageError(f"weights {path} must hold '{key}' for trunk '{name}'")
-        if state[key].shape != value.shape:
-            raise UsageError(
-                f"weights {path}: '{key}' must have shape {tuple(value.shape)} for trunk '{name}' "
-                f"at this image size, got {tuple(state[key].shape)}"
-            )
-    extra = sorted(set(state) - set(own))
-    if extra:
-        raise UsageError(f"weights {path} hold '{extra[0]}', which trunk '{name}' does not know")
-    body.load_state_dict(state, strict=False)
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UsageError(f"weights must be a file, got {path}")
-    try:
-        if path.suffix == ".safetensors":
-            state: object = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"weights {path} must be a readable weight file: {reason}") from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise UsageError(f"weights {path} must map names to tensors")
-    return {str(key).removeprefix("module."): value for key, value in state.items()}

@@ -1,6 +1,5 @@
 """A cell of the store as a user names it: a folder, a path below the results, or a run_id."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +46,10 @@ def locate(store: Store, asked: str) -> StoredCell:
     if not cells:
         raise UsageError(f"no cell is stored in {store.root}, so there is none named '{asked}'")
     for path in (Path(asked), store.root / asked):
-        folder = Path(os.path.realpath(path.parent if is_file(path) else path))
+        try:
+            folder = (path.parent if is_file(path) else path).resolve()
+        except (OSError, RuntimeError, ValueError):  # no path that can be followed: a run's name?
+            continue
         for cell in cells.values():
             if folder == cell.resolve():
                 return _read(cell)

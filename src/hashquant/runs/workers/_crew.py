@@ -105,10 +105,14 @@ class Worker:
             return None
         return message
 
-    def end(self) -> int:
-        """Wait for the end, and return the exit code: negative for a signal."""
+    def dismiss(self) -> None:
+        """Give it no further cell: one whose interrupt was lost ends after the cell it is in."""
         with suppress(OSError):
             self.link.send(None)
+
+    def end(self) -> int:
+        """Wait for the end, and return the exit code: negative for a signal."""
+        self.dismiss()
         self.process.join()
         code = self.process.exitcode or 0
         self.link.close()
@@ -241,6 +245,7 @@ class Crew:
         try:
             for worker in workers:
                 worker.process.terminate()
+                worker.dismiss()
             for worker in workers:
                 while (message := worker.hear()) is not None:
                     if message[0] == "ended":

@@ -31,6 +31,7 @@ class Line:
     def __init__(self, link: Connection) -> None:
         self._link = link
         self._lock = threading.Lock()  # a thread that reads images may log
+        self._interrupted = False
 
     def show(self, text: str) -> None:
         """Name what is running now."""
@@ -38,11 +39,23 @@ class Line:
 
     def advance(self, units: int, text: str = "") -> None:
         """Count finished epochs and examinations; less than zero takes some back."""
+        if self._interrupted:  # an interrupt that fell into a finalizer was lost there
+            raise KeyboardInterrupt
         self.tell("advance", units, text)
 
     def say(self, text: str) -> None:
         """Tell a finished cell's outcome."""
         self.tell("say", text)
+
+    def interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
+        """End as Ctrl-C does, once: what comes later must not cut the storing short.
+
+        Raises:
+            KeyboardInterrupt: always.
+        """
+        signal.signal(number, signal.SIG_IGN)
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def tell(self, kind: str, *values: object) -> None:
         """Send one message.
@@ -76,20 +89,27 @@ def work(link: Connection, here: Surroundings, threads: int, level: int) -> None
     is that of the log. SIGTERM, or the end of the process that started this one, ends it as Ctrl-C
     ends a run.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
     line = Line(link)
-    logging.getLogger().addHandler(_Forwarding(line))
-    logging.getLogger("hashquant").setLevel(level)
+    try:
+        signal.signal(signal.SIGTERM, line.interrupt)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        torch.set_num_threads(threads)
+        logging.getLogger().addHandler(_Forwarding(line))
+        logging.getLogger("hashquant").setLevel(level)
+        _tell_of_store(link, line, here)
+    except KeyboardInterrupt:  # at any moment, also while a full disk is being told of
+        sys.exit(INTERRUPTED)
+    except EOFError:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _tell_of_store(link: Connection, line: Line, here: Surroundings) -> None:
     try:
         _serve(link, line, here)
     except StoreError as error:
         line.tell("unwritable", str(error))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except EOFError:
-        pass
 
 
 def _serve(link: Connection, line: Line, here: Surroundings) -> None:
@@ -114,13 +134,8 @@ def _loaded(cell: Cell, here: Surroundings) -> Contest | Ending:
     """Return a cell's data set, or how the cell ends without it."""
     try:
         return load(cell, here)
-    except (HashQuantError, MemoryError, torch.OutOfMemoryError) as error:
+    except HashQuantError as error:
         return Ending(*diagnosed(error))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)  # once: what comes later must not cut the storing short
-    raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:

@@ -2,12 +2,13 @@
 
 import logging
 import signal
+from contextlib import suppress
 from multiprocessing import Pipe
 
 import pytest
 import torch
 
-from hashquant.errors import DataError, StoreError
+from hashquant.errors import DataError, MemoryFullError, StoreError
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
 from hashquant.runs.runner import Surroundings
@@ -64,7 +65,7 @@ def test_a_cell_is_run_and_its_end_told(wired, monkeypatch):
     ("error", "ending"),
     [
         (DataError("the images are gone"), Ending("failed", "the images are gone")),
-        (torch.OutOfMemoryError("CUDA"), Ending("oom", "out of memory: CUDA")),
+        (MemoryFullError("x: out of memory: CUDA"), Ending("oom", "x: out of memory: CUDA")),
     ],
 )
 def test_a_set_that_cannot_be_loaded_ends_its_cell(wired, monkeypatch, error, ending):
@@ -90,6 +91,37 @@ def test_a_full_disk_is_told(wired, monkeypatch):
     monkeypatch.setattr(process, "_serve", full)
     work(theirs, here, 1, logging.WARNING)
     assert heard(ours) == [("unwritable", "cannot write x: the disk is full")]
+
+
+@pytest.mark.parametrize("moment", ["while it starts", "while it tells of a full disk"])
+def test_sigterm_ends_a_worker_without_a_word_at_any_moment(wired, monkeypatch, moment):
+    _, theirs, here = wired
+
+    def full(*_):
+        raise StoreError("cannot write x: the disk is full")
+
+    def stop(*_):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(process, "_serve", full)
+    if moment == "while it starts":
+        monkeypatch.setattr(torch, "set_num_threads", stop)
+    else:
+        monkeypatch.setattr(Line, "tell", stop)
+    with pytest.raises(SystemExit) as ended:
+        work(theirs, here, 1, logging.WARNING)
+    assert ended.value.code == 130
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+def test_an_interrupt_that_was_lost_ends_a_worker_at_its_next_epoch(wired):
+    _, theirs, _ = wired
+    line = Line(theirs)
+    line.advance(1)
+    with suppress(KeyboardInterrupt):  # as a finalizer does
+        line.interrupt(signal.SIGTERM, None)
+    with pytest.raises(KeyboardInterrupt):
+        line.advance(1)
 
 
 def test_sigterm_ends_a_worker_once(wired, monkeypatch):

@@ -1,13 +1,11 @@
 import hashlib
-import io
 import socket
-import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from hashquant.data.download import fetch, unpack_tar
+from hashquant.data.download import fetch
 from hashquant.errors import DataError
 
 BODY = bytes(range(256)) * 2000
@@ -171,43 +169,3 @@ def test_a_place_that_cannot_be_written(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="must be writable"):
         get(server, tmp_path / "file" / "file.bin")
-
-
-def tar_of(path, names):
-    with tarfile.open(path, "w:gz") as tar:
-        for name in names:
-            info = tarfile.TarInfo(name)
-            info.size = 3
-            tar.addfile(info, io.BytesIO(b"abc"))
-    return path
-
-
-def test_unpacked_whole_under_its_new_name(tmp_path):
-    archive = tar_of(tmp_path / "a.tgz", ["faces/ann/1.jpg", "faces/bob/1.jpg"])
-    unpack_tar(archive, "faces", tmp_path / "lfw")
-    assert (tmp_path / "lfw" / "ann" / "1.jpg").read_bytes() == b"abc"
-    assert {p.name for p in tmp_path.iterdir()} == {"a.tgz", "lfw"}
-
-
-def test_a_damaged_folder_is_set_aside(tmp_path):
-    (tmp_path / "lfw").mkdir()
-    (tmp_path / "lfw" / "old").touch()
-    unpack_tar(tar_of(tmp_path / "a.tgz", ["faces/ann/1.jpg"]), "faces", tmp_path / "lfw")
-    assert (tmp_path / "lfw" / "ann").is_dir()
-    assert (tmp_path / "lfw.wrong" / "old").exists()
-
-
-@pytest.mark.parametrize("names", [["other/1.jpg"], ["faces/1.jpg", "../out.jpg"]])
-def test_an_archive_that_is_not_what_it_should_be(tmp_path, names):
-    archive = tar_of(tmp_path / "a.tgz", names)
-    with pytest.raises(DataError, match="must be a tar archive of faces/"):
-        unpack_tar(archive, "faces", tmp_path / "lfw")
-    assert [p.name for p in tmp_path.iterdir()] == ["a.tgz"]
-
-
-def test_a_cut_archive(tmp_path):
-    archive = tar_of(tmp_path / "a.tgz", ["faces/1.jpg"])
-    archive.write_bytes(archive.read_bytes()[:60])
-    with pytest.raises(DataError, match="must be a tar archive"):
-        unpack_tar(archive, "faces", tmp_path / "lfw")
-    assert not (tmp_path / "lfw").exists()
