@@ -1,4 +1,4 @@
-"""What is checked of any command's flags: none says two things, and folders can be folders."""
+"""What is checked of any command's flags: none says two things, and reports can be written."""
 
 import argparse
 import tempfile
@@ -10,7 +10,6 @@ from hashquant.errors import UsageError
 
 #: Flags of a run that are keys of a suite too.
 KEYS = ("methods", "bits", "datasets", "targets", "seeds", "trunk", "epochs", "batch_size")
-FOLDERS = ("results_dir", "reports_dir", "data_dir")
 
 
 class Once(argparse.Action):
@@ -60,37 +59,6 @@ def check_assignments(flags: argparse.Namespace) -> None:
             raise UsageError(
                 f"{key} is given by --{key.replace('_', '-')} and by --set {key}={value}: give one"
             )
-
-
-def check_folders(flags: argparse.Namespace) -> None:
-    """Refuse a folder for results, reports or data where a file stands or the system has none.
-
-    Raises:
-        UsageError: naming the flag, its value and what stands there.
-    """
-    for name in FOLDERS:
-        folder = getattr(flags, name, None)
-        if isinstance(folder, Path):
-            reason = _no_folder(folder)
-            if reason:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} must be a folder, got {folder}{reason}"
-                )
-
-
-def _no_folder(folder: Path) -> str:
-    """Return why a path can be no folder, or nothing."""
-    for place in (folder, *folder.parents):
-        try:
-            place.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            return f": {error.strerror}"
-        if place.is_dir():
-            return ""
-        return ", a file" if place == folder else f": {place} is a file"
-    return ""
 
 
 def made_ready(flag: str, folder: Path) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hashquant.cli._flags import Once, Several, check_assignments, check_folders
+from hashquant.cli._flags import Once, Several, check_assignments
 from hashquant.cli._words import words
 from hashquant.errors import UsageError, nearest, unknown_name
 from hashquant.settings.paths import user_folder, user_path
@@ -71,7 +71,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     found.verb = verb
     vars(found).pop("given", None)
     check_assignments(found)
-    check_folders(found)
     if verb == "run" and found.measure and not found.dry_run:
         raise UsageError("--measure must come with --dry-run, got it alone")
     return found
