@@ -80,7 +80,6 @@ def test_fashion_mnist_is_downloaded_where_it_is_not(fashion, serve, monkeypatch
     damaged.write_bytes(damaged.read_bytes()[:5000])
     dataset.prepare(fashion / "new")
     assert dataset.load(fashion / "new").version == whole
-    assert damaged.with_name(f"{damaged.name}.wrong").stat().st_size == 5000
 
 
 @pytest.mark.parametrize("kept", [0, 3, 16, 5000])

@@ -159,5 +159,5 @@ def test_a_published_set_in_other_letters_is_told(tmp_path):
 
 
 def test_an_unknown_user_s_home(tmp_path):
-    with pytest.raises(DataError, match="~nosuchuser/x cannot be found"):
+    with pytest.raises(UsageError, match="got ~nosuchuser in '~nosuchuser/x'"):
         make_dataset("folder:~nosuchuser/x").prepare(tmp_path)
