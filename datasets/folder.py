@@ -8,7 +8,7 @@ fifth of each identity's images are queries, drawn by a seed; the split is then 
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 from hashquant.api import (
     ByRule,
@@ -16,6 +16,7 @@ from hashquant.api import (
     Items,
     Layout,
     Parts,
+    Range,
     StoreError,
     UsageError,
     write_manifest,
@@ -33,7 +34,12 @@ class Folder(FolderDataset):
     DISPLAY: ClassVar[Mapping[str, str]] = {"folder": "own images"}
     terms = "your own images"
     source = "Give folder:PATH with one folder per identity"
-    OPTIONS = ("size", "fraction", "seed", "people")
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        **FolderDataset.OPTIONS,
+        "fraction": Annotated[float, Range(0.01, 0.99)],
+        "seed": Annotated[int, Range(0, 2**31)],
+        "people": bool,
+    }
 
     def place(self, root: Path) -> Path:
         """Return PATH, seen from where the command was given.
@@ -47,23 +53,15 @@ class Folder(FolderDataset):
 
     @property
     def people(self) -> bool:
-        """Whether folders are named after people (`--set folder.people=no`: numbered, say).
-
-        Raises:
-            UsageError: if the option is neither yes nor no.
-        """
-        text = self.options.get("people", "yes").lower()
-        if text not in ("yes", "no"):
-            raise UsageError(f"folder: people must be yes or no, got '{text}'")
-        return text == "yes"
+        """Whether folders are named after people (`--set folder.people=no`: numbered, say)."""
+        return bool(self.options.get("people", True))
 
     def layout(self) -> Layout:
         """Return the two parts where `train/` or `test/` is there, else the rule."""
         place = self.place(Path())
         if (place / "train").is_dir() or (place / "test").is_dir():
             return Parts()
-        fraction = self.number("fraction", 0.2, low=0.01, high=0.99)
-        return ByRule(fraction, int(self.number("seed", 0, low=0, high=2**31)))
+        return ByRule(self.options.get("fraction", 0.2), self.options.get("seed", 0))
 
     def load(self, root: Path) -> Items:
         """Return every image; a split by rule is written down below `root/manifests/`."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from hashquant.api import (
     GENERATOR_VERSION,
     Dataset,
     Items,
+    Range,
     Split,
     UsageError,
     content_digests,
@@ -41,11 +42,10 @@ class SynthFaces(Dataset):
     DISPLAY: ClassVar[Mapping[str, str]] = {
         "synthfaces": "drawn faces, studio", "synthfaces-studio": "drawn faces, studio",
         "synthfaces-street": "drawn faces, street"}  # fmt: skip
-    #: option → (default, least, most)
-    OPTIONS: ClassVar[Mapping[str, tuple[int, int, int]]] = {
-        "identities": (64, 2, 10_000_000),
-        "images": (30, 2, 100_000),
-        "size": (48, 16, 1024),
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "identities": Annotated[int, Range(2, 10_000_000)],
+        "images": Annotated[int, Range(2, 100_000)],
+        "size": Annotated[int, Range(16, 1024)],
     }
     terms = "Drawn by this program; shows no real person. MIT licence, as the program."
     may_show = True
@@ -62,9 +62,9 @@ class SynthFaces(Dataset):
         if argument:
             raise UsageError(f"data set '{name}' takes nothing after a colon, got '{argument}'")
         self.domain = "street" if name.endswith("street") else "studio"
-        self.identities = self._number("identities")
-        self.images = self._number("images")
-        self.size = self._number("size")
+        self.identities = int(self.options.get("identities", 64))
+        self.images = int(self.options.get("images", 30))
+        self.size = int(self.options.get("size", 48))
         self._shape = (self.identities * self.images, 3, self.size, self.size)
 
     def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:
@@ -103,10 +103,6 @@ class SynthFaces(Dataset):
         """Digest of everything that decides the pixels."""
         fixed = (GENERATOR_VERSION, self.domain, self.images, *self._shape)
         return hashlib.blake2b(repr(fixed).encode(), digest_size=8).hexdigest()
-
-    def _number(self, key: str) -> int:
-        default, low, high = self.OPTIONS[key]
-        return int(self.number(key, default, low=low, high=high))
 
     def _blocks(self) -> Iterator[np.ndarray]:
         rows = max(1, BLOCK_BYTES // (3 * self.size**2))

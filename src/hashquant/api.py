@@ -20,6 +20,17 @@ from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.plugins.method import Method, TensorSpec
 from hashquant.settings.names import Name
+from hashquant.settings.ranges import (
+    Count,
+    Decay,
+    Natural,
+    NonNegative,
+    OneOf,
+    Positive,
+    Range,
+    Share,
+    SomeShare,
+)
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Claim, Reference
 from hashquant.types import (
@@ -45,8 +56,10 @@ __all__ = [
     "Claim",
     "CodeBudget",
     "Codebooks",
+    "Count",
     "DataError",
     "Dataset",
+    "Decay",
     "Embedding",
     "Family",
     "Features",
@@ -58,15 +71,22 @@ __all__ = [
     "Listed",
     "Method",
     "Name",
+    "Natural",
+    "NonNegative",
+    "OneOf",
     "Part",
     "Parts",
+    "Positive",
     "ProductQuantized",
     "PublishedDataset",
     "QueryTable",
+    "Range",
     "Real",
     "Recipe",
     "Reference",
     "Scalar",
+    "Share",
+    "SomeShare",
     "Split",
     "StoreError",
     "SymmetricTable",

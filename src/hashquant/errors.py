@@ -1,5 +1,6 @@
 """The errors a user can meet, each with its exit code, and the nearest valid name."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -34,6 +35,12 @@ class DivergedError(HashQuantError):
     """A loss or gradient that is no longer finite."""
 
 
+#: Letters of an unknown name that are shown.
+_SHOWN = 200
+#: Control characters but for tab and newline, and halves of surrogate pairs.
+_ILLEGIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return the valid name closest to `name`, or an empty string.
 
@@ -45,6 +52,19 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return by_lower[found[0]] if found else ""
 
 
+def legible(text: str, most: int = 2000) -> str:
+    r"""Return text as every record, log and terminal can hold it, cut to `most` letters.
+
+    Control characters and halves of surrogate pairs are written as Python escapes them.
+
+    >>> print(legible("\ud83d here\n"), legible("abcdef", 4))
+    \ud83d here
+     abcd… (6 characters)
+    """
+    cut = text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+    return _ILLEGIBLE.sub(lambda found: repr(found[0])[1:-1], cut)
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UsageError:
     """Say that `name` is no known `kind`, offering the nearest valid name.
 
@@ -54,4 +74,5 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UsageError:
     names = sorted(valid)
     guess = nearest(name, names)
     hint = f"did you mean '{guess}'? " if guess else ""
-    return UsageError(f"unknown {kind} '{name}': {hint}Known: {', '.join(names) or 'none'}")
+    said = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    return UsageError(f"unknown {kind} '{said}': {hint}Known: {', '.join(names) or 'none'}")

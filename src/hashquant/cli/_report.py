@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from hashquant.cli._parser import numbers, unknown_suite, words
 from hashquant.errors import UsageError
 from hashquant.plugins import naming, registry
+from hashquant.settings.ranges import Count
+from hashquant.settings.reading import coerce
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.records.store import SuiteRecords
@@ -125,10 +127,9 @@ def _sheets(flags: argparse.Namespace, records: "SuiteRecords", out: Path) -> No
     """Write the retrieval sheets: first, since they can be refused."""
     from hashquant.runs.sheets import Asked, write_sheets
 
-    if flags.sheet_queries < 1:
-        raise UsageError(f"--sheet-queries must be at least 1, got {flags.sheet_queries}")
+    queries = coerce(flags.sheet_queries, Count, "--sheet-queries")
     asked = Asked(
-        tuple(words(flags.sheet)), flags.sheet_queries, tuple(words(flags.sheet_targets)),
+        tuple(words(flags.sheet)), queries, tuple(words(flags.sheet_targets)),
         numbers("--sheet-bits", flags.sheet_bits), flags.show_images,
     )  # fmt: skip
     write_sheets(records, asked, flags.data_dir, out / "figures")

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -20,6 +20,7 @@ from hashquant.data.items import Dataset, Items, Split, make_split
 from hashquant.data.layouts import Layout, Parts, identities
 from hashquant.data.splits import draw_per_class
 from hashquant.errors import DataError
+from hashquant.settings.ranges import Range
 
 _SAMPLE = 32  # images whose size is looked at before the stored size is chosen
 _PROTOCOL_SEED = 0  # of the protocol, never of a run
@@ -37,8 +38,8 @@ class FolderDataset(Dataset):
     source: ClassVar[str] = ""
     #: all images are gray
     gray: ClassVar[bool] = False
-    #: names of `--set <file stem>.name=value`
-    OPTIONS: ClassVar[tuple[str, ...]] = ("size",)
+    #: options of `--set <file stem>.name=value`, by name; Any: types
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"size": Annotated[int, Range(8, 1024)]}
 
     def __init__(
         self, name: str, argument: str = "", options: Mapping[str, str] | None = None
@@ -49,7 +50,7 @@ class FolderDataset(Dataset):
             UsageError: for an option that this set does not have, or a size that is no number.
         """
         super().__init__(name, argument, options)
-        self.stored_size = int(self.number("size", self.size, low=8, high=1024))
+        self.stored_size = int(self.options.get("size", self.size))
 
     @abstractmethod
     def layout(self) -> Layout:

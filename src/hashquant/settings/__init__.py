@@ -3,4 +3,4 @@
 Frozen values and their names; nothing that computes with images, and no torch.
 """
 
-__all__ = ["names", "reading", "recipe", "reference", "suite", "trunknames"]
+__all__ = ["names", "ranges", "reading", "recipe", "reference", "suite", "trunknames"]
