@@ -22,7 +22,7 @@ ODD = (".nan", "nan", ".inf", "-.inf", "inf", "-1e308", "-1.0e+308", "1e400", "1
 BASE = {"datasets": "synthfaces", "methods": "dcdh", "bits": [16], "epochs": 1}
 METHODS = tuple(registry.methods())
 DATASETS = {"synthfaces": "synthfaces", "folder": "folder:x", "lfw": "lfw"}
-EACH = 7
+EACH = 11
 
 
 def fields(owner):

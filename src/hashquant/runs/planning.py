@@ -216,8 +216,12 @@ def _declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of i
             if fault(found := getattr(method, key), Count):
                 raise refusal(f"{name}: {key}", COUNT, found)
         return dataclasses.asdict(default)
-    except (UsageError, ValueError, TypeError, ArithmeticError) as error:
+    except UsageError as error:
         raise registry.PluginError(str(error)) from error
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise registry.PluginError(
+            f"{name}: its Config or recipe cannot be made: {error}"
+        ) from error
 
 
 def _cell(
