@@ -202,5 +202,5 @@ def test_precision_is_resolved_before_a_run_is_named():
 def test_variants_can_be_left_out():
     suite = Suite(variants={"opqn": [{"margin": 0.0}]})
     assert override(suite, ["variants=none"]).variants == {}
-    with pytest.raises(UsageError, match=r"--set variants must be none .*, got 'some'"):
+    with pytest.raises(UsageError, match=r"variants must be none .*, got 'some'"):
         override(suite, ["variants=some"])
