@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torchvision import datasets as published
@@ -23,7 +23,6 @@ from hashquant.api import (
     Items,
     Part,
     PublishedDataset,
-    UsageError,
     check_published,
     fetch,
     unpack_gzip,
@@ -68,19 +67,12 @@ class FashionMNIST(PublishedDataset):
     size = 28
     drawn_by_part = True
 
-    OPTIONS = ("size", "pixels", "published")
+    OPTIONS: ClassVar[Mapping[str, Any]] = {**PublishedDataset.OPTIONS, "published": bool}
 
     @property
     def verified(self) -> bool:
-        """Whether the files must be the published ones (`--set fashion_mnist.published=no`: not).
-
-        Raises:
-            UsageError: if the option is neither yes nor no.
-        """
-        text = self.options.get("published", "yes").lower()
-        if text not in ("yes", "no"):
-            raise UsageError(f"{self.name}: published must be yes or no, got '{text}'")
-        return text == "yes"
+        """Whether the files must be the published ones (`fashion_mnist.published=no`: not)."""
+        return bool(self.options.get("published", True))
 
     def obtain(self, root: Path) -> None:
         """Download the four files and unpack them in place of damaged ones."""

@@ -15,7 +15,7 @@ images of yours; whatever else is no readable image stops, or is skipped by `--o
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 from hashquant.api import (
     ByRule,
@@ -23,6 +23,7 @@ from hashquant.api import (
     Items,
     Layout,
     Parts,
+    Range,
     StoreError,
     UsageError,
     parts_in,
@@ -43,7 +44,13 @@ class Folder(FolderDataset):
     DISPLAY: ClassVar[Mapping[str, str]] = {"folder": "own images"}
     terms = "your own images"
     source = "Give folder:PATH with one folder per identity"
-    OPTIONS = ("size", "pixels", "fraction", "seed", "people", "parts")
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        **FolderDataset.OPTIONS,
+        "fraction": Annotated[float, Range(0.01, 0.99)],
+        "seed": Annotated[int, Range(0, 2**31)],
+        "people": bool,
+        "parts": str,
+    }
 
     def __init__(
         self, name: str, argument: str = "", options: Mapping[str, str] | None = None
@@ -69,15 +76,8 @@ class Folder(FolderDataset):
 
     @property
     def people(self) -> bool:
-        """Whether folders are named after people (`--set folder.people=no`: numbered, say).
-
-        Raises:
-            UsageError: if the option is neither yes nor no.
-        """
-        text = self.options.get("people", "yes").lower()
-        if text not in ("yes", "no"):
-            raise UsageError(f"folder: people must be yes or no, got '{text}'")
-        return text == "yes"
+        """Whether folders are named after people (`--set folder.people=no`: numbered, say)."""
+        return bool(self.options.get("people", True))
 
     def layout(self) -> Layout:
         """Return the two parts where there are any, else the rule.
@@ -86,8 +86,7 @@ class Folder(FolderDataset):
             UsageError: if the option `parts` is neither `none` nor two names.
             DataError: if it cannot be told which two folders are the parts.
         """
-        fraction = self.number("fraction", 0.2, low=0.01, high=0.99)
-        seed = int(self.number("seed", 0, low=0, high=2**31))
+        fraction, seed = self.options.get("fraction", 0.2), self.options.get("seed", 0)
         said = self.options.get("parts", "auto")
         if said == "none":
             return ByRule(fraction, seed, nested=True)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from hashquant.api import (
     GENERATOR_VERSION,
     Dataset,
     Items,
+    Range,
     Split,
     UsageError,
     array_head,
@@ -45,8 +46,9 @@ class SynthFaces(Dataset):
     DISPLAY: ClassVar[Mapping[str, str]] = {
         "synthfaces": "drawn faces, studio", "synthfaces-studio": "drawn faces, studio",
         "synthfaces-street": "drawn faces, street"}  # fmt: skip
-    OPTIONS: ClassVar[Mapping[str, tuple[int, int, int]]] = {  #: option → (default, least, most)
-        "identities": (64, 2, 10_000_000), "images": (30, 2, 100_000), "size": (48, 16, 1024),
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "identities": Annotated[int, Range(2, 10_000_000)],
+        "images": Annotated[int, Range(2, 100_000)], "size": Annotated[int, Range(16, 1024)],
     }  # fmt: skip
     terms = "Drawn by this program; shows no real person. MIT licence, as the program."
     may_show = True
@@ -63,7 +65,8 @@ class SynthFaces(Dataset):
         if argument:
             raise UsageError(f"data set '{name}' takes nothing after a colon, got '{argument}'")
         self.domain = "street" if name.endswith("street") else "studio"
-        self.identities, self.images, self.size = map(self._number, self.OPTIONS)
+        wanted = (("identities", 64), ("images", 30), ("size", 48))
+        self.identities, self.images, self.size = (int(self.options.get(*one)) for one in wanted)
         self._shape = (self.identities * self.images, 3, self.size, self.size)
 
     def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:
@@ -102,10 +105,6 @@ class SynthFaces(Dataset):
         """Digest of everything that decides the pixels."""
         fixed = (GENERATOR_VERSION, self.domain, self.images, *self._shape)
         return hashlib.blake2b(repr(fixed).encode(), digest_size=8).hexdigest()
-
-    def _number(self, key: str) -> int:
-        default, low, high = self.OPTIONS[key]
-        return int(self.number(key, default, low=low, high=high))
 
     def _blocks(self) -> Iterator[np.ndarray]:
         rows = max(1, BLOCK_BYTES // (3 * self.size**2))

@@ -49,9 +49,9 @@ class DCDH(hq.Method):
     class Config:
         """The paper's weights."""
 
-        inverse_variance: float = 0.25  #: sigma, of the Gaussian around a centre
-        center_weight: float = 0.1  #: lambda, of the pairwise constraint on centres
-        regression_weight: float = 0.01  #: eta, of the regression term and inside its sign
+        inverse_variance: hq.Positive = 0.25  #: sigma, of the Gaussian around a centre
+        center_weight: hq.NonNegative = 0.1  #: lambda, of the pairwise constraint on centres
+        regression_weight: hq.NonNegative = 0.01  #: eta, of the regression term, inside its sign
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

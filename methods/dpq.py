@@ -6,6 +6,7 @@ assignments and evenly used codewords. Shapes and weights follow the port in OPQ
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -44,15 +45,11 @@ class DPQ(hq.Method):
         """The port's weights but the first; the paper's own could not be checked."""
 
         #: alpha, of the joint central loss; the port's 0.25 lets it outweigh the classification
-        central_weight: float = 0.05
-        gini_batch_weight: float = 1.0  #: beta1, small when codewords are used evenly
-        gini_sample_weight: float = 0.01  #: beta2, small when p is one-hot
+        central_weight: hq.NonNegative = 0.05
+        gini_batch_weight: hq.NonNegative = 1.0  #: beta1, small when codewords are used evenly
+        gini_sample_weight: hq.NonNegative = 0.01  #: beta2, small when p is one-hot
         straight_through: bool = True  #: the hard path passes gradient to p (false: as the port)
-        init: str = "linear"  #: spread of projections, codewords: one of STARTS
-
-        def __post_init__(self) -> None:
-            if self.init not in STARTS:
-                raise hq.UsageError(f"init must be one of {tuple(STARTS)}, got {self.init!r}")
+        init: Annotated[str, hq.OneOf(*STARTS)] = "linear"  #: spread of projections, codewords
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

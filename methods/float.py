@@ -5,6 +5,7 @@ embedding is kept as float32 and searched exhaustively by cosine.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import nn
@@ -32,9 +33,10 @@ class Float(hq.Method):
     class Config:
         """OPQN's margin and scale, so that ceiling and codes share one classifier."""
 
-        size: int = 512  #: values of the embedding, kept as float32
-        margin: float = 0.5  #: m, taken from the true class's cosine
-        scale: float = 20.0  #: s, multiplies the cosines
+        size: hq.Count = 512  #: values of the embedding, kept as float32
+        #: m, taken from the true class's cosine; 2 is all that cosines span
+        margin: Annotated[float, hq.Range(0, 2)] = 0.5
+        scale: hq.Positive = 20.0  #: s, multiplies the cosines
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -49,16 +49,12 @@ class GPQ(hq.Method):
     class Config:
         """The paper's settings, but for the label fraction: all labels are seen by default."""
 
-        alpha: float = 20.0  #: alpha, inverse temperature of both soft assignments
-        beta: float = 4.0  #: beta, squared scale of the class cosines
-        entropy_weight: float = 0.1  #: lambda1, of the minimax entropy on unlabelled images
-        class_weight: float = 0.1  #: lambda2, of the classification loss
-        label_fraction: float = 1.0  #: share of each class whose labels are seen, in (0, 1]
+        alpha: hq.Positive = 20.0  #: alpha, inverse temperature of both soft assignments
+        beta: hq.Positive = 4.0  #: beta, squared scale of the class cosines
+        entropy_weight: hq.NonNegative = 0.1  #: lambda1, of the minimax entropy without labels
+        class_weight: hq.NonNegative = 0.1  #: lambda2, of the classification loss
+        label_fraction: hq.SomeShare = 1.0  #: share of each class whose labels are seen
         proto_attention: bool = True  #: codewords are soft mixtures of prototypes, else unit Z
-
-        def __post_init__(self) -> None:
-            if not 0 < self.label_fraction <= 1:
-                raise hq.UsageError(f"label_fraction must be in (0, 1], got {self.label_fraction}")
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

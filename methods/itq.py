@@ -35,7 +35,7 @@ class ITQ(hq.Method):
     class Config:
         """The paper's."""
 
-        rounds: int = 50  #: of signs and of the rotation nearest to them
+        rounds: hq.Natural = 50  #: of signs and the rotation nearest to them; 0: a random one
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

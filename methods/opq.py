@@ -36,11 +36,7 @@ class OPQ(hq.Method):
     class Config:
         """The length of learning."""
 
-        rounds: int = 10  #: rotations found, each after 4 steps of k-means (the first after 10)
-
-        def __post_init__(self) -> None:
-            if self.rounds < 1:
-                raise hq.UsageError(f"rounds must be at least 1, got {self.rounds}")
+        rounds: hq.Count = 10  #: rotations found, each after 4 steps of k-means (the first: 10)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

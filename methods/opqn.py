@@ -7,16 +7,13 @@ so the look-up table <s_m, c_mk> of a query is p_mk itself and no codeword is ne
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 import hashquant.api as hq
-
-CHOICES = {"loss_on": ("both", "x", "s"), "codebooks": ("orthonormal", "learned", "random"),
-           "feature_rule": ("auto", "square"), "init": ("opqn3d", "per-book"),
-           "query_norm": ("unit", "raw"), "score": ("prob", "logit")}  # fmt: skip
 
 
 def dct_codebooks(subspaces: int, codewords: int, size: int) -> Tensor:
@@ -59,20 +56,23 @@ class OPQN(hq.Method):
     class Config:
         """The paper's settings for 32-pixel faces (VGGFace2 at 112 pixels: scale 40)."""
 
-        margin: float = 0.5  #: m0, taken from the true class's cosine
-        scale: float = 20.0  #: s, multiplies the cosines
-        entropy_weight: float = 0.1  #: mu, weight of the mean entropy of p (nats)
-        loss_on: str = "both"  #: margin loss on sub-vectors x, soft codes s, or the mean of both
-        codebooks: str = "orthonormal"  #: orthonormal | learned | random (fixed, unit length)
-        feature_rule: str = "auto"  #: D = max(suite's, M·K) up to a multiple of M | square: D = M·K
-        init: str = "opqn3d"  #: Xavier on the whole 3-D tensor, as the paper's code | per-book
-        query_norm: str = "unit"  #: at search x_m is L2-normalised, as the paper's code | raw
-        score: str = "prob"  #: the look-up table holds softmax probabilities | logits
+        margin: Annotated[float, hq.Range(0, 2)] = 0.5  #: m0, taken from the true cosine
+        scale: hq.Positive = 20.0  #: s, multiplies the cosines
+        entropy_weight: hq.NonNegative = 0.1  #: mu, weight of the mean entropy of p (nats)
+        #: margin loss on sub-vectors x, soft codes s, or the mean of both
+        loss_on: Annotated[str, hq.OneOf("both", "x", "s")] = "both"
+        #: learned ones are trained, random ones fixed and of unit length
+        codebooks: Annotated[str, hq.OneOf("orthonormal", "learned", "random")] = "orthonormal"
+        feature_rule: Annotated[str, hq.OneOf("auto", "square")] = "auto"  #: square: D = M·K
+        #: Xavier on the whole 3-D tensor, as the paper's code | per-book
+        init: Annotated[str, hq.OneOf("opqn3d", "per-book")] = "opqn3d"
+        #: at search x_m is L2-normalised, as the paper's code | raw
+        query_norm: Annotated[str, hq.OneOf("unit", "raw")] = "unit"
+        #: the look-up table holds softmax probabilities | logits
+        score: Annotated[str, hq.OneOf("prob", "logit")] = "prob"
 
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.UsageError(f"{key} must be one of {allowed}, got {value!r}")
+        def agree(self) -> None:
+            """Refuse a loss that would not reach the codewords that it is to learn."""
             if (self.codebooks, self.loss_on) == ("learned", "x"):
                 raise hq.UsageError("loss_on must be both or s with codebooks=learned, got 'x'")
 

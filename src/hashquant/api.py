@@ -26,6 +26,17 @@ from hashquant.machine.filenames import short_name
 from hashquant.plugins.method import Method, TensorSpec
 from hashquant.settings.names import Name
 from hashquant.settings.paths import user_path
+from hashquant.settings.ranges import (
+    Count,
+    Decay,
+    Natural,
+    NonNegative,
+    OneOf,
+    Positive,
+    Range,
+    Share,
+    SomeShare,
+)
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Claim, Reference
 from hashquant.types import (
@@ -53,8 +64,10 @@ __all__ = [
     "Claim",
     "CodeBudget",
     "Codebooks",
+    "Count",
     "DataError",
     "Dataset",
+    "Decay",
     "Embedding",
     "Family",
     "Features",
@@ -66,15 +79,22 @@ __all__ = [
     "Listed",
     "Method",
     "Name",
+    "Natural",
+    "NonNegative",
+    "OneOf",
     "Part",
     "Parts",
+    "Positive",
     "ProductQuantized",
     "PublishedDataset",
     "QueryTable",
+    "Range",
     "Real",
     "Recipe",
     "Reference",
     "Scalar",
+    "Share",
+    "SomeShare",
     "Split",
     "StoreError",
     "SymmetricTable",

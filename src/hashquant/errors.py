@@ -1,5 +1,6 @@
 """The errors a user can meet, each with its exit code, and the nearest valid name."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -38,15 +39,19 @@ class MemoryFullError(HashQuantError):
     """Memory of the machine or of the device that ran out."""
 
 
+#: Letters of an unknown name that are shown.
+_SHOWN = 200
+#: Control characters but for tab and newline, and halves of surrogate pairs.
+_ILLEGIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
 def one_line(text: object, most: int = 300) -> str:
     r"""Return what somebody else's words say, in one line that a terminal only shows.
 
-    >>> one_line("a redirect\n\tto \x1b[1mnowhere")
-    'a redirect to ?[1mnowhere'
+    >>> print(one_line("a redirect\n\tto \x1b[1mnowhere"))
+    a redirect to \x1b[1mnowhere
     """
-    said = " ".join(str(text).split())
-    shown = "".join(letter if letter.isprintable() else "?" for letter in said)
-    return shown if len(shown) <= most else f"{shown[:most]} …"
+    return legible(" ".join(str(text).split()), most)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -60,6 +65,19 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return by_lower[found[0]] if found else ""
 
 
+def legible(text: str, most: int = 2000) -> str:
+    r"""Return text as every record, log and terminal can hold it, cut to `most` letters.
+
+    Control characters and halves of surrogate pairs are written as Python escapes them.
+
+    >>> print(legible("\ud83d here\n"), legible("abcdef", 4))
+    \ud83d here
+     abcd… (6 characters)
+    """
+    cut = text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+    return _ILLEGIBLE.sub(lambda found: repr(found[0])[1:-1], cut)
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UsageError:
     """Say that `name` is no known `kind`, offering the nearest valid name.
 
@@ -69,4 +87,5 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UsageError:
     names = sorted(valid)
     guess = nearest(name, names)
     hint = f"did you mean '{guess}'? " if guess else ""
-    return UsageError(f"unknown {kind} '{name}': {hint}Known: {', '.join(names) or 'none'}")
+    said = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    return UsageError(f"unknown {kind} '{said}': {hint}Known: {', '.join(names) or 'none'}")

@@ -9,6 +9,7 @@ from hashquant.codes.family import CodeBudget
 from hashquant.data.items import Batch
 from hashquant.errors import BudgetError, UsageError
 from hashquant.methods.dpq import DPQ
+from hashquant.settings.reading import check
 
 LABELS = [0, 1, 4, 4, 2, 0]
 
@@ -148,7 +149,7 @@ def test_each_start_has_its_spread():
         ]
         assert found == pytest.approx(expected, rel=0.02)
     with pytest.raises(UsageError, match="init must be one of"):
-        DPQ.Config(init="odd")
+        check(DPQ.Config(init="odd"), "dpq.")
 
 
 @pytest.mark.parametrize(("bits", "size"), [(16, 512), (24, 512), (36, 516), (48, 512), (64, 512)])

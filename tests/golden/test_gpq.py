@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 from hashquant.data.items import Batch
 from hashquant.errors import BudgetError, UsageError
 from hashquant.methods.gpq import GPQ
+from hashquant.settings.reading import check
 
 LABELS = [0, 1, 4, 4, 2, 0]
 
@@ -174,8 +175,8 @@ def test_label_fraction_is_a_setting():
     assert build().label_fraction == 1.0
     assert build(label_fraction=0.1).label_fraction == 0.1
     for bad in (0.0, -1.0, 1.5, math.nan):
-        with pytest.raises(UsageError, match="label_fraction must be in"):
-            GPQ.Config(label_fraction=bad)
+        with pytest.raises(UsageError, match=r"gpq\.label_fraction must be a .*number above 0"):
+            check(GPQ.Config(label_fraction=bad), "gpq.")
 
 
 def test_recipe_decays_every_ten_epochs():

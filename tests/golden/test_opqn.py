@@ -9,6 +9,7 @@ from hashquant.codes.family import CodeBudget
 from hashquant.data.items import Batch
 from hashquant.errors import BudgetError, UsageError
 from hashquant.methods.opqn import OPQN, dct_codebooks
+from hashquant.settings.reading import check
 
 #: (bits, M, K, D) on 32-pixel sets, on VGGFace2 (D = M·K)
 USED = [
@@ -208,9 +209,9 @@ def test_learned_codewords_need_no_room_for_orthonormal_ones():
 def test_unknown_settings_are_refused():
     for key in ("loss_on", "codebooks", "feature_rule", "init", "query_norm", "score"):
         with pytest.raises(UsageError, match=f"{key} must be one of .*got 'odd'"):
-            OPQN.Config(**{key: "odd"})
+            check(OPQN.Config(**{key: "odd"}), "opqn.")
     with pytest.raises(UsageError, match="loss_on must be both or s"):
-        OPQN.Config(codebooks="learned", loss_on="x")
+        check(OPQN.Config(codebooks="learned", loss_on="x"), "opqn.")
 
 
 def test_recipe_halves_the_rate_every_35_epochs():

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hashquant.checks._trial import BITS, build, build_shortest, require
 from hashquant.codes.family import Real
-from hashquant.errors import BudgetError
+from hashquant.errors import BudgetError, UsageError
 from hashquant.plugins import naming, registry
 from hashquant.plugins.method import Method
+from hashquant.settings import reading
 
 MOST_LINES = 150
 IMPORTS = {"hashquant.api", "numpy", "torch"} | sys.stdlib_module_names
@@ -49,6 +50,17 @@ def check_config_is_frozen_and_defaulted(method: type[Method]) -> None:
     for field in dataclasses.fields(method.Config):
         has = field.default is not missing or field.default_factory is not missing
         require(method, has, f"Config.{field.name} must have a default")
+
+
+def check_defaults_are_in_range(method: type[Method]) -> None:
+    """Defaults and the recipe are finite and what their fields' types declare, and agree."""
+    fault = ""
+    try:
+        reading.check(method.Config(), "Config.")
+        reading.check(method.recipe(), "recipe.")
+    except UsageError as error:
+        fault = str(error)
+    require(method, not fault, fault)
 
 
 def check_config_is_documented(method: type[Method]) -> None:

@@ -14,6 +14,7 @@ from hashquant.plugins import registry
 from hashquant.runs import targets
 from hashquant.runs.planning import override
 from hashquant.settings.paths import user_path
+from hashquant.settings.reading import coerce, declared
 from hashquant.settings.suite import Suite, read_suite
 from hashquant.settings.words import plain
 
@@ -30,13 +31,13 @@ def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
     name, path = _suite_file(flags.suite)
     suite = override(read_suite(path), flags.assignments)
     changes: dict[str, object] = {}
-    if flags.bits:
-        changes["bits"] = numbers("--bits", flags.bits)
-    if flags.seeds:
-        changes["seeds"] = numbers("--seeds", flags.seeds)
+    hints = declared(Suite)
+    for key in ("bits", "seeds"):
+        if getattr(flags, key):
+            changes[key] = numbers(f"--{key}", getattr(flags, key), hints[key])
     for key in ("trunk", "epochs", "batch_size"):
-        if getattr(flags, key) is not None:
-            changes[key] = getattr(flags, key)
+        if (value := getattr(flags, key)) is not None:
+            changes[key] = coerce(value, hints[key], f"--{key.replace('_', '-')}")
     methods = words(flags.methods) if flags.methods else suite.methods
     changes["methods"] = registry.expand("method", methods, registry.methods())
     changes["datasets"] = datasets_in(flags.datasets, suite.datasets)

@@ -12,6 +12,8 @@ from hashquant.cli._flags import Once, Several, check_assignments
 from hashquant.cli._words import words
 from hashquant.errors import UsageError, nearest, unknown_name
 from hashquant.settings.paths import user_folder, user_path
+from hashquant.settings.ranges import Count, Natural, described
+from hashquant.settings.reading import coerce
 
 VERBS = ("run", "list", "report", "data", "verify", "explain")
 LISTS = ("methods", "datasets", "suites", "trunks")
@@ -109,8 +111,8 @@ def _run_parser(prog: str) -> Parser:
         r"that ends in +KEY=VALUE the + is written \+")  # fmt: skip
     add("--seeds", nargs="+", metavar="N", help="training seeds (0)")
     add("--trunk", metavar="NAME", help="the network below every method, or NAME:WEIGHTS")
-    add("--epochs", type=int, metavar="N", help="passes over the training images")
-    add("--batch-size", type=int, metavar="N", help="images a step")
+    add("--epochs", metavar="N", help="passes over the training images")
+    add("--batch-size", metavar="N", help="images a step")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
         help="a suite's key, or METHOD.key, DATASET.key, common.key; may be repeated; in a list of "
         r"paths a comma is written \, and a space '\ '")  # fmt: skip
@@ -157,7 +159,7 @@ def _report_parser(prog: str) -> Parser:
         "splits and citations, for a paper's artefact")  # fmt: skip
     add("--sheet", nargs="+", default=[], metavar="METHOD",
         help="also show queries with their first results, of these rows of the tables")  # fmt: skip
-    add("--sheet-queries", type=int, default=5, metavar="N", help="queries of a sheet (5)")
+    add("--sheet-queries", default="5", metavar="N", help="queries of a sheet (5)")
     add("--sheet-targets", nargs="+", default=[], metavar="NAME",
         help="what was examined (the training sets' own splits)")  # fmt: skip
     add("--sheet-bits", nargs="+", default=[], metavar="N", help="code lengths (all)")
@@ -238,21 +240,18 @@ _PARSERS = {
 }
 
 
-def numbers(flag: str, values: Sequence[str]) -> tuple[int, ...]:
-    """Read whole numbers given by space or comma, each once.
+def numbers(
+    flag: str, values: Sequence[str], hint: Any = tuple[Natural, ...]
+) -> tuple[int, ...]:  # Any: a type
+    """Read whole numbers given by space or comma, each once, as the field's type declares them.
 
     >>> numbers("--bits", ["16,24", "16"])
     (16, 24)
 
     Raises:
-        UsageError: if one is no whole number of at least 0.
+        UsageError: if one is no whole number, or out of its range.
     """
-    found: dict[int, None] = {}
-    for word in words(values):
-        if not word.isdecimal():
-            raise UsageError(f"{flag} must be whole numbers, got '{word}'")
-        found[int(word)] = None
-    return tuple(found)
+    return tuple(dict.fromkeys(coerce(words(values), hint, flag)))
 
 
 def jobs_at_once(text: str) -> int | None:
@@ -266,11 +265,11 @@ def jobs_at_once(text: str) -> int | None:
     """
     if text.strip().lower() == "auto":
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(
-            f"--jobs-per-device must be auto or a whole number of at least 1, got '{text}'"
-        )
-    return int(text)
+    try:
+        return int(coerce(text, Count, "--jobs-per-device"))
+    except UsageError as error:
+        wanted = f"auto or {described(Count)}"
+        raise UsageError(f"--jobs-per-device must be {wanted}, got '{text[:60]}'") from error
 
 
 def stored_suite(asked: str, known: Sequence[str], folder: Path) -> str:

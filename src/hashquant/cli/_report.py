@@ -12,6 +12,8 @@ from hashquant.cli._parser import numbers, stored_suite, unknown_suite
 from hashquant.cli._words import targets_in, words
 from hashquant.errors import UsageError
 from hashquant.plugins import naming, registry
+from hashquant.settings.ranges import Count
+from hashquant.settings.reading import coerce
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.records.store import SuiteRecords
@@ -127,10 +129,9 @@ def _sheets(flags: argparse.Namespace, records: "SuiteRecords", out: Path) -> No
     """Write the retrieval sheets: first, since they can be refused."""
     from hashquant.runs.sheets import Asked, write_sheets
 
-    if flags.sheet_queries < 1:
-        raise UsageError(f"--sheet-queries must be at least 1, got {flags.sheet_queries}")
+    queries = coerce(flags.sheet_queries, Count, "--sheet-queries")
     asked = Asked(
-        tuple(words(flags.sheet)), flags.sheet_queries, tuple(targets_in(flags.sheet_targets)),
+        tuple(words(flags.sheet)), queries, tuple(targets_in(flags.sheet_targets)),
         numbers("--sheet-bits", flags.sheet_bits), flags.show_images,
     )  # fmt: skip
     write_sheets(records, asked, flags.data_dir, out / "figures")

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -31,6 +31,7 @@ from hashquant.data.standing.levels import beside, why_no_folder
 from hashquant.data.standing.published import CHANGED, UNVERIFIED
 from hashquant.errors import DataError
 from hashquant.machine.filenames import short_name
+from hashquant.settings.ranges import Range
 
 _SAMPLE = 32  # images whose size is looked at before the stored size is chosen
 _PROTOCOL_SEED = 0  # of the protocol, never of a run
@@ -50,8 +51,11 @@ class FolderDataset(Dataset):
     gray: ClassVar[bool] = False
     #: images are those of a published set, of which no official digests are known
     unverified: ClassVar[bool] = False
-    #: names of `--set <file stem>.name=value`
-    OPTIONS: ClassVar[tuple[str, ...]] = ("size", "pixels")
+    #: options of `--set <file stem>.name=value`, by name; Any: types
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
+        "size": Annotated[int, Range(8, 1024)],
+        "pixels": Annotated[int, Range(1, 2**40)],
+    }
 
     def __init__(
         self, name: str, argument: str = "", options: Mapping[str, str] | None = None
@@ -62,9 +66,9 @@ class FolderDataset(Dataset):
             UsageError: for an option that this set does not have, or a size that is no number.
         """
         super().__init__(name, argument, options)
-        self.stored_size = int(self.number("size", self.size, low=8, high=1024))
+        self.stored_size = int(self.options.get("size", self.size))
         #: the most pixels of one image
-        self.most_pixels = int(self.number("pixels", MOST_PIXELS, low=1, high=2**40))
+        self.most_pixels = int(self.options.get("pixels", MOST_PIXELS))
 
     @abstractmethod
     def layout(self) -> Layout:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -14,6 +14,7 @@ from torch import Tensor
 from hashquant.data.pixels import ImageSource
 from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.settings.names import IDENTITIES
+from hashquant.settings.reading import FLAG, coerce
 from hashquant.types import Labels, Mask
 
 Rows = Int64[np.ndarray, " _"]  # any number: the rows of several roles are of no equal length
@@ -125,7 +126,7 @@ class Dataset(ABC):
     DISPLAY: ClassVar[Mapping[str, str]] = {}
     #: what its classes are, for the words of a report: "identities" (people) or "classes"
     class_noun: ClassVar[str] = IDENTITIES
-    #: what `--set <file stem>.key=value` may change
+    #: what `--set <file stem>.key=value` may change: each name → its type, with its range
     OPTIONS: ClassVar[Collection[str]] = ()
     #: name → the name of other identities of the same set, examined only (protocol "unseen")
     UNSEEN: ClassVar[Mapping[str, str]] = {}
@@ -144,21 +145,37 @@ class Dataset(ABC):
         """Choose one of `NAMES`, and options.
 
         Raises:
-            UsageError: for an option that this set does not have.
+            UsageError: as `read_options` does.
         """
         self.name = name
         self.argument = argument
         #: told how many files of how many are decoded; whoever wants to watch sets it
         self.progress: Callable[[int, int], None] | None = None
-        self.options = dict(options or {})
-        for key in self.options:
-            if key not in self.OPTIONS:
-                raise unknown_name(f"option of {name}", key, self.OPTIONS)
+        self.options = self.read_options(name, options or {})
+
+    @classmethod
+    def read_options(
+        cls, name: str, options: Mapping[str, str]
+    ) -> dict[str, Any]:  # Any: each of its own type
+        """Return options as the types that `OPTIONS` declares; as text where it only names them.
+
+        Raises:
+            UsageError: for an option that this set does not have, or a value out of its range.
+        """
+        declared = cls.OPTIONS if isinstance(cls.OPTIONS, Mapping) else {}
+        types = {k: hint for k, hint in declared.items() if not isinstance(hint, tuple)}
+        for key in options:
+            if key not in cls.OPTIONS:
+                raise unknown_name(f"option of {name}", key, cls.OPTIONS)
+        flag = f"{FLAG}{cls.__module__.rpartition('.')[2]}."
+        return {k: coerce(v, types.get(k, str), flag + k) for k, v in options.items()}
 
     def number(
         self, key: str, default: int | float, *, low: int | float, high: int | float
     ) -> float:
         """Return an option as a number; a whole one where `default` is an `int`.
+
+        For options that `OPTIONS` only names: a type declared there says more, and once.
 
         Raises:
             UsageError: if it is none, or not within `low` … `high`.

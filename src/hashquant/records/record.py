@@ -1,6 +1,5 @@
 """Result records: the schema of `train.json` and `eval.json`, read and written strictly."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 
 from hashquant.errors import HashQuantError, UsageError
 from hashquant.machine.strictjson import parse_json
+from hashquant.records._plain import plain
 from hashquant.settings.reading import build
 from hashquant.settings.suite import RunSpec
 
@@ -151,8 +151,21 @@ class EvalRecord:
 
 
 def to_json(record: TrainRecord | EvalRecord) -> str:
-    """Return the record as indented JSON, keys in the order of the schema."""
-    return json.dumps(dataclasses.asdict(record), indent=1, allow_nan=False) + "\n"
+    """Return the record as indented JSON, keys in the order of the schema.
+
+    That of a failure can always be written: what JSON cannot hold is replaced, and the reason says
+    so.
+
+    Raises:
+        ValueError: if any other holds a number that is not finite, or one beyond 64 bits.
+        TypeError: if any other holds what is no plain value.
+    """
+    lost: list[str] = []
+    failed = isinstance(record, TrainRecord) and record.status != "done"
+    found: Any = plain(record, lost if failed else None)  # Any: of the schema
+    if lost:
+        found["reason"] += f" (its record cannot hold {', '.join(lost[:5])})"
+    return json.dumps(found, indent=1, allow_nan=False) + "\n"
 
 
 def from_json(cls: type[RecordType], text: str) -> RecordType:
@@ -167,6 +180,6 @@ def from_json(cls: type[RecordType], text: str) -> RecordType:
         if version not in READABLE:
             known = " or ".join(map(str, READABLE))
             raise RecordError(f"schema_version must be {known}, got {version}")
-        return build(cls, raw, cls.__name__)
+        return build(cls, raw, cls.__name__, stored=True)
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise RecordError(f"not a valid {cls.__name__}: {error}") from error

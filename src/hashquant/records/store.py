@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from hashquant.errors import UsageError
+from hashquant.errors import UsageError, legible
 from hashquant.machine.filenames import former_name, safe_name
 from hashquant.machine.files import guarded, set_aside, write_atomic
 from hashquant.machine.locks import locked
@@ -30,6 +30,8 @@ from hashquant.settings.suite import RunSpec
 
 TRAIN, EVAL, PER_QUERY, CODES = "train.json", "eval.json", "per_query.npz", "codes.npz"
 DISTRIBUTIONS = "distributions.npz"
+#: Letters that are added to a log at once, at most.
+MOST_LOGGED = 100_000
 MODEL, CHECKPOINT, LOG = "model.safetensors", "checkpoint.pt", "log.txt"
 LOCK = ".lock"
 
@@ -137,7 +139,7 @@ class CellFolder:
         with guarded(self.log):
             self.path.mkdir(parents=True, exist_ok=True)
             with self.log.open("a", encoding="utf-8") as log:
-                log.write(text.rstrip() + "\n")
+                log.write(legible(text.rstrip(), MOST_LOGGED) + "\n")
 
 
 class Store:

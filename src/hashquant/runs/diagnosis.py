@@ -2,9 +2,17 @@
 
 import logging
 from collections.abc import Callable
+from traceback import TracebackException
 from typing import TypeVar
 
-from hashquant.errors import BudgetError, DivergedError, HashQuantError, MemoryFullError
+from hashquant.errors import (
+    BudgetError,
+    DivergedError,
+    HashQuantError,
+    MemoryFullError,
+    legible,
+    one_line,
+)
 from hashquant.machine.refusals import is_out_of_memory, refusal
 
 log = logging.getLogger(__name__)
@@ -22,9 +30,17 @@ def diagnosed(error: Exception) -> tuple[str, str]:
     """
     if isinstance(error, HashQuantError):
         statuses = (s for kind, s in _STATUSES.items() if isinstance(error, kind))
-        return next(statuses, "failed"), str(error)
-    status = "oom" if is_out_of_memory(error) else "failed"
-    return status, refusal(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+        return next(statuses, "failed"), legible(str(error))
+    said = _said(error)
+    if is_out_of_memory(error):
+        return "oom", one_line(refusal(error))
+    first = (said.splitlines() or [""])[0]
+    return "failed", one_line(refusal(error)) or f"{type(error).__name__}: {first}"
+
+
+def _said(error: Exception) -> str:
+    """Return an error's message, legible, also where it cannot say what it is."""
+    return legible(str(TracebackException(type(error), error, None)))
 
 
 def given(reference: str, make: Callable[[], T]) -> T:

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hashquant.errors import BudgetError, HashQuantError, UsageError, unknown_name
+from hashquant.errors import BudgetError, HashQuantError, UsageError, legible, unknown_name
 from hashquant.machine.hardware import check_trunk_mode, resolve_precision
 from hashquant.plugins import registry
 from hashquant.runs.targets import PROTOCOLS, Target, parse, targets_of
-from hashquant.settings.reading import build, coerce
+from hashquant.settings.ranges import Count, described, fault
+from hashquant.settings.reading import FLAG, build, check, coerce, refusal
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.suite import RunSpec, Suite, as_before
 from hashquant.settings.trunknames import sealed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # it imports torch, which a plan must not
     from hashquant.plugins.method import Method
 
 Settings = Mapping[str, Mapping[str, Any]]  # Any: YAML values or a flag's text
+COUNT = described(Count)
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
         UsageError: if a setting is unknown, or no method can meet any of the bits.
     """
     _check_settings(suite)
+    named = _loaded_by_name(suite)
     check_trunk_mode(suite.trunk_mode, device)
     precision = resolve_precision(suite.precision, device)
     suite = dataclasses.replace(suite, trunk=sealed(suite.trunk), precision=precision)
-    loaded = [_load(method, suite, extra) for method, extra in _rows(suite)]
+    loaded = [row for method in suite.methods for row in named[method]]
     targets = {d: targets_of(d, suite.targets, suite.datasets) for d in suite.datasets}
     options = {t.dataset: options_of(suite, t.dataset) for found in targets.values() for t in found}
     own = {dataset: options_of(suite, dataset) for dataset in suite.datasets}
@@ -87,9 +90,8 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
         if not dot:
             suite = _set_field(suite, owner, value)
         elif owner == "common":
-            common = build(
-                Recipe, dataclasses.asdict(suite.common) | {inner: value}, "--set common"
-            )
+            asked = dataclasses.asdict(suite.common) | {inner: value}
+            common = build(Recipe, asked, f"{FLAG}common.")
             suite = dataclasses.replace(suite, common=common)
         else:
             merged = {**suite.settings.get(owner, {}), inner: value}
@@ -103,41 +105,43 @@ def _set_field(suite: Suite, key: str, value: str) -> Suite:
         raise unknown_name("key in --set", key, names)
     if key == "variants":
         if value.strip().lower() != "none":
-            raise UsageError(
-                f"--set variants must be none (a suite file lists them), got '{value}'"
-            )
+            raise refusal("--set variants", "none (a suite file lists them)", value)
         return dataclasses.replace(suite, variants={})
-    changed = build(Suite, {key: value}, "--set")
+    changed = build(Suite, {key: value}, FLAG)
     return dataclasses.replace(suite, **{key: getattr(changed, key)})
 
 
 def _check_settings(suite: Suite) -> None:
-    stems = {entry.module.rpartition(".")[2] for entry in registry.datasets().values()}
+    """Refuse what a suite says that no run can be made of, also of data sets that it leaves out."""
+    check(suite, FLAG)
+    stems = {e.module.rpartition(".")[2]: name for name, e in registry.datasets().items()}
     known = {*registry.methods(), *stems}
     for owner in suite.settings:
         if owner not in known:
             raise unknown_name("method or dataset in settings", owner, known)
+        with suppress(registry.PluginError):
+            if owner in stems:
+                registry.dataset_class(stems[owner]).read_options(
+                    stems[owner], options_of(suite, stems[owner])
+                )
     for reference in (*suite.datasets, *map(_named_set, suite.targets)):
         with suppress(registry.PluginError):  # a broken plug-in fails its own cells only
             if reference:
                 registry.make_dataset(reference, options_of(suite, reference))
-    if suite.common.decay == "milestones" and not suite.common.milestones:
-        raise UsageError("common.milestones must name epochs where decay is milestones, got none")
-    for name, least in (("epochs", 1), ("batch_size", 2), ("image_size", 8), ("features", 1)):
-        if getattr(suite, name) < least:
-            raise UsageError(f"{name} must be at least {least}, got {getattr(suite, name)}")
 
 
-def _rows(suite: Suite) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return every method of the suite, each followed by its variants."""
+def _loaded_by_name(suite: Suite) -> dict[str, list["_Loaded"]]:
+    """Return every method that a suite names, also in settings only, each before its variants."""
+    known = registry.methods()
     for method in suite.variants:
-        if method not in registry.methods():
-            raise unknown_name("method in variants", str(method), registry.methods())
-    return [
-        (method, extra)
-        for method in suite.methods
-        for extra in ({}, *suite.variants.get(method, []))
-    ]
+        if method not in known:
+            raise unknown_name("method in variants", method, known)
+    named = dict.fromkeys((*suite.methods, *suite.variants, *suite.settings))
+    return {
+        method: [_load(method, suite, extra) for extra in ({}, *suite.variants.get(method, []))]
+        for method in named
+        if method in known or method in suite.methods
+    }
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,7 @@ class _Loaded:
 
         Raises:
             BudgetError: if it cannot meet `bits`.
+            PluginError: if what it says is no number of bits or features.
         """
         found: dict[str, Any] = {"method": self.name, "settings": self.settings}
         found["overrides"] = self.overrides
@@ -169,6 +174,10 @@ class _Loaded:
         budget = self.method.budget_for(self.config, bits)
         found["features"] = self.method.feature_size(self.config, budget, suite.features)
         found["bits"] = budget.bits
+        for key in ("bits", "features"):
+            value = found[key]
+            if not isinstance(value, int) or fault(value, Count):
+                raise registry.PluginError(f"{self.name}: its {refusal(key, COUNT, value)}")
         if self.base is not None:
             base = self.base.resolved(suite, bits)
             found |= {"features": base["features"], "schedule": base["schedule"]}
@@ -180,14 +189,39 @@ def _load(name: str, suite: Suite, extra: Mapping[str, Any]) -> _Loaded:
     asked = {**suite.settings.get(name, {}), **extra}
     try:
         method = registry.load_method(name)
+        default = _declared(method, name)
     except HashQuantError as error:
-        return _Loaded(name, None, None, asked, asked, str(error))
-    config = build(method.Config, asked, f"settings of {name}")
-    default = dataclasses.asdict(method.Config())
+        return _Loaded(name, None, None, asked, asked, legible(str(error)))
+    config = build(method.Config, asked, f"{FLAG}{name}.")
+    check(config, f"{FLAG}{name}.")
     settings = dataclasses.asdict(config)
     overrides = {k: v for k, v in settings.items() if v != default[k]}
     base = _load(method.base, suite, {}) if method.base else None
     return _Loaded(name, method, config, settings, overrides, base=base)
+
+
+def _declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of its own Config
+    """Return a method's default settings, once its numbers are seen to be what they may be.
+
+    Raises:
+        PluginError: if they are not.
+    """
+    try:
+        default, recipe = method.Config(), method.recipe()
+        check(default, f"{name}: Config.")
+        if not isinstance(recipe, Recipe):
+            raise refusal(f"{name}: recipe", "a Recipe", recipe)
+        check(recipe, f"{name}: recipe.")
+        for key in ("paper_batch", "images_per_class"):
+            if fault(found := getattr(method, key), Count):
+                raise refusal(f"{name}: {key}", COUNT, found)
+        return dataclasses.asdict(default)
+    except UsageError as error:
+        raise registry.PluginError(str(error)) from error
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise registry.PluginError(
+            f"{name}: its Config or recipe cannot be made: {error}"
+        ) from error
 
 
 def _cell(
@@ -197,8 +231,9 @@ def _cell(
     status, reason = ("failed", row.reason) if row.method is None else ("", "")
     try:
         own = row.resolved(suite, bits)
-    except BudgetError as error:
-        status, reason = "skipped", str(error)
+    except (BudgetError, registry.PluginError) as error:
+        status = "skipped" if isinstance(error, BudgetError) else "failed"
+        reason = legible(str(error))
         own = dataclasses.replace(row, method=None).resolved(suite, bits)
         own["schedule"] = row.schedule(suite)
     shared = {f.name for f in dataclasses.fields(RunSpec)} & {
@@ -219,5 +254,13 @@ def _named_set(target: str) -> str:
 
 def options_of(suite: Suite, dataset: str) -> dict[str, str]:
     """Return what the suite sets for a data set (`--set synthfaces.identities=32`)."""
-    options = suite.settings.get(registry.dataset_stem(dataset), {})
-    return {key: str(coerce(value, str, key)) for key, value in options.items()}
+    stem = registry.dataset_stem(dataset)
+    options = suite.settings.get(stem, {})
+    return {key: _as_text(value, f"{FLAG}{stem}.{key}") for key, value in options.items()}
+
+
+def _as_text(value: Any, where: str) -> str:  # Any: a YAML value
+    """Return an option as a flag would give it: YAML's `no` is the word again."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(coerce(value, str, where))

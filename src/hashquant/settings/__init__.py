@@ -3,4 +3,14 @@
 Frozen values and their names; nothing that computes with images, and no torch.
 """
 
-__all__ = ["names", "paths", "reading", "recipe", "reference", "suite", "trunknames", "words"]
+__all__ = [
+    "names",
+    "paths",
+    "ranges",
+    "reading",
+    "recipe",
+    "reference",
+    "suite",
+    "trunknames",
+    "words",
+]

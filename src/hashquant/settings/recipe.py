@@ -3,6 +3,17 @@
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from hashquant.errors import UsageError
+from hashquant.settings.ranges import (
+    Count,
+    Decay,
+    NonNegative,
+    OneOf,
+    Positive,
+    SomeShare,
+)
 
 
 @dataclass(frozen=True)
@@ -17,23 +28,43 @@ class Recipe:
     `group_rates` says whether a method's own `rate_factors` hold.
     """
 
-    optimizer: str = "sgd"  #: sgd | adam | adamw | rmsprop
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    betas: tuple[float, float] = (0.9, 0.999)
+    optimizer: Annotated[str, OneOf("sgd", "adam", "adamw", "rmsprop")] = "sgd"
+    lr: NonNegative = 0.1
+    momentum: Decay = 0.9
+    weight_decay: NonNegative = 5e-4
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     amsgrad: bool = False
-    epochs: int = 200
-    step_epochs: float = 35.0
-    step_factor: float = 0.5
-    warmup_epochs: float = 0.0
+    epochs: Count = 200
+    step_epochs: Positive = 35.0
+    step_factor: SomeShare = 0.5
+    warmup_epochs: NonNegative = 0.0
     nesterov: bool = False
-    smoothing: float = 0.99
-    decay: str = "step"  #: step | milestones | cosine
-    milestones: tuple[float, ...] = ()
+    smoothing: Decay = 0.99
+    decay: Annotated[str, OneOf("step", "milestones", "cosine")] = "step"
+    milestones: tuple[Positive, ...] = ()
     per_step: bool = False
-    clip_norm: float = 0.0
+    clip_norm: NonNegative = 0.0
     group_rates: bool = True
+
+    def agree(self) -> None:
+        """Refuse what one field says against another, in what is asked for.
+
+        Raises:
+            UsageError: for a rise beyond the recipe's length, milestones out of order or beyond
+                it, a decay at milestones without one, or Nesterov's step without momentum.
+        """
+        if self.warmup_epochs >= self.epochs:
+            limit = f"below epochs, {self.epochs}"
+            raise UsageError(f"warmup_epochs must be {limit}, got {self.warmup_epochs:g}")
+        said = ", ".join(f"{milestone:g}" for milestone in self.milestones)
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise UsageError(f"milestones must rise from one to the next, got {said}")
+        if self.decay == "milestones" and not self.milestones:
+            raise UsageError("milestones must name epochs where decay is milestones, got none")
+        if self.decay == "milestones" and self.milestones[-1] >= self.epochs:
+            raise UsageError(f"milestones must be below epochs, {self.epochs}, got {said}")
+        if self.nesterov and self.optimizer == "sgd" and not self.momentum:
+            raise UsageError("nesterov must go with a momentum above 0, got momentum 0")
 
     def for_batch(self, images: int, written_for: int) -> "Recipe":
         """Return the recipe for another batch size: SGD's rate grows with it, others' stay.

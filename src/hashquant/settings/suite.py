@@ -7,16 +7,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from hashquant.errors import UsageError
 from hashquant.settings._strictyaml import read_yaml
+from hashquant.settings.ranges import Count, Natural, OneOf, Range, Share, SomeShare
 from hashquant.settings.reading import build
 from hashquant.settings.recipe import Recipe
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+#: Pixels of a side, at most: beyond it an image fills a machine's memory.
+MOST_PIXELS = 4096
 #: Raised by hand, with a CHANGELOG line, when numbers change on purpose.
 RESULTS_EPOCH = 1
 
@@ -29,29 +32,48 @@ class Suite:
     datasets: tuple[str, ...] = ("synthfaces-studio",)  #: trained on, each on its own
     targets: tuple[str, ...] = ("seen",)  #: what every trained model is examined on
     methods: tuple[str, ...] = ("opqn", "dcdh", "gpq")
-    bits: tuple[int, ...] = (16, 24, 36, 48)
-    seeds: tuple[int, ...] = (0,)
+    bits: tuple[Count, ...] = (16, 24, 36, 48)
+    seeds: tuple[Natural, ...] = (0,)
     trunk: str = "sphere20-narrow"
-    image_size: int = 32  #: pixels that enter the trunk
-    resize: int = 35  #: pixels of the short side before the crop; 0 keeps the stored size
-    padding: int = 0  #: zero pixels around an image before the random crop
+    #: pixels that enter the trunk
+    image_size: Annotated[int, Range(8, MOST_PIXELS)] = 32
+    #: pixels of the short side before the crop; 0 keeps the stored size
+    resize: Annotated[int, Range(0, MOST_PIXELS)] = 35
+    #: zero pixels around an image before the random crop
+    padding: Annotated[int, Range(0, MOST_PIXELS)] = 0
     flip: bool = True  #: random horizontal flips
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    features: int = 512  #: trunk output, unless a method asks for another (OPQN, 36 bits: 516)
-    epochs: int = 20
-    batch_size: int = 256
-    #: of the trunk in training: bf16 | fp32 | auto (bf16 where the device computes in it); codes
-    #: are always encoded in fp32
-    precision: str = "auto"
-    #: how the trunk is run in training: eager | compiled | graphs (ADR 0015)
-    trunk_mode: str = "eager"
-    recipe: str = "paper"  #: paper | common
+    #: of pixels from 0 to 1, as `std`: red, green, blue
+    mean: tuple[Share, Share, Share] = (0.5, 0.5, 0.5)
+    std: tuple[SomeShare, SomeShare, SomeShare] = (0.5, 0.5, 0.5)
+    #: trunk output, unless a method asks for another (OPQN, 36 bits: 516)
+    features: Count = 512
+    epochs: Count = 20
+    batch_size: Annotated[int, Range(2)] = 256
+    #: of the trunk in training (auto: bf16 where the device computes in it); codes are always
+    #: encoded in fp32
+    precision: Annotated[str, OneOf("auto", "bf16", "fp32")] = "auto"
+    #: how the trunk is run in training (ADR 0015)
+    trunk_mode: Annotated[str, OneOf("eager", "compiled", "graphs")] = "eager"
+    recipe: Annotated[str, OneOf("paper", "common")] = "paper"
     common: Recipe = field(default_factory=Recipe)
-    selection: str = "last"  #: which epoch is examined: last | train-loss | validation
+    #: which epoch is examined
+    selection: Annotated[str, OneOf("last", "train-loss", "validation")] = "last"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: YAML values
     #: method → settings of further rows, each beside the method's own (an ablation)
     variants: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def agree(self) -> None:
+        """Refuse what one field says against another, and lists that name nothing.
+
+        Raises:
+            UsageError: for an empty list, or images resized to less than enters the trunk.
+        """
+        for name in ("datasets", "targets", "methods", "bits", "seeds"):
+            if not getattr(self, name):
+                raise UsageError(f"{name} must name one at least, got none")
+        if 0 < self.resize < self.image_size:
+            limit = f"0, or at least image_size, {self.image_size}"
+            raise UsageError(f"resize must be {limit}, got {self.resize}")
 
 
 @dataclass(frozen=True)
@@ -159,7 +181,8 @@ def base_spec(spec: RunSpec) -> RunSpec:
     """Return the run whose embedding `spec` is fitted on, or `spec` itself where there is none."""
     if not spec.base:
         return spec
-    plain: RunSpec = build(RunSpec, _fields(spec) | {"base": {}} | dict(spec.base), "base")
+    fields = _fields(spec) | {"base": {}} | dict(spec.base)
+    plain: RunSpec = build(RunSpec, fields, "base", stored=True)
     return plain
 
 

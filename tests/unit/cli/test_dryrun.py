@@ -92,7 +92,7 @@ def test_measuring_loads_the_images_and_times_steps(where, tmp_path, capsys):
         (["--dry-run", "--set", "opqn.margn=1"], "did you mean 'margin'"),
         (["--dry-run", "--trunk", "spher20"], "did you mean 'sphere20'"),
         (["--dry-run", "--spread", "intervall"], "unknown spread 'intervall': did you mean"),
-        (["--dry-run", "--bits", "0"], "bits must be within"),
+        (["--dry-run", "--bits", "2048"], "bits must be within"),
         (["--dry-run", "--measur"], "did you mean '--measure'"),
     ],
 )

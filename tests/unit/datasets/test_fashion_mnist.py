@@ -140,7 +140,7 @@ def test_whose_labels_are_no_classes_of_fashion_mnist(fashion):
     path.write_bytes(path.read_bytes()[:-1] + b"\x0a")
     with pytest.raises(DataError, match=r"as many labels, 0 … 9, got 120 images, 120"):
         make_dataset("fashion-mnist", {"published": "no"}).load(fashion)
-    with pytest.raises(UsageError, match="published must be yes or no, got 'maybe'"):
+    with pytest.raises(UsageError, match="published must be true or false, got 'maybe'"):
         make_dataset("fashion-mnist", {"published": "maybe"}).load(fashion)
 
 

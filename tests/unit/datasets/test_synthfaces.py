@@ -1,11 +1,14 @@
 """The embedded data set: options, cache, split."""
 
+from typing import Annotated
+
 import numpy as np
 import pytest
 
 from hashquant.data.faces._render import MAX_SIZE, MIN_SIZE
 from hashquant.datasets.synthfaces import SynthFaces
 from hashquant.errors import UsageError
+from hashquant.settings.ranges import Range
 
 SMALL = {"identities": "4", "images": "6", "size": "20"}
 
@@ -142,7 +145,7 @@ def test_studio_and_street_share_nothing(tmp_path):
     [
         ({"identities": "1"}, "identities must be a whole number within 2"),
         ({"images": "many"}, "images must be a whole number .* got 'many'"),
-        ({"size": "-48"}, "size must be a whole number within 16 … 1,024, got '-48'"),
+        ({"size": "-48"}, "size must be a whole number within 16 … 1,024, got -48"),
         ({"people": "9"}, "unknown option of synthfaces .people.: Known: identities, images, size"),
     ],
 )
@@ -157,4 +160,4 @@ def test_an_argument_is_refused():
 
 
 def test_sizes_are_those_of_the_renderer():
-    assert SynthFaces.OPTIONS["size"][1:] == (MIN_SIZE, MAX_SIZE)
+    assert SynthFaces.OPTIONS["size"] == Annotated[int, Range(MIN_SIZE, MAX_SIZE)]

@@ -33,7 +33,7 @@ def test_an_impossible_budget_is_skipped_with_its_reason():
 
 def test_bits_that_no_method_meets_are_refused():
     with pytest.raises(UsageError, match="no method can meet these bits"):
-        cells(dataclasses.replace(SUITE, bits=(0,)))
+        cells(dataclasses.replace(SUITE, bits=(2048,)))
 
 
 def test_settings_reach_the_cell_and_name_its_row():
@@ -90,10 +90,10 @@ def test_data_set_options_reach_only_their_set():
         ("epoch=3", "did you mean 'epochs'"),
         ("opqnn.margin=1", "did you mean 'opqn'"),
         ("opqn.margn=1", "did you mean 'margin'"),
-        ("opqn.margin=big", "must be a number, got 'big'"),
+        ("opqn.margin=big", "must be a number within 0 … 2, got 'big'"),
         ("common.lrr=1", "did you mean 'lr'"),
         ("trunk=sphere", "unknown trunk 'sphere'"),
-        ("epochs=0", "epochs must be at least 1, got 0"),
+        ("epochs=0", "epochs must be a whole number of at least 1, got 0"),
     ],
 )
 def test_settings_that_are_not_understood(assignment, expected):
@@ -202,5 +202,5 @@ def test_precision_is_resolved_before_a_run_is_named():
 def test_variants_can_be_left_out():
     suite = Suite(variants={"opqn": [{"margin": 0.0}]})
     assert override(suite, ["variants=none"]).variants == {}
-    with pytest.raises(UsageError, match=r"--set variants must be none .*, got 'some'"):
+    with pytest.raises(UsageError, match=r"variants must be none .*, got 'some'"):
         override(suite, ["variants=some"])

@@ -160,7 +160,7 @@ def test_the_command_writes_a_sheet_beside_the_tables(tmp_path, data, save, caps
                "--data-dir", str(data[0])]  # fmt: skip
     asked = ["report", "--suite", "s", "--sheet", "dcdh", "--sheet-bits", "16", *folders]
     assert main([*asked, "--sheet-queries", "0"]) == 2
-    assert "--sheet-queries must be at least 1, got 0" in capsys.readouterr().err
+    assert "--sheet-queries must be a whole number of at least 1, got 0" in capsys.readouterr().err
     assert main([*asked, "--sheet-queries", "2"]) == 0
     assert (tmp_path / "r" / "s" / "figures" / f"retrieval_{OWN}_16bit.png").is_file()
     assert (tmp_path / "r" / "s" / "tables" / "map.md").is_file()

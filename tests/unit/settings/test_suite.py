@@ -46,7 +46,7 @@ def test_unknown_key_offers_the_nearest():
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("epochs", "ten", "epochs must be a whole number, got 'ten'"),
+        ("epochs", "ten", "epochs must be a whole number of at least 1, got 'ten'"),
         ("epochs", 1.5, "must be a whole number"),
         ("flip", "perhaps", "must be true or false"),
         ("mean", [0.5], "must have 3 values, got 1"),
