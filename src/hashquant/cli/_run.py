@@ -3,16 +3,13 @@
 import argparse
 import dataclasses
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashquant.cli._asked import resolve
 from hashquant.cli._dryrun import TO_RUN, show
+from hashquant.cli._interrupts import INTERRUPTED
 from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
 from hashquant.errors import HashQuantError
@@ -33,33 +30,15 @@ def run(flags: argparse.Namespace) -> int:
     """Run or show the cells of a suite; the last line is always the summary."""
     tally = Tally()
     try:
-        with _interruptible():
-            code = _run(flags, tally)
+        code = _run(flags, tally)
     except HashQuantError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         print("interrupted: finished cells and the last epoch are stored", file=sys.stderr)
-        code = 130
+        code = INTERRUPTED
     print(tally, flush=True)
     return code
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGINT and SIGTERM end a run cleanly, also one that was started in the background."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 def _run(flags: argparse.Namespace, tally: Tally) -> int:
