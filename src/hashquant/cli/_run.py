@@ -1,7 +1,6 @@
 """The verb `run`: suite and flags to cells, cells to records, records to a table."""
 
 import argparse
-import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -12,9 +11,9 @@ from hashquant.cli._dryrun import TO_RUN, show
 from hashquant.cli._interrupts import INTERRUPTED
 from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
+from hashquant.cli._reporting import show_report, tell
 from hashquant.errors import HashQuantError
 from hashquant.machine.environment import resolve_device
-from hashquant.plugins import naming, registry
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
 from hashquant.runs.runner import Contest, Surroundings, is_cached, load, units
@@ -24,6 +23,7 @@ from hashquant.settings.suite import RunSpec
 
 if TYPE_CHECKING:  # pandas is for reports only
     from hashquant.report import Options
+    from hashquant.report.parts import Parts
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     with store.lock(name):
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)
-        _report(store, name, wishes, flags.reports_dir / name)
+        _report(store, name, wishes, flags.reports_dir / name, verbose=flags.verbose)
     return tally.exit_code
 
 
@@ -68,16 +68,21 @@ def _wishes(flags: argparse.Namespace, like: RunSpec) -> "Options":
     )
 
 
-def _report(store: Store, name: str, wishes: "Options", out: Path) -> None:
-    from hashquant.report import cited, terminal_table, write_report
+def _report(store: Store, name: str, wishes: "Options", out: Path, *, verbose: bool) -> None:
+    """Report on the suite; what fails of it is told, and changes nothing about the cells."""
+    from hashquant.report.parts import Parts
 
+    parts = Parts()
+    parts.attempt(
+        "the report", lambda: _shown(store, name, wishes, out, parts), lambda: None, deed="written"
+    )
+    tell(parts.failures, verbose=verbose)
+
+
+def _shown(store: Store, name: str, wishes: "Options", out: Path, parts: "Parts") -> None:
     records = store.read(name)
-    if not records.evals:
-        return
-    sources, names = registry.sources(*cited(records)), naming.names(*cited(records))
-    written = write_report(records, out, dataclasses.replace(wishes, sources=sources, names=names))
-    print(terminal_table(records, written.headline))
-    print(f"tables, figures and page: {out}")
+    if records.evals:
+        show_report(records, out, wishes, parts)
 
 
 def _measure(cells: list[Cell], here: Surroundings, tally: Tally) -> int:

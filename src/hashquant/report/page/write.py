@@ -83,7 +83,7 @@ def _said(found: Findings) -> Values:
         "health_meaning": MEANING,
         "cards": published.card_grid(found.cards, found.sources, names),
         "failures": provenance.failure_grid(records, blocks),
-        "left_out": provenance.left_out(blocks),
+        "broken": list(found.parts.failures), "left_out": provenance.left_out(blocks),
         "provenance": provenance.provenance_grid(records, names),
         "machines": list(provenance.environments(records)),
     }  # fmt: skip
