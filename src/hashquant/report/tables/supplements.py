@@ -85,24 +85,26 @@ def table_texts(found: Supplements, digest: str) -> dict[str, Callable[[], dict[
     The numbers of code health are not among them: `health.csv` has those of every record.
     """
     suite, blocks, names = found.suite, found.blocks, found.names
-    sheets: dict[str, tuple[pd.DataFrame, Callable[[], Sheet]]] = {
+    sheets: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[], Sheet]]] = {
         "domain_matrix": (
-            found.matrix, lambda: matrix_sheet(named(found.matrix, names, blocks), suite)
+            lambda: found.matrix, lambda: matrix_sheet(named(found.matrix, names, blocks), suite)
         ),
         "families": (
-            found.families, lambda: families_sheet(named(found.families, names, blocks), suite)
+            lambda: found.families,
+            lambda: families_sheet(named(found.families, names, blocks), suite),
         ),
-        "budgets": (found.budgets, lambda: budgets_sheet(found.budgets, blocks, suite)),
-        "ablation": (found.ablation, lambda: ablation_sheet(found.ablation, blocks, suite)),
-        "health": (found.health, lambda: health_sheet(found.health, blocks, suite)),
-        "ranks": (ranks_frame(found.ranks), lambda: ranks_sheet(_ranked(found), suite)),
+        "budgets": (lambda: found.budgets, lambda: budgets_sheet(found.budgets, blocks, suite)),
+        "ablation": (lambda: found.ablation, lambda: ablation_sheet(found.ablation, blocks, suite)),
+        "health": (lambda: found.health, lambda: health_sheet(found.health, blocks, suite)),
+        "ranks": (lambda: ranks_frame(found.ranks), lambda: ranks_sheet(_ranked(found), suite)),
     }  # fmt: skip
     return {name: partial(_files, name, digest, *sheet) for name, sheet in sheets.items()}
 
 
 def _files(
-    name: str, digest: str, frame: pd.DataFrame, sheet: Callable[[], Sheet]
+    name: str, digest: str, lines: Callable[[], pd.DataFrame], sheet: Callable[[], Sheet]
 ) -> dict[str, str]:
+    frame = lines()
     if frame.empty and name != "ranks":  # where ranks have no meaning, a sentence says so
         return {}
     texts = typeset(sheet(), digest)
