@@ -133,15 +133,16 @@ def voices() -> Iterator[Voice]:
     for descriptor in (0, 1, 2):
         _fill(descriptor)
     before = sys.stdin, sys.stdout, sys.stderr
-    out, err = Voice(sys.stdout or _null("w")), Voice(sys.stderr or _null("w"))
-    sys.stdin = sys.stdin or _null("r")
-    sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
-    try:
-        yield out
-    finally:
-        out.flush()
-        err.flush()
-        sys.stdin, sys.stdout, sys.stderr = before
+    with Path(os.devnull).open("r+", encoding="utf-8") as null:
+        out, err = Voice(sys.stdout or null), Voice(sys.stderr or null)
+        sys.stdin = sys.stdin or null
+        sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
+        try:
+            yield out
+        finally:
+            out.flush()
+            err.flush()
+            sys.stdin, sys.stdout, sys.stderr = before
 
 
 def bars() -> Stream:
@@ -160,7 +161,3 @@ def _fill(descriptor: int) -> None:
             os.set_inheritable(descriptor, True)
         else:
             os.close(null)
-
-
-def _null(mode: str) -> TextIO:
-    return cast("TextIO", Path(os.devnull).open(mode, encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 
 from hashquant.machine.plaintext import visible
@@ -20,7 +21,7 @@ def csv_text(frame: pd.DataFrame, digest: str = "") -> str:
     safe.columns = pd.Index([_safe(name) for name in frame.columns])
     for place, (_, column) in enumerate(frame.items()):
         if not pd.api.types.is_numeric_dtype(column.dtype):
-            safe.isetitem(place, [_safe(value) for value in column])
+            safe.isetitem(place, np.array([*map(_safe, column)], dtype=object))
     head = f"# records: {digest}\n" if digest else ""
     return head + safe.to_csv(index=False)
 
