@@ -67,8 +67,9 @@ def _run_parser(prog: str) -> Parser:
         prog=prog,
         description="Train, encode, search and score every method at every code length.",
         epilog="Other verbs: list, report, data, verify, explain (each has its own --help). "
-        "Exit codes: 0 all done, cached or skipped with a reason; 1 a cell failed; 2 usage; "
-        "3 data missing or damaged; 130 interrupted.",
+        "Exit codes: 0 all done, cached or skipped with a reason; 1 a cell, or a part of "
+        "a report, failed; 2 usage; 3 data missing or damaged; 130 interrupted, by Ctrl-C or "
+        "SIGTERM. What becomes of a run's report or of its words changes no exit code.",
     )
     add = parser.add_argument
     add("--suite", default="quick", metavar="NAME|FILE", help="what is equal for all (quick)")

@@ -137,16 +137,22 @@ TINY = ["--methods", "random", "--bits", "8", "16", "--set", "synthfaces.identit
         "--device", "cpu", "--no-figures"]  # fmt: skip
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError(32, "gone"), OSError(28, "it is full")])
-def test_a_run_that_nobody_hears_goes_on_to_the_end(where, tmp_path, monkeypatch, error):
-    heard = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", Raising(error))
-    monkeypatch.setattr(sys, "stderr", heard)
-    assert main([*TINY, "--quiet", *where]) == 0
-    lost = "" if isinstance(error, BrokenPipeError) else "it is full"
-    assert heard.getvalue() == (lost and f"error: cannot write to the standard output: {lost}\n")
+def test_a_run_that_nobody_hears_goes_on_to_the_end(where, tmp_path, monkeypatch):
+    def told(words, error):
+        heard = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", Raising(error))
+        monkeypatch.setattr(sys, "stderr", heard)
+        return main([*words, *where]), heard.getvalue()
+
+    assert told([*TINY, "--quiet"], BrokenPipeError(32, "gone")) == (0, "")
     assert len(list(tmp_path.rglob("eval.json"))) == 2
     assert (tmp_path / "reports/quick/index.html").is_file()
+    # What a run was asked for is stored; the words of any other verb are what it was asked for.
+    lost = "error: cannot write to the standard output: it is full\n"
+    full = OSError(28, "it is full")
+    assert told([*TINY, "--quiet"], full) == (0, lost)
+    assert told([*TINY, "--dry-run"], full) == (1, lost)
+    assert told(["report", "--no-figures"], full) == (1, lost)
 
 
 @pytest.mark.slow

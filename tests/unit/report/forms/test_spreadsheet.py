@@ -41,8 +41,8 @@ def test_no_field_of_a_record_gets_through(make, tmp_path):
         [bad],
     )  # fmt: skip
     records = dataclasses.replace(records, suite=bad)
-    report = write_report(records, tmp_path, Options(formats=("svg",)))
-    texts = {path: path.read_text() for path in report.files if path.suffix != ".svg"}
+    report = write_report(records, tmp_path, Options(figures=False))
+    texts = {path: path.read_text() for path in report.files}
     assert {".csv", ".md", ".html", ".tex"} <= {path.suffix for path in texts}
     for path, text in texts.items():
         steering = {c for c in text if unicodedata.category(c) in ("Cc", "Cf")} - {"\n", "\t"}
