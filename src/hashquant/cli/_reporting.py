@@ -43,7 +43,7 @@ def show_report(
     )  # fmt: skip
     written: Report | None = parts.attempt(
         "the report", lambda: write_report(records, out, options, parts), lambda: None,
-        deed="written", passing=passing,
+        deed="written", passing=passing, rest="its table is shown",
     )  # fmt: skip
 
     def table() -> str:

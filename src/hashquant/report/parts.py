@@ -14,6 +14,8 @@ from hashquant.errors import HashQuantError, StoreError
 T = TypeVar("T")
 #: Letters of a reason that are told; all of it, and where it happened, stands in the log.
 REASON_LENGTH = 240
+#: What became of the other parts.
+REST = "the rest was written"
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,12 @@ class Parts:
         deed: str = "made",
         files: Iterable[Path] = (),
         passing: tuple[type[Exception], ...] = (),
+        rest: str = REST,
     ) -> T:
         """Return what `make` returns; where it fails, what `otherwise` does.
 
         The `files` of a part that fails are removed: they would show what was before as if it
-        were now. `deed` is what could not be done. Errors that are `passing` are answers to what
+        were now. `deed` is what could not be done, `rest` what was. Errors that are `passing` are answers to what
         was asked for, and raised.
         """
         if self._strict:
@@ -82,7 +85,7 @@ class Parts:
             raise found.error
         if not isinstance(found, Broken):
             return found
-        self.fail(name, found, deed=deed, files=files)
+        self.fail(name, found, deed=deed, files=files, rest=rest)
         return otherwise()
 
     def table(
@@ -92,7 +95,13 @@ class Parts:
         return self.attempt(called(name), make, lambda: pd.DataFrame(columns=list(columns)))
 
     def fail(
-        self, name: str, found: Broken, *, deed: str = "made", files: Iterable[Path] = ()
+        self,
+        name: str,
+        found: Broken,
+        *,
+        deed: str = "made",
+        files: Iterable[Path] = (),
+        rest: str = REST,
     ) -> None:
         """Tell that a part could not be made.
 
@@ -105,9 +114,7 @@ class Parts:
         self.broken.add(name)
         left = remove(files)
         older = f"; what lies there is older: {', '.join(map(str, left))}" if left else ""
-        self.failures.append(
-            f"{name} could not be {deed} ({found.reason}); the rest was written{older}"
-        )
+        self.failures.append(f"{name} could not be {deed} ({found.reason}); {rest}{older}")
 
 
 def called(table: str) -> str:

@@ -46,8 +46,8 @@ def report(tmp_path, capsys, monkeypatch):
     Figures take most of the time: they are drawn only where they are asked for.
     """
 
-    def plain(records, out, options):
-        return write_report(records, out, dataclasses.replace(options, figures=False))
+    def plain(records, out, options, parts):
+        return write_report(records, out, dataclasses.replace(options, figures=False), parts)
 
     def run(*flags, suite="demo", figures=False):
         monkeypatch.setattr("hashquant.report.write_report", write_report if figures else plain)
@@ -199,9 +199,11 @@ def test_records_of_another_schema_are_damaged(shelf, report):
 def test_a_reports_folder_that_cannot_be_written(shelf, report, tmp_path):
     shelf.put()
     (tmp_path / "r").write_text("in the way")
-    code, _, err, _ = report("--bundle")
+    code, out, err, _ = report("--bundle")
     assert code == 1
-    assert err.startswith("error: cannot write ")
+    assert err.startswith("error: the report could not be written (cannot write ")
+    assert err.endswith("; its table is shown\n")
+    assert "opqn" in out
     assert err.count("\n") == 1
 
 
