@@ -75,8 +75,8 @@ class Parts:
         """Return what `make` returns; where it fails, what `otherwise` does.
 
         The `files` of a part that fails are removed: they would show what was before as if it
-        were now. `deed` is what could not be done, `rest` what was. Errors that are `passing` are answers to what
-        was asked for, and raised.
+        were now. `deed` is what could not be done, `rest` what was. Errors that are `passing`
+        are answers to what was asked for, and raised.
         """
         if self._strict:
             return make()

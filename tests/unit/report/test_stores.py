@@ -203,7 +203,7 @@ def test_a_reports_folder_that_cannot_be_written(shelf, report, tmp_path):
     assert code == 1
     assert err.startswith("error: the report could not be written (cannot write ")
     assert err.endswith("; its table is shown\n")
-    assert "opqn" in out
+    assert "OPQN" in out
     assert err.count("\n") == 1
 
 
