@@ -12,7 +12,7 @@ NO_TORCH = ("errors", "settings", "statistics", "records.record", "records.store
             "cli._verbs", "cli._trace", "cli._report")  # fmt: skip
 BLIND = ("training", "plugins.method")
 #: Where failures become records, sentences or names.
-BORDERS = {"runner", "registry", "cell", "placeholders", "diagnosis"}
+BORDERS = {"runner", "registry", "cell", "placeholders", "diagnosis", "parts"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 LIMITS = {"README.md": 150, "CONTRIBUTING.md": 80, "docs/*.md": 120, "docs/adr/*.md": 60,
           "run_bench.py": 20, "methods/*.py": 150, "datasets/*.py": 150, "src/**/*.py": 300,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hashquant.cli._flags import comma_hint, targets_in, words
 from hashquant.cli._parser import numbers
-from hashquant.cli._words import comma_hint, targets_in, words
 from hashquant.errors import UsageError, unknown_name
 from hashquant.machine.filenames import is_file
 from hashquant.plugins import registry

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hashquant.cli._flags import Once, Several, check_assignments
-from hashquant.cli._words import words
+from hashquant.cli._flags import Once, Several, check_assignments, words
 from hashquant.errors import UsageError, nearest, unknown_name
 from hashquant.settings.paths import user_folder, user_path
 from hashquant.settings.ranges import Count, Natural, described
@@ -98,8 +97,9 @@ def _run_parser(prog: str) -> Parser:
         prog=prog,
         description="Train, encode, search and score every method at every code length.",
         epilog="Other verbs: list, report, data, verify, explain (each has its own --help). "
-        "Exit codes: 0 all done, cached or skipped with a reason; 1 a cell failed; 2 usage; "
-        "3 data missing or damaged; 130 interrupted.",
+        "Exit codes: 0 all done, cached or skipped with a reason; 1 a cell, or a part of "
+        "a report, failed; 2 usage; 3 data missing or damaged; 130 interrupted, by Ctrl-C or "
+        "SIGTERM. What becomes of a run's report or of its words changes no exit code.",
     )
     add = parser.add_argument
     add("--suite", default="quick", metavar="NAME|FILE", help="what is equal for all (quick)")

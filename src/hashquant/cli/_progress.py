@@ -5,6 +5,9 @@ from typing import Never
 
 from tqdm import tqdm
 
+from hashquant.cli._streams import bars
+from hashquant.machine.plaintext import visible
+
 
 class Progress:
     """One bar over all cells; a unit is an epoch, an examination counts as one too."""
@@ -12,6 +15,7 @@ class Progress:
     def __init__(self, units: int, *, quiet: bool) -> None:
         self._bar = tqdm(
             total=units,
+            file=bars(),
             disable=quiet,
             unit="epoch",
             dynamic_ncols=True,
@@ -32,11 +36,11 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Name what is running now."""
-        self._bar.set_description(text, refresh=True)
+        self._bar.set_description(_on_one_line(text), refresh=True)
 
     def advance(self, units: int, text: str = "") -> None:
         """Count finished units, with a figure to watch (a loss)."""
-        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.set_postfix_str(_on_one_line(text), refresh=False)
         self._bar.update(units)
 
     def say(self, text: str) -> None:
@@ -57,6 +61,7 @@ class Decoding:
             # What an interrupted decoding left is no speed: the count begins here.
             self._bar = tqdm(
                 total=total,
+                file=bars(),
                 initial=done,
                 desc="decoding images",
                 unit="image",
@@ -68,3 +73,8 @@ class Decoding:
         if done >= total:
             self._bar.close()
             self._bar = None
+
+
+def _on_one_line(text: str) -> str:
+    """Return text that may stand in a bar: nothing in it moves the cursor, which the bar does."""
+    return visible(" ".join(text.split("\n")))

@@ -1,35 +1,53 @@
 """The verb `report`: tables, figures and more from stored records."""
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hashquant.cli._flags import targets_in, words
 from hashquant.cli._parser import numbers, stored_suite, unknown_suite
-from hashquant.cli._words import targets_in, words
-from hashquant.errors import UsageError
+from hashquant.cli._reporting import show_report, tell
+from hashquant.errors import DataError, UsageError
 from hashquant.plugins import naming, registry
 from hashquant.settings.ranges import Count
 from hashquant.settings.reading import coerce
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.records.store import SuiteRecords
+    from hashquant.report.findings import Findings
+    from hashquant.report.parts import Parts
     from hashquant.settings.names import Names
 
 
 def report(flags: argparse.Namespace) -> int:
-    """Write tables and figures from stored records, or what stands over several suites."""
-    if flags.claims:
-        _claims(flags)
-    if flags.readme is not None:
-        _readme(flags)
+    """Write tables and figures from stored records, or what stands over several suites.
+
+    A part that cannot be made is told, and the exit code is 1; the rest is written.
+    """
+    from hashquant.report.parts import Parts
+
+    parts = Parts()
     if flags.claims or flags.readme is not None:
-        return 0
+        if flags.claims:
+            _claims(flags, parts)
+        if flags.readme is not None:
+            parts.attempt(
+                f"the tables of {flags.readme}", lambda: _readme(flags), lambda: None,
+                deed="written", passing=(UsageError,),
+            )  # fmt: skip
+    else:
+        _suite(flags, parts)
+    tell(parts.failures, verbose=flags.verbose)
+    return 1 if parts.failures else 0
+
+
+def _suite(flags: argparse.Namespace, parts: "Parts") -> None:
     from hashquant.records.store import Store
-    from hashquant.report import Options, cited, terminal_table, write_report
+    from hashquant.report import Options
 
     options = Options(
         figures=flags.figures, preset=flags.preset, formats=words(flags.formats),
@@ -42,20 +60,25 @@ def report(flags: argparse.Namespace) -> int:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
     out = flags.reports_dir / flags.suite
     if flags.sheet:
-        _sheets(flags, records, out)
-    sources, names = registry.sources(*cited(records)), naming.names(*cited(records))
-    written = write_report(records, out, dataclasses.replace(options, sources=sources, names=names))
-    for note in written.notes:
+        parts.attempt(
+            "the retrieval sheets", lambda: _sheets(flags, records, out), lambda: None,
+            deed="drawn", passing=(UsageError, DataError),
+        )  # fmt: skip
+    written = show_report(records, out, options, parts, passing=(UsageError,))
+    for note in written.notes if written else ():
         print(f"note: {note}", file=sys.stderr)
-    print(terminal_table(records, written.headline))
-    print(f"tables, figures and page: {out}")
-    if flags.bundle:
-        files = (*written.tables, *written.figures, written.page)
-        print(f"bundle: {_bundle(records, files, flags)}")
-    return 0
+    if flags.bundle and written:
+        from hashquant.report.bundle import BUNDLE
+
+        bundle = parts.attempt(
+            "the bundle", lambda: _bundle(records, written.files, flags), lambda: None,
+            files=[out / BUNDLE],
+        )  # fmt: skip
+        if bundle:
+            print(f"bundle: {bundle}")
 
 
-def _claims(flags: argparse.Namespace) -> None:
+def _claims(flags: argparse.Namespace, parts: "Parts") -> None:
     """Write the claims of all suites that have records."""
     from hashquant.records.store import Store
     from hashquant.report import Options
@@ -65,11 +88,25 @@ def _claims(flags: argparse.Namespace) -> None:
     names = Store(flags.results_dir).suites()
     if not names:
         raise UsageError(f"--claims needs stored records, got none in {flags.results_dir}")
-    found = {}
-    for name in names:
+
+    def judged(name: str) -> "Findings":
         records, called = _read(flags, name)
-        found[name] = find(records, Options(names=called))
-    for path in write_claims(found, flags.reports_dir):
+        return find(records, Options(names=called))
+
+    found = {
+        name: findings
+        for name in names
+        if (findings := parts.attempt(
+            f"the claims on suite {name}", partial(judged, name), lambda: None,
+            passing=(UsageError,),
+        ))
+    }  # fmt: skip
+    if not found:
+        return
+    for path in parts.attempt(
+        "the claims", lambda: write_claims(found, flags.reports_dir), tuple, deed="written",
+        files=[flags.reports_dir / f"claims{end}" for end in (".md", ".csv", ".tex", ".html")],
+    ):  # fmt: skip
         print(path)
 
 

@@ -1,25 +1,20 @@
 """The verb `run`: suite and flags to cells, cells to records, records to a table."""
 
 import argparse
-import dataclasses
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashquant.cli._asked import resolve
 from hashquant.cli._dryrun import TO_RUN, show
 from hashquant.cli._flags import made_ready
+from hashquant.cli._interrupts import ENDS, ended
 from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
-from hashquant.errors import HashQuantError
+from hashquant.cli._reporting import show_report, tell
 from hashquant.machine.environment import resolve_device
-from hashquant.machine.refusals import refusal
-from hashquant.plugins import naming, registry
+from hashquant.plugins import registry
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
 from hashquant.runs.runner import Contest, Surroundings, is_cached, load, units
@@ -30,49 +25,18 @@ from hashquant.training.trunks import check_weights
 
 if TYPE_CHECKING:  # pandas is for reports only
     from hashquant.report import Options
+    from hashquant.report.parts import Parts
 
 
 def run(flags: argparse.Namespace) -> int:
     """Run or show the cells of a suite; the last line is always the summary."""
     tally = Tally()
     try:
-        with _interruptible():
-            code = _run(flags, tally)
-    except HashQuantError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: finished cells and the last epoch are stored", file=sys.stderr)
-        code = 130
-    except (
-        ImportError,
-        OSError,
-        MemoryError,
-        RuntimeError,
-    ) as error:  # what the system would not give
-        if isinstance(error, BrokenPipeError) or not refusal(error):
-            raise
-        print(f"error: {refusal(error)}", file=sys.stderr)
-        code = HashQuantError.exit_code
+        code = _run(flags, tally)
+    except ENDS as error:
+        code = ended(error, "interrupted: finished cells and the last epoch are stored")
     print(tally, flush=True)
     return code
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGINT and SIGTERM end a run cleanly, also one that was started in the background."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 def _run(flags: argparse.Namespace, tally: Tally) -> int:
@@ -94,7 +58,7 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
             store.keep_suite(name, Path(flags.suite))
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)
-        _report(store, name, wishes, flags.reports_dir / name)
+        _report(store, name, wishes, flags.reports_dir / name, verbose=flags.verbose)
     return tally.exit_code
 
 
@@ -106,16 +70,21 @@ def _wishes(flags: argparse.Namespace, like: RunSpec) -> "Options":
     )
 
 
-def _report(store: Store, name: str, wishes: "Options", out: Path) -> None:
-    from hashquant.report import cited, terminal_table, write_report
+def _report(store: Store, name: str, wishes: "Options", out: Path, *, verbose: bool) -> None:
+    """Report on the suite; what fails of it is told, and changes nothing about the cells."""
+    from hashquant.report.parts import Parts
 
+    parts = Parts()
+    parts.attempt(
+        "the report", lambda: _shown(store, name, wishes, out, parts), lambda: None, deed="written"
+    )
+    tell(parts.failures, verbose=verbose)
+
+
+def _shown(store: Store, name: str, wishes: "Options", out: Path, parts: "Parts") -> None:
     records = store.read(name)
-    if not records.evals:
-        return
-    sources, names = registry.sources(*cited(records)), naming.names(*cited(records))
-    written = write_report(records, out, dataclasses.replace(wishes, sources=sources, names=names))
-    print(terminal_table(records, written.headline))
-    print(f"tables, figures and page: {out}")
+    if records.evals:
+        show_report(records, out, wishes, parts)
 
 
 def _measure(cells: list[Cell], here: Surroundings, tally: Tally) -> int:

@@ -8,8 +8,8 @@ from textwrap import shorten
 
 from hashquant import __version__
 from hashquant.cli._asked import datasets_in
+from hashquant.cli._flags import words
 from hashquant.cli._parser import LISTS
-from hashquant.cli._words import words
 from hashquant.errors import HashQuantError, unknown_name
 from hashquant.plugins import registry
 from hashquant.records.checkout import checkout

@@ -2,47 +2,43 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 
+from hashquant.cli._interrupts import ENDS, ended, interruptible
 from hashquant.cli._parser import parse
-from hashquant.errors import HashQuantError
-from hashquant.machine.refusals import refusal
+from hashquant.cli._streams import voices
 from hashquant.settings.paths import check_here
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code, whatever becomes of the words it prints."""
+    with interruptible(), voices() as out:
+        code, words_are_all = _told(sys.argv[1:] if argv is None else argv)
+        out.flush()
+        if not out.reason:
+            return code
+        print(f"error: cannot write to the standard output: {out.reason}", file=sys.stderr)
+        # What a run was asked for are its records.
+        return code or int(words_are_all)
+
+
+def _told(argv: Sequence[str]) -> tuple[int, bool]:
+    """Return a command's exit code, and whether what it prints is all that it does."""
     try:
         check_here()
-        flags = parse(sys.argv[1:] if argv is None else argv)
-    except HashQuantError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        flags = parse(argv)
+    except SystemExit:  # --help has said all there is
+        return 0, True
+    except ENDS as error:
+        return ended(error), True
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("hashquant").setLevel(logging.INFO if flags.verbose else logging.WARNING)
+    words_are_all = flags.verb != "run" or flags.dry_run or flags.version
     try:
-        return _dispatch(flags)(flags)
-    except HashQuantError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of a pipe left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (
-        ImportError,
-        OSError,
-        MemoryError,
-        RuntimeError,
-    ) as error:  # what the system would not give
-        if not refusal(error):
-            raise
-        print(f"error: {refusal(error)}", file=sys.stderr)
-        return HashQuantError.exit_code
+        return _dispatch(flags)(flags), words_are_all
+    except ENDS as error:
+        return ended(error), words_are_all
 
 
 def _dispatch(flags: argparse.Namespace) -> Callable[[argparse.Namespace], int]:

@@ -11,6 +11,7 @@ __all__ = [
     "files",
     "hardware",
     "locks",
+    "plaintext",
     "refusals",
     "seeds",
     "strictjson",

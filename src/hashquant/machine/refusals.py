@@ -14,6 +14,8 @@ _MEMORY_IS_FULL = (
     "could not create a memory object",
     "can't start new thread",
 )
+#: The kinds of error in which the system's refusals come.
+REFUSED = (ImportError, OSError, MemoryError, RuntimeError)
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "drawing",
     "figures",
     "findings",
+    "parts",
     "terminal_table",
     "trace",
     "write_report",

@@ -6,6 +6,7 @@ The same files give the same bytes: names are sorted and no entry carries a time
 import hashlib
 import io
 import json
+import shlex
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,8 +19,8 @@ from hashquant.machine.files import write_atomic
 from hashquant.machine.strictjson import parse_json
 from hashquant.records.record import EvalRecord, Provenance, TrainRecord
 from hashquant.records.store import EVAL, PER_QUERY, TRAIN, SuiteRecords
-from hashquant.report._bundletext import Contents, readme
 from hashquant.report.blocks import records_digest
+from hashquant.report.captions import counted
 from hashquant.settings.suite import canonical_json
 
 BUNDLE = "bundle.zip"
@@ -30,6 +31,22 @@ SPLITS = "splits.json"
 #: The earliest time a zip archive can hold.
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
+#: What lies in a bundle, in the words of its README.
+PARTS = {
+    "report/": "tables (Markdown, CSV, LaTeX), figures with the CSV of their numbers, `claims.md` "
+    "(what the numbers support) and `cards.md` (published beside measured numbers)",
+    "results/": "the records that all of it was computed from: `train.json` and `eval.json` of "
+    "each cell, `per_query.npz` with the average precision of every query",
+    "splits/": "`splits.json` names every split by its digest; splits that are written down as "
+    "lists of files lie beside it, the others are made by rule from the data set",
+    "configuration/": "the suite: what is equal for all cells; each record holds its settings in "
+    "full",
+    "environment/": "`machines.json`: commit, versions, device and threads of the records; "
+    "`requirements.lock`: the pinned packages",
+    "CITATION.bib": "BibTeX of all methods and data sets shown",
+    "SHA256SUMS": "checksums: `sha256sum -c SHA256SUMS`",
+}
+
 
 @dataclass(frozen=True)
 class Material:
@@ -39,6 +56,17 @@ class Material:
     suite_file: Path | None = None
     lock: Path | None = None
     manifests: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a README speaks of: the suite, its records, the names of the files, their origin."""
+
+    suite: str
+    digest: str
+    names: tuple[str, ...]
+    commits: tuple[str, ...]
+    damaged: int = 0
 
 
 def write_bundle(
@@ -61,7 +89,7 @@ def write_bundle(
     contents = Contents(
         records.suite, digest, tuple(sorted(files)), _commits(records), len(records.damaged)
     )
-    files["README.md"] = readme(contents).encode()
+    files["README.md"] = _readme(contents).encode()
     files["SHA256SUMS"] = _sums(files)
     write_atomic(out / BUNDLE, _zipped(files, f"{safe_name(records.suite)}-{digest}"))
     return out / BUNDLE
@@ -183,3 +211,49 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _readme(contents: Contents) -> str:
+    """Return the README of a bundle."""
+    kinds = [
+        f"- `{part}`: {said}."
+        for part, said in PARTS.items()
+        if part == "SHA256SUMS" or any(name.startswith(part) for name in contents.names)
+    ]
+    left_out = "Codes, weights and images of the data sets are not here."
+    if contents.damaged:
+        left_out += f" Left out of the results: {counted(contents.damaged, 'damaged file')}."
+    made = ", ".join(contents.commits) or "an unknown commit"
+    return f"""# Suite {contents.suite}, records {contents.digest}
+
+Tables, figures and records of a HashQuant suite, made by commit {made}
+(a + marks a tree with changes that were not committed).
+
+{chr(10).join(kinds)}
+
+{left_out}
+
+## Commands
+
+With HashQuant, from this folder:
+
+{chr(10).join(_commands(contents))}
+"""
+
+
+def _commands(contents: Contents) -> list[str]:
+    """Return each command with what it does, as Markdown."""
+    suite = shlex.quote(contents.suite)
+    found = {
+        f"report --suite {suite} --results-dir results --reports-dir again --bundle": "writes this "
+        "report and this archive again",
+        f"verify --suite {suite} --results-dir results": "computes each score again from the "
+        "values of its queries",
+        "explain CELL --results-dir results": "prints all that made a cell, and the command that "
+        "repeats it with the flags it was run with",
+    }
+    for name in contents.names:
+        if name.startswith("configuration/"):
+            anew = f"--suite {shlex.quote(name)} --data-dir DATA --results-dir anew"
+            found[anew] = "trains, searches and scores the suite as its file says"
+    return [f"- `run_bench.py {command}` {does}." for command, does in found.items()]

@@ -1,7 +1,8 @@
 """All that a report shows, computed once: tables, statistics, budgets, ranks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from hashquant.report.evidence import claims
 from hashquant.report.evidence.queries import HEADLINE, Evidence, gather
 from hashquant.report.frame import Metric, check_metric
 from hashquant.report.options import Options
+from hashquant.report.parts import Parts, called
 from hashquant.report.tables import intervals, maps, supplements, wins
 from hashquant.report.tables.maps import MapTable
 from hashquant.report.tables.supplements import Supplements
@@ -24,7 +26,7 @@ class Findings:
     """What the records say, and `digest`, which names them.
 
     `asked` are the tables of the metric asked for, `headline` those of mAP, of which intervals,
-    wins and claims are.
+    wins and claims are. What could not be computed is empty, and `parts` tells of it.
     """
 
     records: SuiteRecords
@@ -40,6 +42,7 @@ class Findings:
     cards: pd.DataFrame | None = None  #: published beside measured numbers, given sources
     sources: Sources | None = None
     names: Names = field(default_factory=Names)
+    parts: Parts = field(default_factory=lambda: Parts(strict=True))
 
     @property
     def noun(self) -> str:
@@ -52,29 +55,62 @@ class Findings:
         return self.extras.blocks
 
 
-def find(records: SuiteRecords, options: Options) -> Findings:
+def find(records: SuiteRecords, options: Options, parts: Parts | None = None) -> Findings:
     """Compute all that a report of these records shows.
+
+    What cannot be computed is left empty and told to `parts`; without them, it raises.
 
     Raises:
         UsageError: if no record holds the metric.
     """
     metric = Metric.parse(options.metric)
     check_metric(metric, records)
+    parts = parts or Parts(strict=True)
     blocks = select_blocks(records, options.like, options.names)
-    studies = gather(records, blocks)
-    asked = maps.block_tables(studies, metric, options.spread)
+    unread = replace(records, folders={})
+    studies = parts.attempt(
+        "the tests of significance", lambda: gather(records, blocks), lambda: gather(unread, blocks)
+    )
+    asked = _tables(studies, metric, options.spread, parts)
     headline = asked
     if metric != HEADLINE:
-        headline = maps.block_tables(studies, spread=options.spread)
+        headline = _tables(studies, HEADLINE, options.spread, parts)
+    noun, sources = noun_of(blocks), options.sources
+    primary = [table for table in headline if not table.secondary]
     return Findings(
         records, metric, asked, headline, studies,
-        supplements.collect(records, blocks, studies, headline),
-        intervals.intervals_frame(headline),
-        wins.wins_frame([table for table in headline if not table.secondary]),
-        claims.claims_frame(studies, noun_of(blocks)), records_digest(records),
-        cards_frame(studies, options.sources, records.trains) if options.sources else None,
-        options.sources, options.names,
+        supplements.collect(records, blocks, studies, headline, parts),
+        parts.table("intervals", lambda: intervals.intervals_frame(headline), intervals.COLUMNS),
+        parts.table("wins", lambda: wins.wins_frame(primary), wins.COLUMNS),
+        parts.attempt(
+            called("claims"), lambda: claims.claims_frame(studies, noun),
+            lambda: claims.claims_frame([], noun).assign(needs="an answer, which failed here"),
+        ),
+        records_digest(records),
+        parts.attempt(
+            called("cards"), lambda: cards_frame(studies, sources, records.trains), lambda: None
+        ) if sources else None,
+        sources, options.names, parts,
     )  # fmt: skip
+
+
+def _tables(
+    studies: Sequence[Evidence], metric: Metric, spread: str, parts: Parts
+) -> list[MapTable]:
+    """Return the tables of all blocks: one whose tests fail without them, rather than none."""
+    found: list[MapTable] = []
+    for study in studies:
+        name = f"{study.block.identifier}, {metric}"
+
+        def made(evidence: Evidence) -> list[MapTable]:
+            return maps.block_tables([evidence], metric, spread)
+
+        def untested(study: Evidence = study, name: str = name) -> list[MapTable]:
+            alone = replace(study, cells={})
+            return parts.attempt(f"the tables of {name}", partial(made, alone), list)
+
+        found += parts.attempt(f"the tests of {name}", partial(made, study), untested)
+    return found
 
 
 def noun_of(blocks: Sequence[Block]) -> str:

@@ -101,7 +101,8 @@ def cells(block: Block, metric: Metric, *, secondary: bool = False) -> pd.DataFr
             )
     columns = ["family", "label", "bits", "mean", "sd", "n", "comparison", "trained", "competes",
                "note"]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=columns)
+    # A mask without a line must stay a mask: pandas takes one of objects for names of columns.
+    frame = pd.DataFrame(rows, columns=columns).astype({"trained": bool, "competes": bool})
     frame["rank"] = _ranks(frame, metric)
     return frame.assign(low=float("nan"), high=float("nan"), compared=False, undecided=False,
                         undecided_people=False)  # fmt: skip

@@ -70,3 +70,46 @@ def test_claims_and_readme_of_all_suites(where, tmp_path, capsys):
     assert "up to date" in capsys.readouterr().out
     assert main(["report", "--readme", str(tmp_path / "none.md"), *results]) == 2
     assert "--readme must name a file" in capsys.readouterr().err
+
+
+def test_what_fails_of_a_report_leaves_table_summary_and_exit_code(
+    where, tmp_path, capsys, monkeypatch
+):
+    """`run` ends as its cells deserve, `report` with 1; the table is shown by both."""
+    tiny = ["random" if word == "dcdh" else word for word in TINY]
+
+    def broken(*given, **named):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("hashquant.report.page.write.page", broken)
+    assert main([*tiny, *where, "--no-figures"]) == 0
+    said = capsys.readouterr()
+    assert said.err == (
+        "error: the page could not be written (RecursionError: too deep); the rest was written\n"
+    )
+    assert "random codes" in said.out
+    assert said.out.splitlines()[-1].startswith("summary: done=1 cached=0 skipped=0 failed=0")
+    assert main(["report", "--no-figures", "--bundle", *where]) == 1
+    said = capsys.readouterr()
+    assert "the page could not be written" in said.err
+    assert "random codes" in said.out
+    assert (tmp_path / "reports/quick/bundle.zip").is_file()
+    # Where nothing at all can be written, the table is shown anyway.
+    monkeypatch.setattr("hashquant.report.write_report", broken)
+    assert main([*tiny, *where, "--no-figures"]) == 0
+    said = capsys.readouterr()
+    assert said.err.endswith(
+        "could not be written (RecursionError: too deep); its table is shown\n"
+    )
+    assert "random codes" in said.out
+    assert said.out.splitlines()[-1].startswith("summary: done=0 cached=1 skipped=0 failed=0")
+    monkeypatch.setattr("hashquant.report.across.claims.matrix_frame", broken)
+    monkeypatch.setattr("hashquant.report.across.readme.gather", broken)
+    readme = tmp_path / "R.md"
+    readme.write_text("<!-- results bits=16 quick:synthfaces-studio:synthfaces-studio -->\n"
+                      "<!-- /results -->\n")  # fmt: skip
+    assert main(["report", "--claims", "--readme", str(readme), *where]) == 1
+    said = capsys.readouterr()
+    assert [line.partition(" could")[0] for line in said.err.splitlines()] == [
+        "error: the claims", f"error: the tables of {readme}"
+    ]  # fmt: skip

@@ -46,8 +46,8 @@ def report(tmp_path, capsys, monkeypatch):
     Figures take most of the time: they are drawn only where they are asked for.
     """
 
-    def plain(records, out, options):
-        return write_report(records, out, dataclasses.replace(options, figures=False))
+    def plain(records, out, options, parts):
+        return write_report(records, out, dataclasses.replace(options, figures=False), parts)
 
     def run(*flags, suite="demo", figures=False):
         monkeypatch.setattr("hashquant.report.write_report", write_report if figures else plain)

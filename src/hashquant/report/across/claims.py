@@ -12,6 +12,7 @@ from hashquant.report.evidence.claimlist import CLAIMS
 from hashquant.report.evidence.claims import NO_RECORDS, Line, measured, overall, rule, said, worded
 from hashquant.report.findings import Findings, noun_of
 from hashquant.report.forms.display import Display, Sheet
+from hashquant.report.forms.spreadsheet import csv_text
 from hashquant.report.forms.typeset import typeset
 from hashquant.report.page.overview import claims_page
 from hashquant.settings.names import IDENTITIES
@@ -43,7 +44,7 @@ def write_claims(found: Mapping[str, Findings], out: Path) -> tuple[Path, ...]:
     noun = noun_of([block for findings in found.values() for block in findings.blocks])
     sheet = matrix_sheet(frame, noun)
     texts = typeset(sheet, name) | {
-        f"{NAME}.csv": f"# records: {name}\n{frame.to_csv(index=False)}",
+        f"{NAME}.csv": csv_text(frame, name),
         f"{NAME}.html": claims_page(frame, sheet.intro, name, noun),
     }
     for file, text in texts.items():

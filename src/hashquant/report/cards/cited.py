@@ -6,6 +6,7 @@ from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
 from hashquant.report.cards._bibliography import bibliography, keys
 from hashquant.report.cards.text import cards_markdown
+from hashquant.report.forms.spreadsheet import csv_text
 from hashquant.settings.names import Names
 from hashquant.settings.reference import Sources
 from hashquant.settings.words import split_target
@@ -20,15 +21,19 @@ def cited(records: SuiteRecords) -> tuple[set[str], set[str]]:
     return methods, examined | {record.spec.dataset for record in stored}
 
 
-def cited_texts(
+def cards_texts(
     cards: pd.DataFrame, sources: Sources, suite: str, digest: str, names: Names | None = None
 ) -> dict[str, str]:
-    """Return `cards.md`, `tables/cards.csv` and `CITATION.bib` (path → text)."""
+    """Return the files `cards.md` and `cards.csv` (name → text)."""
     return {
-        "tables/cards.csv": f"# records: {digest}\n{cards.to_csv(index=False)}",
+        "cards.csv": csv_text(cards, digest),
         "cards.md": f"<!-- records: {digest} -->\n\n{cards_markdown(cards, sources, suite, names)}",
-        "CITATION.bib": f"% records: {digest}\n\n{bibliography(sources)}",
     }
+
+
+def citations(sources: Sources, digest: str) -> dict[str, str]:
+    """Return the file `CITATION.bib` (name → text)."""
+    return {"CITATION.bib": f"% records: {digest}\n\n{bibliography(sources)}"}
 
 
 def row_citations(sources: Sources | None, names: Names) -> dict[str, str]:

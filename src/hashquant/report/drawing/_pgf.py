@@ -15,8 +15,10 @@ SETTINGS: Any = {  # Any: matplotlib types its parameters as a union of every na
     "pgf.texsystem": "pdflatex", "pgf.rcfonts": False, "pgf.preamble": ""
 }  # fmt: skip
 #: Letters that TeX reads as commands, and signs that its default fonts have under a name only.
+#: No "$" is left: matplotlib takes the backslash from a single one, and two for mathematics.
 SIGNS = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "#": r"\#",
+    "$": r"\textdollar{}",
     "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\ensuremath{<}", ">": r"\ensuremath{>}", "|": r"\ensuremath{|}", '"': "''",
     "−": r"\ensuremath{-}", "±": r"\ensuremath{\pm}", "×": r"\ensuremath{\times}",

@@ -20,6 +20,7 @@ from hashquant.machine.files import guarded, write_atomic
 from hashquant.report.drawing._pgf import missing_tex, pgf_files
 from hashquant.report.drawing.identity import identity, short_digest
 from hashquant.report.drawing.style import Preset, drawing
+from hashquant.report.forms.spreadsheet import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ def present_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path]
     try:
         first, _, numbers = sheet.read_bytes().partition(b"\n")
         # The cheapest question first.
-        if numbers != task.frame.to_csv(index=False).encode():
+        if numbers != csv_text(task.frame).encode():
             return None
         ends = re.findall(r" ([-.][\w.-]+)=", first.decode(errors="replace"))
         sums = {end: short_digest(beside(task.stem, end).read_bytes()) for end in ends}
@@ -75,7 +76,7 @@ def write_files(task: Drawing, formats: Sequence[str] = FORMATS) -> list[Path]:
     Raises:
         StoreError: if a file cannot be written or removed.
     """
-    numbers = task.frame.to_csv(index=False).encode()
+    numbers = csv_text(task.frame).encode()
     with drawing(task.preset):
         files = _rendered(task.draw(), task.stem.name, formats, short_digest(numbers))
     sums = {name.removeprefix(task.stem.name): short_digest(data) for name, data in files.items()}

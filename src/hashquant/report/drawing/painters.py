@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hashquant.report.drawing.files import Drawing, write_files
+from hashquant.report.parts import Broken, tried
 
 #: A process takes seconds to start: none is started for fewer drawings than this.
 FEWEST = 16
@@ -38,15 +39,17 @@ class Painters:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def draw(self, tasks: Sequence[Drawing], formats: Sequence[str]) -> Iterator[list[Path]]:
-        """Hand out the tasks; yield the files of each in their order, waiting for them.
-
-        Raises:
-            StoreError: when asked for the files of a figure that cannot be written.
-        """
+    def draw(
+        self, tasks: Sequence[Drawing], formats: Sequence[str]
+    ) -> Iterator[list[Path] | Broken]:
+        """Hand out the tasks; yield in their order the files of each, or why it has none."""
         self._start(len(tasks))
-        write = partial(write_files, formats=tuple(formats))
-        return map(write, tasks) if self._pool is None else self._pool.map(write, tasks)
+        write = partial(tried, write_files, formats=tuple(formats))
+        if self._pool is None:
+            return map(write, tasks)
+        waiting = [self._pool.submit(write, task) for task in tasks]
+        # A process that was killed, or a task that cannot be sent, is no more than a lost figure.
+        return (tried(future.result) for future in waiting)
 
     def _start(self, figures: int) -> None:
         workers = min(self.workers, figures // FEWEST)

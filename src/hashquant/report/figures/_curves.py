@@ -144,11 +144,13 @@ def draw_curves(
 def top(curves: pd.DataFrame, kind: CurveKind) -> float:
     """Return where the vertical axis ends: just above 1, or where low curves need no more.
 
+    A panel without a curve, as of a code length that one data set lacks, goes up to 1.
+
     >>> top(pd.DataFrame({"recall": [0.2, 0.31], "recall_sd": [0.1, 0.0]}), KINDS[2])
     0.4
     """
     highest = float((curves[kind.y] + curves[f"{kind.y}_sd"].fillna(0)).max())
-    tenths = max(1, math.ceil(highest * 10 + 0.2))
+    tenths = max(1, math.ceil(highest * 10 + 0.2)) if math.isfinite(highest) else LOW_TENTHS
     return tenths / 10 if tenths < LOW_TENTHS else 1.02
 
 

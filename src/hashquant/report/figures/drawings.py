@@ -1,12 +1,14 @@
 """All figures of a report: those that changed are drawn, by several processes at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hashquant.records.store import SuiteRecords
+from hashquant.report.blocks import Block
 from hashquant.report.drawing.files import FORMATS, Drawing, present_files
 from hashquant.report.drawing.painters import Painters
-from hashquant.report.drawing.style import PRESETS, looks
+from hashquant.report.drawing.style import PRESETS, Look, Preset, looks
 from hashquant.report.figures import _prgrid as prgrid
 from hashquant.report.figures._ablation import ablation_drawings
 from hashquant.report.figures._budgets import budget_drawings
@@ -20,6 +22,7 @@ from hashquant.report.figures._relative import relative_drawings
 from hashquant.report.findings import Findings
 from hashquant.report.naming import faded, named_looks
 from hashquant.report.options import Options
+from hashquant.report.parts import Broken, Parts, tried
 from hashquant.report.rows import row_families
 
 
@@ -35,30 +38,61 @@ def expected_figures(records: SuiteRecords, folder: Path) -> int:
 
 
 def drawings(found: Findings, folder: Path, options: Options) -> Iterator[Drawing]:
-    """Yield every figure of a report.
+    """Yield every figure of a report; a kind that cannot be prepared is told to its `parts`.
 
     What holds several panels is never narrower than a page's width.
     """
-    records, extras, blocks = found.records, found.extras, found.blocks
-    look = named_looks(looks(row_families(records)), found.names)
+    for name, make in _kinds(found, folder, options):
+        ready: list[Drawing] = []  # also what was prepared before one failed
+        found.parts.attempt(
+            f"the figures of {name}", partial(ready.extend, _each(make)), lambda: None, deed="drawn"
+        )
+        yield from ready
+
+
+Kind = tuple[str, Callable[[], Iterable[Drawing]]]
+
+
+def _each(make: Callable[[], Iterable[Drawing]]) -> Iterator[Drawing]:
+    yield from make()
+
+
+def _kinds(found: Findings, folder: Path, options: Options) -> Iterator[Kind]:
+    """Yield the kinds of figures in their order: what each is called, and what makes them."""
+    records, extras, blocks, names = found.records, found.extras, found.blocks, found.names
+    look = named_looks(looks(row_families(records)), names)
     preset = PRESETS[options.preset]
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
     for table in found.asked:
         if not table.secondary:
             shown = faded(look, [table.block])
-            yield from block_drawings(table.block, table.cells, found.metric, shown, folder, preset)
-    for stem, page in prgrid.named_pages(blocks, wide):
-        yield prgrid.page_drawing(page, faded(look, blocks), folder / stem, wide)
-    yield from matrix_drawings(extras.matrix, extras.families, folder, wide, found.names)
-    yield from relative_drawings(extras.matrix, look, folder, wide, found.names)
-    yield from rank_drawings(extras.ranks, look, folder, preset)
+            given = table.block, table.cells, found.metric, shown, folder, preset
+            yield f"curves, {table.block.identifier}", partial(block_drawings, *given)
+    yield "all curves", partial(_pages, blocks, faded(look, blocks), folder, wide)
+    matrix = extras.matrix
+    yield (
+        "the domain matrix",
+        partial(matrix_drawings, matrix, extras.families, folder, wide, names),
+    )
+    yield "what codes keep", partial(relative_drawings, matrix, look, folder, wide, names)
+    yield "ranks", partial(rank_drawings, extras.ranks, look, folder, preset)
     for block in blocks:
-        shown = faded(look, [block])
-        yield from budget_drawings(extras.budgets, [block], shown, folder, wide)
-        yield from learning_drawings(records, [block], shown, folder, preset)
-        yield from ablation_drawings(extras.ablation, [block], folder, preset, shown)
-        yield from distance_drawings(records, [block], shown, folder, wide)
-        yield from code_use_drawings(records, [block], shown, folder, wide)
+        shown, one = faded(look, [block]), [block]
+        kinds: dict[str, Callable[[], Iterable[Drawing]]] = {
+            "budgets": partial(budget_drawings, extras.budgets, one, shown, folder, wide),
+            "learning": partial(learning_drawings, records, one, shown, folder, preset),
+            "ablations": partial(ablation_drawings, extras.ablation, one, folder, preset, shown),
+            "distances": partial(distance_drawings, records, one, shown, folder, wide),
+            "the use of codes": partial(code_use_drawings, records, one, shown, folder, wide),
+        }
+        yield from ((f"{kind}, {block.identifier}", make) for kind, make in kinds.items())
+
+
+def _pages(
+    blocks: Sequence[Block], look: Mapping[str, Look], folder: Path, preset: Preset
+) -> Iterator[Drawing]:
+    for stem, page in prgrid.named_pages(blocks, preset):
+        yield prgrid.page_drawing(page, look, folder / stem, preset)
 
 
 def draw_all(
@@ -67,34 +101,40 @@ def draw_all(
     """Draw what is not there yet in the given formats; return all files in the drawings' order.
 
     Raises:
-        StoreError: if a file cannot be written.
+        StoreError: if a figure cannot be drawn or written.
     """
     with Painters(workers) as painters:
-        return tuple(begin(drawings, formats, painters))
+        return tuple(begin(drawings, formats, painters, Parts(strict=True)))
 
 
 def begin(
-    drawings: Iterable[Drawing], formats: Sequence[str], painters: Painters
+    drawings: Iterable[Drawing], formats: Sequence[str], painters: Painters, parts: Parts
 ) -> Iterator[Path]:
     """Hand what is not there yet to the painters; yield all files, waiting for the last one.
 
-    Raises:
-        StoreError: when asked for the files, if one cannot be written.
+    A figure that cannot be drawn is told to `parts` when the files are asked for.
     """
     tasks = list(drawings)
-    found = [present_files(task, formats) for task in tasks]
+    found = [tried(present_files, task, formats) for task in tasks]
     # The largest first: none is left for a single process at the end.
     missing = sorted(
         (place for place, paths in enumerate(found) if paths is None),
         key=lambda place: -len(tasks[place].frame),
     )
     written = painters.draw([tasks[place] for place in missing], formats)
-    return _all_files(found, zip(missing, written, strict=True))
+    return _all_files(tasks, found, zip(missing, written, strict=True), parts)
 
 
 def _all_files(
-    found: list[list[Path] | None], written: Iterable[tuple[int, list[Path]]]
+    tasks: Sequence[Drawing],
+    found: list[list[Path] | Broken | None],
+    written: Iterable[tuple[int, list[Path] | Broken]],
+    parts: Parts,
 ) -> Iterator[Path]:
     for place, paths in written:
         found[place] = paths
-    yield from (path for paths in found for path in paths or ())
+    for task, ready in zip(tasks, found, strict=True):
+        if isinstance(ready, Broken):
+            parts.fail(f"the figure {task.stem.name}", ready, deed="drawn")
+        else:
+            yield from ready or ()

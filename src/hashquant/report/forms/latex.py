@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hashquant.machine.filenames import LABEL, safe_name
+from hashquant.machine.plaintext import visible
 from hashquant.report.forms._tex import LETTER, PACKAGES, tex_escape, tex_prose
 from hashquant.report.forms.display import Display, Mark, Sheet, Text
 
@@ -43,8 +44,9 @@ def proof(names: Iterable[str], suite: str, digest: str, entries: str = "") -> s
 
     `entries` is the BibTeX file that its citations are in.
     """
+    whose = " ".join(visible(suite).split())  # a comment ends with its line
     lines = [
-        f"% records: {digest}", f"% Compile in this folder to see all tables of {suite}.",
+        f"% records: {digest}", f"% Compile in this folder to see all tables of {whose}.",
         r"\documentclass[10pt,twocolumn]{article}", r"\usepackage[letterpaper,margin=0.75in]"
         r"{geometry}", *_needs().split(" "), r"\extrafloats{200}", r"\begin{document}",
     ]  # fmt: skip

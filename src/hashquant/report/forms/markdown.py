@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from hashquant.machine.plaintext import visible
 from hashquant.report.forms.display import Display, Sheet, Text
 
 _ESCAPES = str.maketrans({c: f"\\{c}" for c in "\\|*`<>"} | {"\n": " "})
@@ -20,12 +21,12 @@ def markdown(sheet: Sheet, digest: str) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Return plain text as Markdown on one line.
+    r"""Return plain text as Markdown on one line; nothing in it steers a terminal.
 
     >>> print(escape("a|b*"))
     a\|b\*
     """
-    return text.translate(_ESCAPES)
+    return visible(text).translate(_ESCAPES)
 
 
 def prose(text: str) -> str:

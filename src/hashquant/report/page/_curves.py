@@ -70,7 +70,8 @@ def _means(block: Block, bits: int, secondary: bool) -> list[Mean]:
 
 
 def _curve(record: EvalRecord, secondary: bool) -> Curve | None:
-    return next((c for c in record.curves if (c.comparison in SECONDARY) == secondary), None)
+    found = (c for c in record.curves if c.ranks and (c.comparison in SECONDARY) == secondary)
+    return next(found, None)
 
 
 def _mean(label: str, curves: Sequence[Curve]) -> Mean:

@@ -31,8 +31,10 @@ def score_grid(tables: Sequence[MapTable]) -> Grid:
     ]  # fmt: skip
     heads += [Column(f"{bits} bits", True, group="bits") for bits in lengths]
     rows = [row for table in tables for row in _rows(table, lengths, notes)]
-    block = tables[0].block
-    first = {"trained on": block.trained, "examined on": block.examined, "comparison": HEADLINE}
+    first = {}
+    for table in tables[:1]:
+        block = table.block
+        first = {"trained on": block.trained, "examined on": block.examined, "comparison": HEADLINE}
     return Grid("scores", _caption(tables), heads, rows, first, notes, True, list(metrics(tables)))
 
 

@@ -23,7 +23,7 @@ def facts(records: SuiteRecords, blocks: Sequence[Block]) -> list[tuple[str, str
     failed = sum(train.status != "done" for train in records.trains)
     runs = counted(len(records.trains), "trained run") + (f", {failed} not done" if failed else "")
     trunks = (f"{b.names.trunk(b.spec.trunk)}, {b.spec.image_size}-pixel images, "
-              f"{b.spec.epochs} epochs" for b in blocks)  # fmt: skip
+              f"{counted(b.spec.epochs, 'epoch')}" for b in blocks)  # fmt: skip
     return [
         ("Records", f"{runs}, {counted(len(records.evals), 'examination')}"),
         ("Methods", _several(labels, "; ")),

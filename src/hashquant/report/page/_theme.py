@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from hashquant.machine.plaintext import visible
 from hashquant.report.drawing.style import BLACK, Look
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -111,8 +112,13 @@ def script() -> str:
 def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=_shown,
     )  # fmt: skip
+
+
+def _shown(value: object) -> object:
+    # What is marked safe is our own; a name may hold anything.
+    return visible(value) if type(value) is str else value
 
 
 def _text(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hashquant import __version__
 from hashquant.machine.files import write_atomic
+from hashquant.machine.plaintext import STEERING
 from hashquant.report.drawing.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
 from hashquant.report.naming import faded, named, never_trained
@@ -28,8 +29,8 @@ from hashquant.report.tables.health import MEANING
 NAME = "index.html"
 #: Sizes of plots that no script has fitted to the window, in CSS pixels.
 CURVE_SIZE, COST_SIZE = (820, 460), (520, 322)
-#: What ends a script, or a line of one, is written as its number.
-_IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+#: What ends a script, or a line of one, or steers a terminal, is written as its number.
+_IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&" + STEERING})
 
 Values = dict[str, Any]  # Any: what the template and the script are given
 
@@ -83,7 +84,7 @@ def _said(found: Findings) -> Values:
         "health_meaning": MEANING,
         "cards": published.card_grid(found.cards, found.sources, names),
         "failures": provenance.failure_grid(records, blocks),
-        "left_out": provenance.left_out(blocks),
+        "broken": list(found.parts.failures), "left_out": provenance.left_out(blocks),
         "provenance": provenance.provenance_grid(records, names),
         "machines": list(provenance.environments(records)),
     }  # fmt: skip

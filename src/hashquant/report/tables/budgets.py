@@ -101,8 +101,8 @@ def budgets_frame(
     own kernel; rows timed or trained in another way than most do not compete for that budget.
     """
     times = searchtimes.search_times(blocks)
-    frames = [_marked(_costs(block, times, trained or {})) for block in blocks if block.evals]
-    filled = [frame for frame in frames if len(frame)]
+    frames = [_costs(block, times, trained or {}) for block in blocks]
+    filled = [_marked(frame) for frame in frames if len(frame)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)
 
 

@@ -24,6 +24,7 @@ from hashquant.report.captions import (
 from hashquant.report.evidence.judgement import Told, judged, told
 from hashquant.report.evidence.queries import HEADLINE, Evidence, gather
 from hashquant.report.forms.display import Display, Mark, Sheet
+from hashquant.report.forms.spreadsheet import csv_text
 from hashquant.report.frame import Metric, cells, check_metric
 from hashquant.report.numerals import bracketed, scored
 from hashquant.report.settings import fixed_settings
@@ -291,4 +292,4 @@ def csv(tables: Sequence[MapTable], digest: str) -> str:
     joined = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     tail = ["split_digest", "comparability_key"]
     joined = joined[[c for c in joined.columns if c not in tail] + tail] if frames else joined
-    return f"# records: {digest}\n{joined.to_csv(index=False)}"
+    return csv_text(joined, digest)

@@ -2,12 +2,14 @@
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from tabulate import tabulate
 
 from hashquant.records.store import SuiteRecords
 from hashquant.report.captions import damaged, head, marks, target_line
+from hashquant.report.parts import Parts
 from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import (
     Cell,
@@ -23,31 +25,51 @@ WIDTH = 98
 RANKS = "* best, ° second."
 
 
-def terminal_table(records: SuiteRecords, tables: Sequence[MapTable]) -> str:
+def terminal_table(
+    records: SuiteRecords, tables: Sequence[MapTable], parts: Parts | None = None
+) -> str:
     """Return the suite's headline mAP tables for a terminal of 100 columns.
 
     The best of each code length is marked `*`, the second `°`, what is undecided `=` or, where
     only another training could turn it, `=s`; a cell without a number shows "–" and the number of
     its reason below. Targets of one training set stand beside each other where they fit. Without
     a record it is one sentence.
-    `tables` are those of `records`, of mAP, as `write_report` returns them.
+    `tables` are those of `records`, of mAP, as `write_report` returns them. One that cannot be
+    written is told to `parts`; without them, it raises.
     """
     if not records.trains and not records.evals and not records.damaged:
         return f"suite '{records.suite}' has no stored record"
     found = [table for table in tables if not table.secondary]
     groups = {id(table.block): group for group in beside(found) for table in group}
+    parts = parts or Parts(strict=True)
     shown: set[int] = set()
-    parts = []
+    texts = []
     for table in found:
         if id(table.block) in shown:
             continue
         group = groups.get(id(table.block), [])
-        text = _joined(group) if group else ""
+        name = table.block.identifier
+        text = parts.attempt(
+            f"the joint table of {name}", partial(_joined, group), str, deed="shown"
+        ) if group else ""  # fmt: skip
         shown |= {id(member.block) for member in group} if text else set()
-        parts.append(text or _single(table))
+        texts.append(text or parts.attempt(
+            f"the table of {name}", partial(_single, table), partial(_bare, table), deed="shown"
+        ))  # fmt: skip
     if records.damaged:
-        parts.append(_wrap(damaged(records)))
-    return "\n\n".join(parts)
+        texts.append(_wrap(damaged(records)))
+    return "\n\n".join(texts)
+
+
+def _bare(table: MapTable) -> str:
+    """Return the means alone, where the table itself cannot be written."""
+    cells = zip(table.cells["label"], table.cells["bits"], table.cells["mean"], strict=True)
+    return "\n".join(
+        [
+            f"{table.block.identifier}, {table.metric}:",
+            *(f"{label} {bits} bits: {mean:.4f}" for label, bits, mean in cells),
+        ]
+    )
 
 
 def _single(table: MapTable) -> str:

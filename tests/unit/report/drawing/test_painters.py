@@ -10,8 +10,9 @@ from hashquant.errors import StoreError
 from hashquant.report import Options, write_report
 from hashquant.report.drawing import painters as module
 from hashquant.report.drawing.painters import Painters
-from hashquant.report.figures.drawings import drawings, expected_figures
+from hashquant.report.figures.drawings import draw_all, drawings, expected_figures
 from hashquant.report.findings import find
+from hashquant.report.parts import Broken
 
 
 @pytest.fixture
@@ -54,12 +55,13 @@ def test_an_error_ends_the_processes_and_drops_what_waits(few, tasks, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_cannot_be_written_is_said_when_asked_for(few, tasks, tmp_path, workers):
+def test_what_cannot_be_written_is_told_with_its_reason(few, tasks, tmp_path, workers):
     (tmp_path / "figures").write_text("in the way")
     with Painters(workers) as painters:
-        files = painters.draw(tasks[:1] * 2, ("svg",))
-        with pytest.raises(StoreError, match="cannot write"):
-            list(files)
+        found = list(painters.draw(tasks[:1] * 2, ("svg",)))
+    assert all(isinstance(one, Broken) and "cannot write" in one.reason for one in found)
+    with pytest.raises(StoreError, match="cannot write"):
+        draw_all(tasks[:1], ("svg",))
 
 
 def test_figures_that_lie_there_are_not_expected(make, tmp_path):

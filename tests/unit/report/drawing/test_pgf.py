@@ -15,6 +15,8 @@ from hashquant.report.drawing.style import PRESETS, drawable
 NEEDS_TEX = pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
 HARD = r"Zoë 人 → щ 50% a_b {c} #1 & $x$ ~^ < \ µ ±−…"
 
+DOLLARS = ["a$b", "$", "a$b$c", "$a$b$", "a\\\\$b", "a\\\\$b\\\\$", "#$%", "{$", "${x}$_^", "$\n$a"]
+
 
 def hard_figure(preset):
     figure, axes = canvas(preset)
@@ -22,6 +24,9 @@ def hard_figure(preset):
     axes.pcolormesh([[0.1, 0.2]], rasterized=True)
     axes.set_xticks([0, 1], [drawable("a_b"), drawable("50%")])
     axes.set_title(drawable(HARD))
+    # However many there are: matplotlib takes the backslash from a single one.
+    for row, text in enumerate(DOLLARS):
+        axes.text(0, row, drawable(text)).set_in_layout(False)
     return figure
 
 
@@ -67,6 +72,6 @@ def test_without_latex_one_note_says_why(monkeypatch):
 
 def test_texts_as_tex():
     assert pgf.tex("é ç Ø") == r"\'{e} \c{c} \O{}"
-    assert pgf.tex(r"a\$b") == r"a\$b"
+    assert pgf.tex(r"a\$b") == r"a\textdollar{}b"
     assert pgf.tex(r"$\mathdefault{10^{2}}$") == r"$\mathdefault{10^{2}}$"
     assert pgf.tex("100% {x}") == r"100\% \{x\}"
