@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+#: Letters of an error's text that are told: the rest is no help in one sentence.
+MOST_LETTERS = 400
+
 
 class HashQuantError(Exception):
     """Base of every error that is told to the user in one sentence."""
@@ -24,6 +27,10 @@ class DataError(HashQuantError):
 
 class StoreError(HashQuantError):
     """A results folder that cannot be written, or is in use."""
+
+
+class PluginError(HashQuantError):
+    """A plug-in that cannot be used, or that failed: its own cells fail, the others run."""
 
 
 class BudgetError(HashQuantError):
@@ -55,3 +62,14 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UsageError:
     guess = nearest(name, names)
     hint = f"did you mean '{guess}'? " if guess else ""
     return UsageError(f"unknown {kind} '{name}': {hint}Known: {', '.join(names) or 'none'}")
+
+
+def one_line(text: str) -> str:
+    r"""Return the first line of a text that has letters, shortened, without control characters.
+
+    >>> one_line("\n a\x1b[1m  b\nc")
+    'a [1m b'
+    """
+    line = next((line for line in text[: 16 * MOST_LETTERS].splitlines() if line.strip()), "")
+    shown = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    return shown if len(shown) <= MOST_LETTERS else f"{shown[:MOST_LETTERS]} …"

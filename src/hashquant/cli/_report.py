@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hashquant.cli._parser import numbers, unknown_suite, words
 from hashquant.errors import UsageError
 from hashquant.plugins import naming, registry
+from hashquant.plugins.versions import Code
 
 if TYPE_CHECKING:  # pandas and NumPy are for reports only
     from hashquant.records.store import SuiteRecords
@@ -38,6 +39,8 @@ def report(flags: argparse.Namespace) -> int:
         raise unknown_suite(flags.suite, store.suites(), flags.results_dir)
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
+    for note in Code().notes(records.trains):
+        print(f"note: {note}", file=sys.stderr)
     out = flags.reports_dir / flags.suite
     if flags.sheet:
         _sheets(flags, records, out)

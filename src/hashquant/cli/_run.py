@@ -15,9 +15,11 @@ from hashquant.cli._asked import resolve
 from hashquant.cli._dryrun import TO_RUN, show
 from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
-from hashquant.errors import HashQuantError
+from hashquant.errors import HashQuantError, PluginError
 from hashquant.machine.environment import resolve_device
 from hashquant.plugins import naming, registry
+from hashquant.plugins.failures import calling
+from hashquant.plugins.versions import Code
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
 from hashquant.runs.runner import Contest, Surroundings, is_cached, load, units
@@ -67,7 +69,7 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     jobs = jobs_at_once(flags.jobs_per_device)
     device = resolve_device(flags.device)
     cells = plan(name, suite, device=device.type)
-    store = Store(flags.results_dir)
+    store = Store(flags.results_dir.absolute())  # also where a plug-in goes elsewhere
     here = Surroundings(
         store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)
     )
@@ -77,6 +79,8 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     with store.lock(name):
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)
+        for note in (*registry.refused(), *Code().notes(tally.records)):
+            print(f"note: {note}", file=sys.stderr)
         _report(store, name, wishes, flags.reports_dir / name)
     return tally.exit_code
 
@@ -114,9 +118,13 @@ def _measure(cells: list[Cell], here: Surroundings, tally: Tally) -> int:
             for error in loaded[spec.dataset].refused.values():
                 print(f"error: {error}", file=sys.stderr)
         contest = loaded[spec.dataset]
-        state = cell.status or ("cached" if is_cached(cell, contest, here) else TO_RUN)
-        show(cell, state, tally)
+        state, reason = cell.status or ("cached" if is_cached(cell, contest, here) else TO_RUN), ""
         if state == TO_RUN:
-            estimate.add(spec, contest)
+            try:
+                with calling(f"method '{spec.method}'"):
+                    estimate.add(spec, contest)
+            except PluginError as error:
+                state, reason = "failed", str(error)
+        show(cell, state, tally, reason)
     print(estimate)
     return 0

@@ -1,13 +1,16 @@
 """Small verbs beside `run`: list what can be named, prepare data, say the version."""
 
 import argparse
+import sys
 from collections import Counter
+from collections.abc import Callable
 from textwrap import shorten
 
 from hashquant import __version__
 from hashquant.cli._parser import LISTS, words
-from hashquant.errors import unknown_name
+from hashquant.errors import DataError, PluginError, unknown_name
 from hashquant.plugins import registry
+from hashquant.plugins.failures import calling
 from hashquant.records.checkout import checkout
 
 WIDTH = 110
@@ -30,6 +33,8 @@ def list_names(flags: argparse.Namespace) -> int:
         print(f"{what}:")
         for name, summary in _summaries(what).items():
             print(f"  {name:<20} {shorten(summary, WIDTH, placeholder=' …')}")
+        for sentence in registry.refused(what) if what in ("methods", "datasets") else ():
+            print(f"  refused: {sentence}")
     return 0
 
 
@@ -52,22 +57,35 @@ def data(flags: argparse.Namespace) -> int:
     from hashquant.runs.planning import override
     from hashquant.settings.suite import Suite
 
-    settings = override(Suite(), flags.assignments).settings
+    settings, code = override(Suite(), flags.assignments).settings, 0
     for reference in registry.expand("dataset", words(flags.datasets), registry.datasets()):
         options = {k: str(v) for k, v in settings.get(registry.dataset_stem(reference), {}).items()}
-        dataset = registry.make_dataset(reference, options)
+        try:
+            _prepare(reference, options, flags, Decoding(quiet=flags.quiet))
+        except (PluginError, DataError) as error:  # the others are prepared all the same
+            print(f"error: {error}", file=sys.stderr)
+            code = max(code, error.exit_code)
+    return code
+
+
+def _prepare(
+    reference: str, options: dict[str, str], flags: argparse.Namespace,
+    progress: Callable[[int, int], None],
+) -> None:  # fmt: skip
+    """Prepare one data set, and say what its split holds."""
+    from hashquant.plugins.reading import read_dataset
+
+    dataset = registry.make_dataset(reference, options)
+    with calling(f"data set '{reference}'"):
         print(f"{reference}: {dataset.terms}")
-        dataset.progress = Decoding(quiet=flags.quiet)
-        dataset.prepare(flags.data_dir, on_bad_image=flags.on_bad_image)
-        items = dataset.load(flags.data_dir)
-        split = dataset.split(items)
-        identities = Counter(items.labels[split.query].tolist())
-        print(
-            f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "
-            f"training {len(split.training)}, gallery {len(split.gallery)}, "
-            f"query {len(split.query)} of {len(identities)} classes\n"
-            f"  split digest {split.digest}"
-        )
-        for note in (*items.notes, *split.notes):
-            print(f"  note: {note}")
-    return 0
+    dataset.progress = progress
+    items, split = read_dataset(dataset, reference, flags.data_dir, on_bad_image=flags.on_bad_image)
+    identities = Counter(items.labels[split.query].tolist())
+    print(
+        f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "
+        f"training {len(split.training)}, gallery {len(split.gallery)}, "
+        f"query {len(split.query)} of {len(identities)} classes\n"
+        f"  split digest {split.digest}"
+    )
+    for note in (*items.notes, *split.notes):
+        print(f"  note: {note}")
