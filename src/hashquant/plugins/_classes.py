@@ -32,7 +32,8 @@ def class_of(entry: Entry, base: type[C]) -> type[C]:
         with calling(f"'{entry.name}' of {entry.origin}"):
             found = getattr(found, part, None)
     if not (inspect.isclass(found) and issubclass(found, base)):
-        got = "nothing" if found is None else f"{found!r}"[:80]
+        kind = found.__qualname__ if inspect.isclass(found) else f"a {type(found).__name__}"
+        got = "nothing" if found is None else kind
         raise PluginError(
             f"{entry.module}:{entry.attribute} must be a {base.__name__} subclass, got {got}"
         )

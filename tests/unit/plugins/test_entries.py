@@ -33,8 +33,8 @@ def test_the_class_after_the_colon_is_taken(install):
     ("value", "said"),
     [
         ("wrong1:Nope", "must be a Method subclass, got nothing"),
-        ("wrong1:hq", "must be a Method subclass, got <module"),
-        ("wrong1:Other", "must be a Method subclass, got <class"),
+        ("wrong1:hq", "must be a Method subclass, got a module"),
+        ("wrong1:Other", "must be a Method subclass, got Other"),
         ("wrong1:M.name.x", "got nothing"),
         ("wrong1", "must define one Method subclass, got 2"),
         ("no_such_module_1:M", "'far' cannot be imported.*no_such_module_1"),
