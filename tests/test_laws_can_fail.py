@@ -88,11 +88,11 @@ def tree(tmp_path):
         E + "data/_drawn.py": "from hashquant.data.items import A\n",
         E + "records/__init__.py": DOC + "__all__ = ['store']\n",
         E + "records/store.py": "from hashquant.errors import A\ndef f():\n    import torch\n",
-        E + "runs/__init__.py": DOC + "__all__ = ['runner']\n",
-        E + "runs/runner.py": "from hashquant.records.store import A\n"
+        E + "runs/__init__.py": DOC + "__all__ = ['cell']\n",
+        E + "runs/cell.py": "from hashquant.records.store import A\n"
         "import hashquant.data.items\ntry:\n f()\nexcept Exception:\n pass\n",
         E + "cli/__init__.py": DOC + "from hashquant.cli.main import main\n__all__ = ['main']\n",
-        E + "cli/main.py": "print('x')\ndef f():\n from hashquant.runs import runner\n",
+        E + "cli/main.py": "print('x')\ndef f():\n from hashquant.runs import cell\n",
         "run_bench.py": "from hashquant.cli import main\n",
         "tests/unit/data/test_items.py": "",
         "tests/unit/methods/test_good.py": "",

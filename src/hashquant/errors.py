@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+#: Letters of an error's text that are told: the rest is no help in one sentence.
+MOST_LETTERS = 400
+
 
 class HashQuantError(Exception):
     """Base of every error that is told to the user in one sentence."""
@@ -25,6 +28,10 @@ class DataError(HashQuantError):
 
 class StoreError(HashQuantError):
     """A results folder that cannot be written, or is in use."""
+
+
+class PluginError(HashQuantError):
+    """A plug-in that cannot be used, or that failed: its own cells fail, the others run."""
 
 
 class BudgetError(HashQuantError):

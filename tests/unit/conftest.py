@@ -9,6 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hashquant.plugins import registry
+
+METHOD = '''"""Far."""
+import hashquant.api as hq
+class {cls}(hq.Method):
+    """Far."""
+    name = "{name}"
+    family = hq.Binary()
+    def forward(self, features):
+        return features
+'''
+
 
 @pytest.fixture
 def where(tmp_path):
@@ -78,3 +90,31 @@ def serve():
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Return a function that installs a package: its entry points and its files."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+
+    def installed(package, methods=(), datasets=(), files=(), raw=None, version="1.0"):
+        info = site / f"{package}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
+        )
+        groups = {"methods": dict(methods), "datasets": dict(datasets)}
+        lines = []
+        for group, points in groups.items():
+            lines += [f"[hashquant.{group}]", *(f"{k} = {v}" for k, v in points.items())]
+        (info / "entry_points.txt").write_bytes(raw or "\n".join(lines).encode())
+        for name, text in dict(files).items():
+            (site / name).parent.mkdir(parents=True, exist_ok=True)
+            (site / name).write_text(text)
+        registry._offered.cache_clear()
+        return site
+
+    yield installed
+    registry._offered.cache_clear()

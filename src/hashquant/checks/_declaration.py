@@ -19,9 +19,15 @@ IMPORTS = {"hashquant.api", "numpy", "torch"} | sys.stdlib_module_names
 
 
 def check_name_is_file_stem(method: type[Method]) -> None:
-    """The name is the file's, so that a suite's word leads to the file."""
+    """The name is the file's, or that of the entry point: a suite's word leads to the class."""
+    offered = registry.offers_of(method)
+    if offered:
+        rule = f"name must be that of its entry point, '{' or '.join(offered)}'"
+        require(method, method.name in offered, rule)
+        return
     stem = _source(method).stem
-    require(method, method.name == stem, f"name must be its file's stem '{stem}'")
+    rule = f"name must be its file's stem '{stem}', or that of an entry point that gives this class"
+    require(method, method.name == stem, rule)
 
 
 def check_file_is_short(method: type[Method]) -> None:
@@ -31,14 +37,19 @@ def check_file_is_short(method: type[Method]) -> None:
 
 
 def check_imports_only_the_api(method: type[Method]) -> None:
-    """A method depends on `hashquant.api`, the standard library, numpy and torch alone."""
+    """A method depends on `hashquant.api`, the standard library, numpy and torch alone.
+
+    One that a package offers may use what else that package needs; of the engine the same door.
+    """
+    outside = bool(registry.offers_of(method))
     for node in ast.walk(ast.parse(_source(method).read_text(encoding="utf-8"))):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             names = [f"{module}.{a.name}" if module == "hashquant" else module for a in node.names]
         for name in names:
-            allowed = name in IMPORTS or name.partition(".")[0] in IMPORTS
+            top = name.partition(".")[0]
+            allowed = name in IMPORTS or top in IMPORTS or (outside and top != "hashquant")
             require(method, allowed, f"imports must be hashquant.api, numpy or torch, got {name}")
 
 

@@ -7,6 +7,8 @@ from hashquant.cli._asked import resolve
 from hashquant.cli._parser import SPREAD, jobs_at_once
 from hashquant.errors import HashQuantError
 from hashquant.machine.hardware import choose_device, cpu_model, cuda_nodes
+from hashquant.plugins import registry
+from hashquant.plugins.versions import Code
 from hashquant.records.store import Store
 from hashquant.runs.forecast import Forecast
 from hashquant.runs.outline import Outline, outline
@@ -52,9 +54,12 @@ def _dry_run(flags: argparse.Namespace, tally: Tally) -> int:
         show(cell, state, tally, reason)
         if state == TO_RUN:
             forecast.add(cell, fresh=flags.force)
-        elif state == "cached" and forecast.is_untrained(cell):
-            tally.counts[UNTRAINED] += 1
+        elif state == "cached":
+            tally.counts[UNTRAINED] += forecast.is_untrained(cell)
+            tally.records += filter(None, [forecast.newest(cell)])
     print(forecast)
+    for note in (*registry.refused(), *Code().notes(tally.records)):
+        print(f"note: {note}", file=sys.stderr)
     if tally.counts["cached"]:
         print("cached: judged by settings; whether images changed is seen when they are loaded")
     if device == "cuda" and flags.device.strip().lower() == "auto":

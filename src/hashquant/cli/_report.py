@@ -13,6 +13,7 @@ from hashquant.cli._parser import numbers, stored_suite, unknown_suite
 from hashquant.cli._reporting import show_report, tell
 from hashquant.errors import DataError, UsageError
 from hashquant.plugins import naming, registry
+from hashquant.plugins.versions import Code
 from hashquant.settings.ranges import Count
 from hashquant.settings.reading import coerce
 
@@ -58,6 +59,8 @@ def _suite(flags: argparse.Namespace, parts: "Parts") -> None:
     records = store.read(flags.suite)
     for path in records.damaged:
         print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
+    for note in Code().notes(records.trains):
+        print(f"note: {note}", file=sys.stderr)
     out = flags.reports_dir / flags.suite
     if flags.sheet:
         parts.attempt(

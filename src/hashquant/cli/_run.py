@@ -13,8 +13,11 @@ from hashquant.cli._interrupts import ENDS, ended
 from hashquant.cli._parser import jobs_at_once
 from hashquant.cli._progress import Decoding, Progress
 from hashquant.cli._reporting import show_report, tell
+from hashquant.errors import PluginError
 from hashquant.machine.environment import resolve_device
 from hashquant.plugins import registry
+from hashquant.plugins.failures import calling
+from hashquant.plugins.versions import Code
 from hashquant.records.store import Store
 from hashquant.runs.planning import Cell, plan
 from hashquant.runs.runner import Contest, Surroundings, is_cached, load, units
@@ -45,7 +48,7 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     device = resolve_device(flags.device)
     cells = plan(name, suite, device=device.type)
     check_weights(cells[0].spec.trunk, cells[0].spec.image_size)
-    store = Store(flags.results_dir)
+    store = Store(flags.results_dir.absolute())  # also where a plug-in goes elsewhere
     here = Surroundings(
         store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)
     )
@@ -58,6 +61,8 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
             store.keep_suite(name, Path(flags.suite))
         with Progress(sum(map(units, cells)), quiet=flags.quiet) as progress:
             run_cells(cells, here, progress, tally, jobs)
+        for note in (*registry.refused(), *Code().notes(tally.records)):
+            print(f"note: {note}", file=sys.stderr)
         _report(store, name, wishes, flags.reports_dir / name, verbose=flags.verbose)
     return tally.exit_code
 
@@ -100,9 +105,13 @@ def _measure(cells: list[Cell], here: Surroundings, tally: Tally) -> int:
             for error in loaded[spec.dataset].refused.values():
                 print(f"error: {error}", file=sys.stderr)
         contest = loaded[spec.dataset]
-        state = cell.status or ("cached" if is_cached(cell, contest, here) else TO_RUN)
-        show(cell, state, tally)
+        state, reason = cell.status or ("cached" if is_cached(cell, contest, here) else TO_RUN), ""
         if state == TO_RUN:
-            estimate.add(spec, contest)
+            try:
+                with calling(f"method '{spec.method}'"):
+                    estimate.add(spec, contest)
+            except PluginError as error:
+                state, reason = "failed", str(error)
+        show(cell, state, tally, reason)
     print(estimate)
     return 0

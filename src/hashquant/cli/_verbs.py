@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from textwrap import shorten
 
@@ -12,6 +13,7 @@ from hashquant.cli._flags import words
 from hashquant.cli._parser import LISTS
 from hashquant.errors import HashQuantError, unknown_name
 from hashquant.plugins import registry
+from hashquant.plugins.failures import calling
 from hashquant.records.checkout import checkout
 
 WIDTH = 110
@@ -34,6 +36,8 @@ def list_names(flags: argparse.Namespace) -> int:
         print(f"{what}:")
         for name, summary in _summaries(what).items():
             print(f"  {name:<20} {shorten(summary, WIDTH, placeholder=' …')}")
+        for sentence in registry.refused(what) if what in ("methods", "datasets") else ():
+            print(f"  refused: {sentence}")
     return 0
 
 
@@ -52,31 +56,37 @@ def _summaries(what: str) -> dict[str, str]:
 
 def data(flags: argparse.Namespace) -> int:
     """Prepare data sets and say what their splits hold; one that fails leaves the others alone."""
+    from hashquant.cli._progress import Decoding
     from hashquant.runs.planning import override
     from hashquant.settings.suite import Suite
 
-    settings = override(Suite(), flags.assignments).settings
-    code = 0
+    settings, code = override(Suite(), flags.assignments).settings, 0
     for reference in datasets_in(flags.datasets):
         options = {k: str(v) for k, v in settings.get(registry.dataset_stem(reference), {}).items()}
         try:
-            _prepare(reference, options, flags)
+            _prepare(reference, options, flags, Decoding(quiet=flags.quiet))
         except HashQuantError as error:  # the others are prepared all the same
             print(f"error: {error}", file=sys.stderr)
             code = code or error.exit_code
     return code
 
 
-def _prepare(reference: str, options: dict[str, str], flags: argparse.Namespace) -> None:
-    from hashquant.cli._progress import Decoding
+def _prepare(
+    reference: str, options: dict[str, str], flags: argparse.Namespace,
+    progress: Callable[[int, int], None],
+) -> None:  # fmt: skip
+    """Prepare one data set, and say what its split holds."""
+    from hashquant.plugins.reading import read_dataset
     from hashquant.runs.diagnosis import given
 
     dataset = given(reference, partial(registry.make_dataset, reference, options))
-    print(f"{reference}: {dataset.terms}")
-    dataset.progress = Decoding(quiet=flags.quiet)
-    given(reference, partial(dataset.prepare, flags.data_dir, on_bad_image=flags.on_bad_image))
-    items = given(reference, partial(dataset.load, flags.data_dir))
-    split = given(reference, partial(dataset.split, items))
+    with calling(f"data set '{reference}'"):
+        print(f"{reference}: {dataset.terms}")
+    dataset.progress = progress
+    items, split = given(
+        reference,
+        partial(read_dataset, dataset, reference, flags.data_dir, on_bad_image=flags.on_bad_image),
+    )
     identities = Counter(items.labels[split.query].tolist())
     print(
         f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "

@@ -12,6 +12,7 @@ __all__ = [
     "imagecache",
     "images",
     "items",
+    "lawful",
     "layouts",
     "manifests",
     "pixels",

@@ -12,6 +12,7 @@ __all__ = [
     "hardware",
     "locks",
     "plaintext",
+    "processwide",
     "refusals",
     "seeds",
     "strictjson",

@@ -3,4 +3,4 @@
 The contract and the registry; the plug-ins themselves stand in `methods/` and `datasets/`.
 """
 
-__all__ = ["method", "naming", "placeholders", "registry"]
+__all__ = ["failures", "method", "naming", "placeholders", "reading", "registry", "versions"]

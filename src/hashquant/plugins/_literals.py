@@ -2,16 +2,20 @@
 
 import ast
 import functools
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hashquant.errors import PluginError, one_line
 from hashquant.settings.names import Name
 from hashquant.settings.reference import Claim, Reference
 
 #: Calls that a literal may hold, by the last part of their name (`hq.Reference`).
 CALLS = {"Reference": Reference, "Claim": Claim, "Name": Name}
 
+#: What reading a file and parsing it raises, whatever its bytes are.
+UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError, MemoryError)
 
 T = TypeVar("T")
 
@@ -39,16 +43,25 @@ def summary_in(path: Path) -> str:
     """Return the first line of a file's docstring, or why the file cannot be read."""
     try:
         text = ast.get_docstring(_tree(path)) or ""
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"cannot be read: {error}"
-    return text.partition("\n")[0]
+    except UNREADABLE as error:
+        return f"cannot be read: {one_line(str(error)) or type(error).__name__}"
+    return one_line(text)
 
 
 @_remembered
 def names_in(path: Path, name: str) -> dict[Any, Any]:  # Any: a literal of the file
-    """Return the mapping assigned to `name`; empty without one, or where the file is no Python."""
+    """Return the mapping assigned to `name`; empty without one, or where the file is no Python.
+
+    Raises:
+        PluginError: if it is no literal mapping.
+    """
     value = _assigned(path, name)
-    return dict(ast.literal_eval(value)) if value is not None else {}
+    try:
+        return dict(ast.literal_eval(value)) if value is not None else {}
+    except (*UNREADABLE, TypeError) as error:
+        raise PluginError(
+            f"{path.parent.name}/{path.name}: {name} must be a mapping written as a literal"
+        ) from error
 
 
 def reference_in(path: Path) -> Reference | None:
@@ -56,7 +69,7 @@ def reference_in(path: Path) -> Reference | None:
     value = _assigned(path, "reference")
     try:
         found = _built(value) if value is not None else None
-    except (ValueError, TypeError):
+    except (*UNREADABLE, TypeError):
         return None
     return found if isinstance(found, Reference) else None
 
@@ -66,7 +79,7 @@ def display_in(path: Path) -> Name | None:
     value = _assigned(path, "display")
     try:
         found = Name("") if value is None else _built(value)
-    except (ValueError, TypeError):
+    except (*UNREADABLE, TypeError):
         return None
     return found if isinstance(found, Name) else None
 
@@ -76,7 +89,7 @@ def text_in(path: Path, name: str) -> str | None:
     value = _assigned(path, name)
     try:
         found = "" if value is None else ast.literal_eval(value)
-    except ValueError:
+    except UNREADABLE:
         return None
     return found if isinstance(found, str) else None
 
@@ -105,14 +118,16 @@ def _assigned(path: Path, name: str) -> ast.expr | None:
     """Return the value first assigned to `name`, at any depth of the file."""
     try:
         tree = _tree(path)
-    except (OSError, SyntaxError, ValueError):
+    except UNREADABLE:
         return None
     return next((value for target, value in _assignments(tree) if target == name), None)
 
 
 @_remembered
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its escapes: they are told when it is imported
+        return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

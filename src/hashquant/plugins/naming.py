@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from hashquant.errors import HashQuantError
+from hashquant.errors import HashQuantError, PluginError
 from hashquant.plugins import registry
 from hashquant.plugins._literals import display_in, names_in, text_in
+from hashquant.plugins.failures import calling
 from hashquant.settings.names import IDENTITIES, TARGET_OPTIONS, Name, Names
 from hashquant.settings.trunknames import DISPLAY
 
@@ -36,11 +37,17 @@ def display(name: str) -> Name:
 
     Raises:
         UsageError: if there is no such method.
-        PluginError: if it must be imported for this, and cannot be.
+        PluginError: if it must be imported for this, and cannot be, or it is no name.
     """
     path = registry.method_file(name)
     found = display_in(path) if path else None
-    return registry.load_method(name).display if found is None else found
+    said: object = registry.declared_method(name).display if found is None else found
+    words = getattr(said, "words", None)
+    if not isinstance(said, Name) or not isinstance(words, Mapping):
+        raise PluginError(f"method '{name}': display must be a Name, got {said!r}"[:200])
+    if not all(isinstance(text, str) for text in (said.text, said.short, *words, *words.values())):
+        raise PluginError(f"method '{name}': display must hold texts, got {said!r}"[:200])
+    return said
 
 
 def _dataset(name: str) -> tuple[str, str]:
@@ -49,8 +56,9 @@ def _dataset(name: str) -> tuple[str, str]:
     noun = text_in(path, "class_noun") if path else None
     if path is None or noun is None:
         found = registry.dataset_class(name)
-        return found.DISPLAY.get(name, ""), found.class_noun
-    return names_in(path, "DISPLAY").get(name, ""), noun or IDENTITIES
+        with calling(f"data set '{name}'"):
+            return str(found.DISPLAY.get(name, "")), str(found.class_noun)
+    return str(names_in(path, "DISPLAY").get(name, "")), noun or IDENTITIES
 
 
 def _distinct(said: Mapping[str, str]) -> dict[str, str]:

@@ -7,20 +7,27 @@ plug-in is imported when it is used. Third parties add theirs by the entry-point
 
 import fnmatch
 import functools
-import importlib
-import inspect
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import hashquant.datasets
 import hashquant.methods
-from hashquant.errors import HashQuantError, unknown_name
-from hashquant.plugins._literals import names_in, reference_in, summary_in, text_in
+from hashquant.errors import HashQuantError, PluginError, UsageError, unknown_name
+from hashquant.plugins._classes import check_method, class_of, gives
+from hashquant.plugins._entries import (
+    Catalogue,
+    Entry,
+    catalogue,
+    dataset_files,
+    method_files,
+    offered,
+)
+from hashquant.plugins._literals import reference_in, text_in
+from hashquant.plugins.failures import calling
 from hashquant.settings.reference import Reference, Sources, read_claims
 from hashquant.settings.trunknames import TRUNKS
 
@@ -28,35 +35,37 @@ if TYPE_CHECKING:  # both import torch, which listing names must not
     from hashquant.data.items import Dataset
     from hashquant.plugins.method import Method
 
-C = TypeVar("C")
-
-
-class PluginError(HashQuantError):
-    """A plug-in file that cannot be imported or does not define what it must."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A name, its one-line summary, and the module that defines it."""
-
-    name: str
-    summary: str
-    module: str
+#: What a name is asked for as → the kind of plug-in.
+_KINDS = {"method": "methods", "dataset": "datasets", "target": "datasets"}
 
 
 def methods() -> dict[str, Entry]:
     """Return every method by name."""
-    return _files(hashquant.methods) | _third_party("hashquant.methods")
+    return dict(_catalogues()["methods"].entries)
 
 
 def datasets() -> dict[str, Entry]:
     """Return every data set by name: one file may offer several protocols."""
-    found: dict[str, Entry] = {}
-    for entry in _files(hashquant.datasets).values():
-        names = names_in(_source(hashquant.datasets, entry.name), "NAMES")
-        for name, summary in names.items():
-            found[str(name)] = Entry(str(name), str(summary), entry.module)
-    return found | _third_party("hashquant.datasets")
+    return dict(_catalogues()["datasets"].entries)
+
+
+def refused(what: str = "") -> tuple[str, ...]:
+    """Return a sentence for each method or data set that is offered and not used, and why.
+
+    `what` is "methods", "datasets", or "" for both.
+    """
+    found = _catalogues()
+    return tuple(said for kind in found if what in ("", kind) for said in found[kind].sentences)
+
+
+def entry(kind: str, reference: str) -> Entry:
+    """Return what is known of a "method" or "dataset" by its name.
+
+    Raises:
+        UsageError: if there is no such name, or it cannot be used.
+    """
+    known = methods() if kind == "method" else datasets()
+    return _lookup(kind, reference.partition(":")[0], known)
 
 
 def trunks() -> dict[str, Entry]:
@@ -91,7 +100,7 @@ def expand(kind: str, patterns: Iterable[str], known: Iterable[str]) -> tuple[st
         if wanted == "*":
             hits = [n for n in hits if n != "folder"]
         if not hits:
-            raise unknown_name(kind, head, names)
+            raise _unknown(kind, head, names)
         found |= dict.fromkeys(f"{hit}{colon}{argument}" for hit in hits)
     return tuple(found)
 
@@ -102,7 +111,7 @@ def method_file(name: str) -> Path | None:
     Raises:
         UsageError: if there is no such method.
     """
-    return _own_source(hashquant.methods, _lookup("method", name, methods()))
+    return entry("method", name).path
 
 
 def dataset_file(reference: str) -> Path | None:
@@ -111,8 +120,7 @@ def dataset_file(reference: str) -> Path | None:
     Raises:
         UsageError: if there is no such data set.
     """
-    entry = _lookup("dataset", reference.partition(":")[0], datasets())
-    return _own_source(hashquant.datasets, entry)
+    return entry("dataset", reference).path
 
 
 def load_method(name: str) -> "type[Method]":
@@ -120,12 +128,33 @@ def load_method(name: str) -> "type[Method]":
 
     Raises:
         UsageError: if there is no such method.
-        PluginError: if its file cannot be imported, or defines no method or several.
+        PluginError: if it cannot be imported, or does not declare what a method must.
+    """
+    found = entry("method", name)
+    method = declared_method(name)
+    check_method(found, method)
+    return method
+
+
+def declared_method(name: str) -> "type[Method]":
+    """Import a method for what it declares, whether or not it can be run.
+
+    Raises:
+        UsageError: if there is no such method.
+        PluginError: if it cannot be imported, or its module defines no method or several.
     """
     from hashquant.plugins.method import Method
 
-    entry = _lookup("method", name, methods())
-    return _single_subclass(_import(entry), Method)  # type: ignore[type-abstract]  # a base to search for
+    return class_of(entry("method", name), Method)  # type: ignore[type-abstract]  # a base to search for
+
+
+def offers_of(method: "type[Method]") -> tuple[str, ...]:
+    """Return the names of the entry points that give a class; none where no package offers it.
+
+    Only modules that are imported already are looked at.
+    """
+    theirs, _ = _offered("hashquant.methods", tuple(sys.path))
+    return tuple(offer.name for offer in theirs if gives(offer, method))
 
 
 def make_dataset(reference: str, options: Mapping[str, str] | None = None) -> "Dataset":
@@ -133,11 +162,13 @@ def make_dataset(reference: str, options: Mapping[str, str] | None = None) -> "D
 
     Raises:
         UsageError: if there is no such data set.
-        PluginError: if its file cannot be imported, or defines no data set or several.
+        PluginError: if it cannot be imported or built, or its module defines none or several.
     """
     name, _, argument = reference.partition(":")
-    entry = _lookup("dataset", name, datasets())
-    return dataset_class(reference)(entry.name, argument, options)
+    found = entry("dataset", name)
+    made = dataset_class(reference)
+    with calling(f"data set '{found.name}'"):
+        return made(found.name, argument, options)
 
 
 def dataset_class(reference: str) -> "type[Dataset]":
@@ -149,14 +180,12 @@ def dataset_class(reference: str) -> "type[Dataset]":
     """
     from hashquant.data.items import Dataset
 
-    entry = _lookup("dataset", reference.partition(":")[0], datasets())
-    return _single_subclass(_import(entry), Dataset)  # type: ignore[type-abstract]  # a base to search for
+    return class_of(entry("dataset", reference), Dataset)  # type: ignore[type-abstract]  # a base to search for
 
 
 def dataset_stem(reference: str) -> str:
     """Return the file stem that options of a data set are named by (`synthfaces`, `lfw`)."""
-    name = reference.partition(":")[0]
-    return _lookup("dataset", name, datasets()).module.rpartition(".")[2]
+    return entry("dataset", reference).module.rpartition(".")[2]
 
 
 def reference(name: str) -> Reference:
@@ -170,11 +199,10 @@ def reference(name: str) -> Reference:
         PluginError: if it cannot be imported, or has no reference.
         ClaimsError: if its file of published numbers is damaged.
     """
-    entry = _lookup("method", name, methods())
-    path = _own_source(hashquant.methods, entry)
+    path = entry("method", name).path
     paper = reference_in(path) if path else None
     if paper is None:
-        paper = getattr(load_method(entry.name), "reference", None)
+        paper = getattr(declared_method(name), "reference", None)
     if not isinstance(paper, Reference):
         raise PluginError(f"method '{name}' must have a Reference, got {type(paper).__name__}")
     if path is None:
@@ -190,10 +218,9 @@ def citation(name: str) -> str:
         UsageError: if there is no such data set.
         PluginError: if it must be imported for this, and cannot be.
     """
-    entry = _lookup("dataset", name.partition(":")[0], datasets())
-    path = _own_source(hashquant.datasets, entry)
+    path = entry("dataset", name).path
     found = text_in(path, "citation") if path else None
-    return dataset_class(entry.name).citation if found is None else found
+    return str(dataset_class(name).citation) if found is None else found
 
 
 def sources(methods: Iterable[str], datasets: Iterable[str]) -> Sources:
@@ -223,61 +250,31 @@ def manifests() -> tuple[Path, ...]:
 def _lookup(kind: str, name: str, known: Mapping[str, Entry]) -> Entry:
     by_lower = {n.lower(): entry for n, entry in known.items()}
     if name.lower() not in by_lower:
-        raise unknown_name(kind, name, known)
+        raise _unknown(kind, name, known)
     return by_lower[name.lower()]
 
 
-def _files(package: ModuleType) -> dict[str, Entry]:
-    found = {}
-    for folder in package.__path__:
-        for path in sorted(Path(folder).iterdir()):  # a plan asks dozens of times: no pattern
-            if path.suffix == ".py" and not path.stem.startswith("_"):
-                module = f"{package.__name__}.{path.stem}"
-                found[path.stem] = Entry(path.stem, summary_in(path), module)
-    return found
+def _unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Say why a name that is offered cannot be used, or offer the nearest one."""
+    why = _catalogues()[_KINDS[kind]].refused.get(name.lower()) if kind in _KINDS else None
+    return unknown_name(kind, name, known) if why is None else UsageError(f"{kind} {why}")
 
 
-def _source(package: ModuleType, stem: str) -> Path:
-    paths = [Path(folder) / f"{stem}.py" for folder in package.__path__]
-    return next(path for path in paths if path.is_file())
-
-
-def _own_source(package: ModuleType, entry: Entry) -> Path | None:
-    """Return the file of a plug-in in the plug-in folders, or None for a third party's."""
-    home, _, stem = entry.module.rpartition(".")
-    return _source(package, stem) if home == package.__name__ else None
-
-
-def _third_party(group: str) -> dict[str, Entry]:
-    return {entry.name: entry for entry in _offered(group, tuple(sys.path))}
+def _catalogues() -> dict[str, Catalogue]:
+    """Return what can be named of both kinds: a plan asks dozens of times."""
+    own = method_files(hashquant.methods)
+    sets, unread = dataset_files(hashquant.datasets)
+    path = tuple(sys.path)
+    theirs, faults = _offered("hashquant.methods", path)
+    their_sets, set_faults = _offered("hashquant.datasets", path)
+    taken = {entry.name for entry in sets} | {e.module.rpartition(".")[2] for e in sets}
+    return {
+        "methods": catalogue(own, theirs, taken, faults),
+        "datasets": catalogue(sets, their_sets, {e.name for e in own}, (*unread, *set_faults)),
+    }
 
 
 @functools.cache  # it reads what every installed package offers
-def _offered(group: str, path: tuple[str, ...]) -> tuple[Entry, ...]:
-    return tuple(
-        Entry(point.name, f"from {point.value}", point.value.partition(":")[0])
-        for point in entry_points(group=group)
-    )
-
-
-def _import(entry: Entry) -> ModuleType:
-    try:
-        return importlib.import_module(entry.module)
-    except Exception as error:  # a plug-in may fail in any way; the others still run
-        reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"'{entry.name}' cannot be imported ({reason})") from error
-
-
-def _single_subclass(module: ModuleType, base: type[C]) -> type[C]:
-    found = [
-        member
-        for member in vars(module).values()
-        if inspect.isclass(member)
-        and issubclass(member, base)
-        and member.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        raise PluginError(
-            f"{module.__name__} must define one {base.__name__} subclass, got {len(found)}"
-        )
-    return found[0]
+def _offered(group: str, path: tuple[str, ...]) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    found, unread = offered(group, entry_points)
+    return tuple(found), tuple(unread)

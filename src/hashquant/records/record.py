@@ -114,6 +114,8 @@ class TrainRecord:
     base_run: str = ""  #: run_id of the training whose embedding this one was fitted on
     timing: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance | None = None
+    #: plug-in file or package → digest of the source that trained it; empty in older records
+    code: Mapping[str, str] = field(default_factory=dict)
     gate: Gate | None = None  #: None: cannot be told, or not yet (`records.gate` tells it then)
     schema_version: int = SCHEMA_VERSION
 

@@ -13,6 +13,7 @@ from hashquant.machine.environment import utc_now
 from hashquant.machine.files import set_aside, write_atomic
 from hashquant.machine.seeds import seeded
 from hashquant.plugins import registry
+from hashquant.plugins.versions import code_used
 from hashquant.records.provenance import provenance
 from hashquant.records.record import TrainRecord
 from hashquant.records.store import CellFolder, Store
@@ -83,7 +84,7 @@ def train_cell(
     folder = store.cell(spec, name)
     network = build_network(spec, training.num_classes, device)
     stored = None if fresh else folder.train_record()
-    finished = stored is not None and stored.status == "done" and stored.run_id == name
+    finished = stored is not None and is_of(stored, name, prepared)
     if stored is not None and finished and _load_weights(network, folder):
         on_epoch(spec.epochs - 1, {})
         return Trained(network, stored)
@@ -110,11 +111,20 @@ def train_cell(
         base_run=base_run,
         timing={"train_seconds": result.seconds, "images_per_second": result.images_per_second,
                 "jobs_per_device": float(result.jobs)},
-        provenance=provenance(device),
+        provenance=provenance(device), code=code_used(spec),
     )  # fmt: skip
     folder.save_train(record)
     folder.checkpoint.unlink(missing_ok=True)
     return Trained(network, record)
+
+
+def is_of(record: TrainRecord, name: str, prepared: Prepared) -> bool:
+    """Tell whether a record is of a finished training of a run, on these training images.
+
+    A data set that draws its split anew would examine a model with what it was trained on.
+    """
+    same = record.run_id == name and record.split_digest == prepared.split.digest
+    return same and record.status == "done"
 
 
 def _take_base(
@@ -137,7 +147,7 @@ def _fit(
     began = time.perf_counter()
     features = embed_all(network, training.images, spec, device=device, frozen=frozen)
     with seeded(spec.seed, "fit", device=device), torch.no_grad():
-        network.method.fit(features, training.labels.to(device))
+        network.method.fit(features, training.labels.to(device, copy=True))
     seconds = time.perf_counter() - began
     return TrainResult((), seconds, len(features) / seconds, 0, 0, jobs)
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from traceback import TracebackException
 from typing import TypeVar
 
 from hashquant.errors import (
@@ -10,10 +9,12 @@ from hashquant.errors import (
     DivergedError,
     HashQuantError,
     MemoryFullError,
+    PluginError,
     legible,
     one_line,
 )
 from hashquant.machine.refusals import is_out_of_memory, refusal
+from hashquant.plugins.failures import UncaughtError, calling, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -22,25 +23,21 @@ T = TypeVar("T")
 _STATUSES = {BudgetError: "skipped", DivergedError: "diverged", MemoryFullError: "oom"}
 
 
-def diagnosed(error: Exception) -> tuple[str, str]:
+def diagnosed(error: BaseException) -> tuple[str, str]:
     """Return the status of a cell that ended with `error`, and the reason in one line.
+
+    What a plug-in raised is told as it was raised, without the border that it came across.
 
     >>> diagnosed(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."))[0]
     'oom'
     """
+    if isinstance(error, UncaughtError) and error.__cause__ is not None:
+        return diagnosed(error.__cause__)
     if isinstance(error, HashQuantError):
         statuses = (s for kind, s in _STATUSES.items() if isinstance(error, kind))
         return next(statuses, "failed"), legible(str(error))
-    said = _said(error)
-    if is_out_of_memory(error):
-        return "oom", one_line(refusal(error))
-    first = (said.splitlines() or [""])[0]
-    return "failed", one_line(refusal(error)) or f"{type(error).__name__}: {first}"
-
-
-def _said(error: Exception) -> str:
-    """Return an error's message, legible, also where it cannot say what it is."""
-    return legible(str(TracebackException(type(error), error, None)))
+    status = "oom" if is_out_of_memory(error) else "failed"
+    return status, one_line(refusal(error)) or reason_of(error)
 
 
 def given(reference: str, make: Callable[[], T]) -> T:
@@ -53,12 +50,11 @@ def given(reference: str, make: Callable[[], T]) -> T:
         HashQuantError: in place of any other error; a `MemoryFullError` where memory was full.
     """
     try:
-        return make()
-    except HashQuantError:
-        raise
-    except Exception as error:  # the border of a data set
+        with calling(f"data set '{reference}'"):
+            return make()
+    except UncaughtError as error:
         log.info("%s", reference, exc_info=True)
         status, reason = diagnosed(error)
     # Raised here, where the first error and the arrays that its frames hold are gone.
-    kind = MemoryFullError if status == "oom" else HashQuantError
+    kind = MemoryFullError if status == "oom" else PluginError
     raise kind(f"{reference}: {reason}")

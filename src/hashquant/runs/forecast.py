@@ -101,9 +101,14 @@ class Forecast:
         """Tell whether the newest of the runs that `is_cached` finds is one that did not train."""
         from hashquant.records.gate import gate_at  # of no use where nothing is stored
 
-        found = max(self._examined(cell), key=lambda run: run.record.started_at, default=None)
-        gate = gate_at(self._store, found.record) if found else None
+        found = self.newest(cell)
+        gate = gate_at(self._store, found) if found else None
         return gate is not None and not gate.trained
+
+    def newest(self, cell: Cell) -> TrainRecord | None:
+        """Return the record of the newest of the runs that `is_cached` finds."""
+        found = max(self._examined(cell), key=lambda run: run.record.started_at, default=None)
+        return found.record if found else None
 
     def _examined(self, cell: Cell) -> list[Neighbour]:
         return [

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from hashquant.errors import PluginError
 from hashquant.plugins import registry
 from hashquant.plugins.placeholders import NeedsImport, placeholders
 from hashquant.runs.planning import Cell, plan
@@ -38,7 +39,7 @@ def outline(name: str, suite: Suite, *, device: str) -> Outline:
         reason = failed[0]
     except NeedsImport as error:
         reason = str(error)
-    except registry.PluginError as error:
+    except PluginError as error:
         reason = str(error)
     return replace(_outline(name, suite, device), note=reason)
 
@@ -57,5 +58,5 @@ def _broken(references: Iterable[str]) -> Iterable[tuple[str, str]]:
     for reference in references:
         try:
             registry.dataset_class(reference)
-        except registry.PluginError as error:
+        except PluginError as error:
             yield reference, str(error)

@@ -6,14 +6,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hashquant.errors import BudgetError, HashQuantError, UsageError, legible, unknown_name
+from hashquant.codes.family import CodeBudget
+from hashquant.errors import (
+    BudgetError,
+    HashQuantError,
+    PluginError,
+    UsageError,
+    legible,
+    unknown_name,
+)
 from hashquant.machine.hardware import check_trunk_mode, resolve_precision
 from hashquant.plugins import registry
+from hashquant.plugins.failures import calling
 from hashquant.runs.targets import PROTOCOLS, Target, parse, targets_of
 from hashquant.settings.ranges import Count, described, fault
 from hashquant.settings.reading import FLAG, build, check, coerce, refusal
 from hashquant.settings.recipe import Recipe
-from hashquant.settings.suite import RunSpec, Suite, as_before
+from hashquant.settings.suite import RunSpec, Suite, as_before, canonical_json
 from hashquant.settings.trunknames import sealed
 
 if TYPE_CHECKING:  # it imports torch, which a plan must not
@@ -119,13 +128,13 @@ def _check_settings(suite: Suite) -> None:
     for owner in suite.settings:
         if owner not in known:
             raise unknown_name("method or dataset in settings", owner, known)
-        with suppress(registry.PluginError):
+        with suppress(PluginError):
             if owner in stems:
                 registry.dataset_class(stems[owner]).read_options(
                     stems[owner], options_of(suite, stems[owner])
                 )
     for reference in (*suite.datasets, *map(_named_set, suite.targets)):
-        with suppress(registry.PluginError):  # a broken plug-in fails its own cells only
+        with suppress(PluginError):  # a broken plug-in fails its own cells only
             if reference:
                 registry.make_dataset(reference, options_of(suite, reference))
 
@@ -157,47 +166,65 @@ class _Loaded:
     def schedule(self, suite: Suite) -> Recipe:
         if self.method is None or suite.recipe != "paper":
             return suite.common
-        return self.method.recipe().for_batch(suite.batch_size, self.method.paper_batch)
+        with calling(f"method '{self.name}'"):
+            recipe = self.method.recipe()
+            self._expect("recipe", recipe, Recipe)
+            return recipe.for_batch(suite.batch_size, self.method.paper_batch)
 
     def resolved(self, suite: Suite, bits: int) -> dict[str, Any]:
         """Return what the method decides of a specification.
 
         Raises:
             BudgetError: if it cannot meet `bits`.
-            PluginError: if what it says is no number of bits or features.
+            PluginError: if it fails to say what is asked, or that is no number of bits or features.
         """
         found: dict[str, Any] = {"method": self.name, "settings": self.settings}
         found["overrides"] = self.overrides
         found |= {"bits": bits, "features": suite.features, "schedule": self.schedule(suite)}
         if self.method is None:
             return found
-        budget = self.method.budget_for(self.config, bits)
-        found["features"] = self.method.feature_size(self.config, budget, suite.features)
-        found["bits"] = budget.bits
+        with calling(f"method '{self.name}'"):
+            budget = self.method.budget_for(self.config, bits)
+            self._expect("budget_for", budget, CodeBudget)
+            size = self.method.feature_size(self.config, budget, suite.features)
+        found |= {"features": size, "bits": budget.bits}
         for key in ("bits", "features"):
             value = found[key]
             if not isinstance(value, int) or fault(value, Count):
-                raise registry.PluginError(f"{self.name}: its {refusal(key, COUNT, value)}")
+                raise PluginError(f"{self.name}: its {refusal(key, COUNT, value)}")
         if self.base is not None:
             base = self.base.resolved(suite, bits)
             found |= {"features": base["features"], "schedule": base["schedule"]}
             found["base"] = base | {"schedule": as_before(base["schedule"])}
         return found
 
+    def _expect(self, what: str, found: object, kind: type) -> None:
+        if not isinstance(found, kind):
+            got = f"{kind.__name__}, got {type(found).__name__}"
+            raise PluginError(f"method '{self.name}': {what} must return a {got}")
 
-def _load(name: str, suite: Suite, extra: Mapping[str, Any]) -> _Loaded:
+
+def _load(
+    name: str, suite: Suite, extra: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> _Loaded:
     asked = {**suite.settings.get(name, {}), **extra}
     try:
         method = registry.load_method(name)
-        default = _declared(method, name)
+        with calling(f"method '{name}'"):
+            default = _declared(method, name)
+            config = build(method.Config, asked, f"{FLAG}{name}.")
+            check(config, f"{FLAG}{name}.")
+            settings = dataclasses.asdict(config)
+            canonical_json(settings)  # they name the run
+            overrides = {k: v for k, v in settings.items() if v != default[k]}
+            if method.base in (name, *above):
+                raise PluginError(f"method '{name}' must not be fitted on itself, by its base")
+            base = _load(method.base, suite, {}, (name, *above)) if method.base else None
     except HashQuantError as error:
+        if isinstance(error, UsageError) and name in registry.methods():
+            raise  # a setting that is not understood
         return _Loaded(name, None, None, asked, asked, legible(str(error)))
-    config = build(method.Config, asked, f"{FLAG}{name}.")
-    check(config, f"{FLAG}{name}.")
-    settings = dataclasses.asdict(config)
-    overrides = {k: v for k, v in settings.items() if v != default[k]}
-    base = _load(method.base, suite, {}) if method.base else None
-    return _Loaded(name, method, config, settings, overrides, base=base)
+    return _Loaded(name, method, config, settings, overrides, base.reason if base else "", base)
 
 
 def _declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of its own Config
@@ -217,25 +244,25 @@ def _declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of i
                 raise refusal(f"{name}: {key}", COUNT, found)
         return dataclasses.asdict(default)
     except UsageError as error:
-        raise registry.PluginError(str(error)) from error
+        raise PluginError(str(error)) from error
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise registry.PluginError(
-            f"{name}: its Config or recipe cannot be made: {error}"
-        ) from error
+        raise PluginError(f"{name}: its Config or recipe cannot be made: {error}") from error
 
 
 def _cell(
     name: str, suite: Suite, device: str, dataset: tuple[str, Mapping[str, str]], row: _Loaded,
     bits: int, seed: int,
 ) -> tuple[RunSpec, str, str]:  # fmt: skip
-    status, reason = ("failed", row.reason) if row.method is None else ("", "")
+    status, reason = ("failed", row.reason) if row.reason else ("", "")
+    unresolved = dataclasses.replace(row, method=None)
     try:
         own = row.resolved(suite, bits)
-    except (BudgetError, registry.PluginError) as error:
-        status = "skipped" if isinstance(error, BudgetError) else "failed"
-        reason = legible(str(error))
-        own = dataclasses.replace(row, method=None).resolved(suite, bits)
-        own["schedule"] = row.schedule(suite)
+    except (BudgetError, PluginError) as error:
+        skipped = isinstance(error, BudgetError)
+        status, reason = "skipped" if skipped else "failed", legible(str(error))
+        own = unresolved.resolved(suite, bits)
+        if skipped:
+            own["schedule"] = row.schedule(suite)
     shared = {f.name for f in dataclasses.fields(RunSpec)} & {
         f.name for f in dataclasses.fields(Suite)
     } - {"bits", "features", "settings"}

@@ -16,6 +16,7 @@ from hashquant.data.splits import draw_fraction
 from hashquant.errors import DataError, UsageError
 from hashquant.machine.environment import free_bytes
 from hashquant.plugins import registry
+from hashquant.plugins.reading import names_people, read_dataset, same_split
 from hashquant.records.gate import OTHER_CLASSES, VALIDATION
 from hashquant.runs.targets import Target
 from hashquant.settings.suite import RunSpec
@@ -99,7 +100,8 @@ def prepare(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> Pr
         names = [items.files[row] for row in rows]
         query, rest = draw_fraction(names, items.labels[rows], VALIDATION_SHARE, _PROTOCOL_SEED)
         rows, held = rows[rest], rows[query]
-    seen = Seen.of(reference, family_of(reference), dataset.people, items, split.training)
+    people = names_people(dataset)
+    seen = Seen.of(reference, family_of(reference), people, items, split.training)
     training = None
     if len(rows):
         training = _training_set(_source(items, rows, place, spec), items, rows)
@@ -130,10 +132,13 @@ def prepare_target(
     items, split = _read(dataset, target.dataset, place, spec)
     own = target.dataset == trained.seen.dataset
     protocol, gray = split.protocol, False
-    if not own:
+    if own:
+        same_split(target.dataset, (trained.version, trained.split), (items.version, split))
+    else:
         split = without_overlap(
             items, split, trained.seen, target=target.dataset, family=family_of(target.dataset),
-            people=dataset.people, way_out=_not_people(target.dataset, trained.seen.dataset),
+            people=names_people(dataset),
+            way_out=_not_people(target.dataset, trained.seen.dataset),
         )  # fmt: skip
         gray = trained.gray and not items.gray
         protocol = protocol_of(target.dataset, split.protocol, trained.seen)
@@ -177,8 +182,8 @@ def protocol_of(reference: str, protocol: str, seen: Seen) -> str:
 
 
 def family_of(reference: str) -> str:
-    """Return what a set's class names are unique within: its file, and for a folder its path."""
-    return f"{registry.dataset_stem(reference)}:{reference.partition(':')[2]}"
+    """Return what a set's class names are unique within: its module, and for a folder its path."""
+    return f"{registry.entry('dataset', reference).module}:{reference.partition(':')[2]}"
 
 
 def _not_people(*references: str) -> str:
@@ -196,15 +201,14 @@ def _not_people(*references: str) -> str:
 
 def _read(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> tuple[Items, Split]:
     dataset.progress = place.progress
-    dataset.prepare(place.root, on_bad_image=place.on_bad_image)
-    items = dataset.load(place.root)
+    items, split = read_dataset(dataset, reference, place.root, on_bad_image=place.on_bad_image)
     side = spec.resize or min(items.images.shape[2:])
     if side < spec.image_size:
         raise UsageError(
             f"resize must be at least image_size {spec.image_size} for {reference}, whose images "
             f"have a short side of {side} pixels"
         )
-    return items, dataset.split(items)
+    return items, split
 
 
 def _source(

@@ -14,12 +14,13 @@ import torch
 
 from hashquant.errors import DataError, HashQuantError, StoreError
 from hashquant.plugins import registry
+from hashquant.plugins.failures import calling
 from hashquant.records.gate import gate_at
 from hashquant.records.provenance import provenance
 from hashquant.records.record import Gate
 from hashquant.records.store import CellFolder, Store
 from hashquant.runs._gating import judged_apart, kept_gate
-from hashquant.runs.cell import Trained, save_failure, train_cell
+from hashquant.runs.cell import Trained, is_of, save_failure, train_cell
 from hashquant.runs.diagnosis import diagnosed, given
 from hashquant.runs.examination import examine
 from hashquant.runs.planning import Cell
@@ -164,7 +165,7 @@ def is_cached(cell: Cell, contest: Contest, here: Surroundings) -> bool:
     """Tell whether a cell stands complete in the store, for every target that can be examined."""
     folder, name = kept_in(cell, contest, here)
     record = folder.train_record()
-    done = record is not None and record.status == "done" and record.run_id == name
+    done = record is not None and is_of(record, name, contest.prepared)
     return done and not any(_missing(folder, contest))
 
 
@@ -221,7 +222,8 @@ def _settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher)
         watcher.advance(units(cell))
         record = folder.train_record()
         gate = gate_at(here.store, record) if record else None
-        return Ending("cached", untrained=_told_untrained(cell, gate, watcher))
+        untrained = _told_untrained(cell, gate, watcher)
+        return Ending("cached", untrained=untrained, record=record)
     return None
 
 
@@ -258,25 +260,28 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
         seen = max(epoch + 1, seen)
 
     try:
-        trained = train_cell(
-            cell.spec, contest.prepared, here.store, here.device, on_epoch,
-            fresh=here.force, jobs=here.jobs,
-        )  # fmt: skip
-        if cell.spec.dataset not in contest.examinations:
-            judged_apart(trained, contest.own, here.store, folder, here.device)
-        _examine(trained, contest, folder, here, watcher, title(cell))
-        untrained = _told_untrained(cell, kept_gate(here.store, folder), watcher)
+        with calling(f"method '{cell.spec.method}'"):  # the border where failures become records
+            trained = train_cell(
+                cell.spec, contest.prepared, here.store, here.device, on_epoch,
+                fresh=here.force, jobs=here.jobs,
+            )  # fmt: skip
+            if cell.spec.dataset not in contest.examinations:
+                judged_apart(trained, contest.own, here.store, folder, here.device)
+            _examine(trained, contest, folder, here, watcher, title(cell))
+            untrained = _told_untrained(cell, kept_gate(here.store, folder), watcher)
     except StoreError:
         raise
     except KeyboardInterrupt:
         save_failure(folder, cell.spec, name, "interrupted", f"stopped after epoch {seen}")
         raise
-    except Exception as error:  # the one border where any failure of a cell becomes a record
+    except HashQuantError as error:
         status, reason = diagnosed(error)
         save_failure(folder, cell.spec, name, status, reason)
-        folder.append_log(traceback.format_exc())
+        text = "".join(traceback.format_exception(error.__cause__ or error))
+        folder.append_log(text.encode(errors="backslashreplace").decode())
         return Ending(status, reason, seen)
-    return Ending("failed" if contest.refused else "done", seen=seen, untrained=untrained)
+    ended = "failed" if contest.refused else "done"
+    return Ending(ended, "", seen, untrained, trained.record)
 
 
 def _examine(

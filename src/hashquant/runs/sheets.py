@@ -11,6 +11,7 @@ from hashquant.data.disjoint import Seen, without_overlap
 from hashquant.data.items import Dataset, Items, Rows, Split
 from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.plugins import naming, registry
+from hashquant.plugins.reading import names_people, read_dataset
 from hashquant.records.record import EvalRecord
 from hashquant.records.store import CODES, SuiteRecords
 from hashquant.report import cited
@@ -147,22 +148,22 @@ def _stem(reference: str) -> str:
 
 def _examined(block: Block, dataset: Dataset, root: Path) -> _Shown:
     """Load the examined images and their roles, without what was trained on."""
-    items, split = _loaded(dataset, root)
     reference = parse(block.target).dataset
+    items, split = read_dataset(dataset, reference, root)
     if reference != block.dataset:
         own = registry.make_dataset(block.dataset, block.spec.dataset_options)
-        trained, roles = _loaded(own, root)
-        seen = Seen.of(block.dataset, family_of(block.dataset), own.people, trained, roles.training)
+        trained, roles = read_dataset(own, block.dataset, root)
+        family, people = family_of(block.dataset), names_people(own)
+        seen = Seen.of(block.dataset, family, people, trained, roles.training)
         split = without_overlap(
-            items, split, seen, target=reference, family=family_of(reference), people=dataset.people
+            items,
+            split,
+            seen,
+            target=reference,
+            family=family_of(reference),
+            people=names_people(dataset),
         )
     return _Shown(items, split, dataset.terms)
-
-
-def _loaded(dataset: Dataset, root: Path) -> tuple[Items, Split]:
-    dataset.prepare(root)
-    items = dataset.load(root)
-    return items, dataset.split(items)
 
 
 def _check_images(records: SuiteRecords, record: EvalRecord, shown: _Shown, root: Path) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from hashquant.errors import DataError
+from hashquant.records.record import TrainRecord
 
 OUTCOMES = ("done", "cached", "skipped", "failed")
 #: Counted beside the outcomes: cells that ended well and are no better than a random order.
@@ -12,12 +13,16 @@ UNTRAINED = "untrained"
 
 @dataclass(frozen=True)
 class Ending:
-    """How a cell ended: its status, why, how many of its units were told, and what it learned."""
+    """How a cell ended: its status, why, how many of its units were told, and what it learned.
+
+    `record` is that of its training, which may be of an earlier day and of other code.
+    """
 
     status: str
     reason: str = ""
     seen: int = 0
     untrained: bool = False
+    record: TrainRecord | None = None
 
     @property
     def outcome(self) -> str:
@@ -31,12 +36,15 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     data_missing: bool = False
+    records: list[TrainRecord] = field(default_factory=list)
 
     def add(self, ending: Ending) -> None:
         """Count a cell, and beside its outcome whether it did not train."""
         self.counts[ending.outcome] += 1
         if ending.untrained:
             self.counts[UNTRAINED] += 1
+        if ending.record is not None:
+            self.records.append(ending.record)
 
     @property
     def exit_code(self) -> int:

@@ -9,8 +9,9 @@ A target is written `NAME` or `NAME+option=value` (`settings.words`), where NAME
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hashquant.errors import UsageError, unknown_name
+from hashquant.errors import PluginError, UsageError, unknown_name
 from hashquant.plugins import registry
+from hashquant.plugins.failures import calling
 from hashquant.settings.words import NORM_STATS, asked_target, plain, split_target, target_name
 
 PROTOCOLS = ("seen", "unseen", "cross")
@@ -88,6 +89,17 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _unseen(training: str) -> list[str]:
+    """Return the set of other identities; of a broken set itself, which fails when it is loaded."""
+    try:
+        found = registry.dataset_class(training)
+        with calling(f"data set '{training}'"):
+            other = found.UNSEEN.get(training)
+            return [str(other)] if other else []
+    except PluginError:
+        return [training]
+
+
 def targets_of(training: str, targets: Sequence[str], trained: Sequence[str]) -> tuple[Target, ...]:
     """Return what a model trained on `training` is examined on, each target once.
 
@@ -101,8 +113,7 @@ def targets_of(training: str, targets: Sequence[str], trained: Sequence[str]) ->
         if asked.dataset == "seen":
             names = [training]
         elif asked.dataset == "unseen":
-            other = registry.dataset_class(training).UNSEEN.get(training)
-            names = [other] if other else []
+            names = _unseen(training)
         elif asked.dataset == "cross":
             names = [name for name in trained if name != training]
         else:

@@ -165,12 +165,13 @@ def _kept_features(
     """Yield `_features`, from what the source keeps of a frozen trunk where it does."""
     parts = source.features.get(frozen)
     if parts is not None:
-        yield from parts
+        # Copies: what one method changes in place would be what the next is given.
+        yield from ((features.clone(), count) for features, count in parts)
         return
     found = []
     for features, count in _features(network, source, spec, device):
         found.append((features, count))
-        yield features, count
+        yield features.clone() if frozen else features, count
     size = sum(features.nbytes for features, _ in found)
     held = sum(part.nbytes for parts in source.features.values() for part, _ in parts)
     if frozen and held + size <= KEPT_BYTES:

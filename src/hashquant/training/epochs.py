@@ -144,7 +144,8 @@ def _offer_embeddings(
     with first:
         embedding = training_embeddings(network, images, spec, device=device)
     with torch.no_grad():
-        method.on_embeddings(embedding, training.labels.to(device), epoch)
+        # A copy: labels that are changed in place would be those of all cells after this one.
+        method.on_embeddings(embedding, training.labels.to(device, copy=True), epoch)
     layout = memory_format(device, spec.precision)
     network.train().to(memory_format=layout)  # type: ignore[call-overload]
 

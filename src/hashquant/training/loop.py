@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -117,8 +117,9 @@ def _begin(network: Network, training: TrainingSet, spec: RunSpec, device: torch
     method = network.method
     allocate(method, len(training.labels), training.num_classes, device)
     before = set(network.state_dict())
+    own = replace(training, labels=training.labels.clone(), labelled=training.labelled.clone())
     with seeded(spec.seed, "initialise", device=device):
-        method.initialise(training)
+        method.initialise(own)
     added = sorted(name.removeprefix("method.") for name in set(network.state_dict()) ^ before)
     if added:
         raise HashQuantError(

@@ -9,6 +9,7 @@ import pytest
 import hashquant.methods
 from hashquant.checks import ContractError, yield_checks
 from hashquant.errors import HashQuantError
+from hashquant.plugins import registry
 from hashquant.plugins.method import Method
 
 FORWARD = "self.hash(features.float())"
@@ -228,3 +229,26 @@ def test_the_error_is_one_sentence_with_the_methods_name(load):
     method = load("dcdh", source("dcdh").replace("year=2021", "year=0"))
     with pytest.raises(ContractError, match=r"^dcdh: reference must have title.*year and url$"):
         dict(yield_checks(method))["reference_is_complete"]()
+
+
+@pytest.mark.parametrize("named", ["out-hash", "other"])
+def test_a_packages_method_is_named_as_its_entry_point(install, named):
+    module, text = (
+        f"outside_{len(named)}",
+        source("dcdh").replace('name = "dcdh"', f'name = "{named}"'),
+    )
+    text = text.replace('hq.Name("DCDH")', 'hq.Name("Out")').replace(
+        "import torch\n", "import torch\nimport yaml\n"
+    )
+    install("outside", methods={"out-hash": f"{module}.heads:DCDH"},
+            files={f"{module}/__init__.py": "", f"{module}/heads.py": text})  # fmt: skip
+    checks = dict(yield_checks(registry.declared_method("out-hash")))
+    checks["imports_only_the_api"]()  # what its package needs besides is its own
+    if named == "out-hash":
+        checks["name_is_file_stem"]()
+        assert registry.load_method("out-hash").name == "out-hash"
+    else:  # as a run refuses it
+        with pytest.raises(ContractError, match="name must be that of its entry point, 'out-hash'"):
+            checks["name_is_file_stem"]()
+        with pytest.raises(HashQuantError, match="name must be 'out-hash'"):
+            registry.load_method("out-hash")

@@ -175,6 +175,22 @@ def test_a_frozen_trunk_is_asked_once_and_gives_the_same(cls):
     assert len(calls) == 6
 
 
+def test_what_a_method_does_to_a_frozen_trunks_output_does_not_reach_the_next():
+    network, source = build(Signs), some_source()
+
+    def first(features):
+        return features.mul_(0)[:, : network.method.budget.bits]
+
+    before = encode(network, source, SPEC, device=CPU, frozen="t").packed
+    own = network.method.forward
+    network.method.forward = first
+    for source_now in (source, some_source()):
+        encode(network, source_now, SPEC, device=CPU, frozen="t")
+        network.method.forward = own
+        assert torch.equal(encode(network, source_now, SPEC, device=CPU, frozen="t").packed, before)
+        network.method.forward = first
+
+
 def test_an_embedding_without_a_code_is_kept_at_unit_length():
     network = build(Values)
     found = encode(network, some_source(), SPEC, device=CPU, queries=True)

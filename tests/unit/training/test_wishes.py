@@ -235,3 +235,31 @@ def test_the_average_follows_every_step():
     train(examined, toy_training(), spec(epochs=1), device=CPU)
     assert torch.allclose(examined.method.hash.weight, expected, atol=1e-6)
     assert not torch.allclose(final, expected, atol=1e-4)
+
+
+class Careless(Toy):
+    """Writes into what it is given: labels of the training set, which the next cell needs."""
+
+    def initialise(self, training):
+        training.labels.fill_(0)
+        training.labelled.fill_(False)
+
+    def wants_embeddings(self, epoch, epochs):
+        return True
+
+    def on_embeddings(self, embedding, labels, epoch):
+        labels.fill_(0)
+
+    def loss(self, embedding, batch):
+        terms = super().loss(embedding, batch)
+        batch.labels.fill_(0)
+        batch.indices.fill_(0)
+        return terms
+
+
+def test_labels_that_a_method_writes_into_are_its_own():
+    training = toy_training()
+    labels, labelled = training.labels.clone(), training.labelled.clone()
+    train(build(Careless), training, spec(epochs=1), device=CPU)
+    assert torch.equal(training.labels, labels)
+    assert torch.equal(training.labelled, labelled)

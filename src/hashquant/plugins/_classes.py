@@ -1,0 +1,106 @@
+"""From a name to the class behind it: imported, found, and held to what it must declare."""
+
+import dataclasses
+import importlib
+import inspect
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
+
+from hashquant.errors import PluginError
+from hashquant.plugins._entries import Entry
+from hashquant.plugins._source import remember
+from hashquant.plugins.failures import calling
+
+if TYPE_CHECKING:  # both import torch, which listing names must not
+    from hashquant.plugins.method import Method
+
+C = TypeVar("C")
+
+
+def class_of(entry: Entry, base: type[C]) -> type[C]:
+    """Import the class that an entry names; without a name the module's only subclass of `base`.
+
+    Raises:
+        PluginError: if the module cannot be imported, or has no such class.
+    """
+    module = _import(entry)
+    if not entry.attribute:
+        return _single_subclass(module, base)
+    found: object = module
+    for part in entry.attribute.split("."):
+        with calling(f"'{entry.name}' of {entry.origin}"):
+            found = getattr(found, part, None)
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        kind = found.__qualname__ if inspect.isclass(found) else f"a {type(found).__name__}"
+        got = "nothing" if found is None else kind
+        raise PluginError(
+            f"{entry.module}:{entry.attribute} must be a {base.__name__} subclass, got {got}"
+        )
+    return found
+
+
+def check_method(entry: Entry, method: "type[Method]") -> None:
+    """Hold a method to what a plan needs of it, before any of its code is called.
+
+    Raises:
+        PluginError: if its name is another, or it lacks a family, a Config or a `forward`.
+    """
+    from hashquant.codes.family import Binary, ProductQuantized, Real
+
+    name, family = getattr(method, "name", None), getattr(method, "family", None)
+    config = getattr(method, "Config", None)
+    missing = ", ".join(sorted(getattr(method, "__abstractmethods__", ())))
+    for kept, rule in (
+        (name == entry.name, f"name must be '{entry.name}', as it is called, got {name!r}"),
+        (
+            isinstance(family, Binary | ProductQuantized | Real),
+            f"family must be a Binary(), a ProductQuantized(…) or a Real(), got {family!r}",
+        ),
+        (
+            inspect.isclass(config) and dataclasses.is_dataclass(config),
+            f"Config must be a dataclass, got {config!r}",
+        ),
+        (not missing, f"it must define {missing}"),
+    ):
+        if not kept:
+            raise PluginError(f"method '{entry.name}' cannot be used: {rule}"[:400])
+
+
+def gives(entry: Entry, cls: type) -> bool:
+    """Tell whether an entry names a class, as far as its module is imported."""
+    module = sys.modules.get(entry.module)
+    if module is None:
+        return False
+    if not entry.attribute:
+        return cls.__module__ == entry.module
+    found: object = module
+    for part in entry.attribute.split("."):
+        found = getattr(found, part, None)
+    return found is cls
+
+
+def _import(entry: Entry) -> ModuleType:
+    try:
+        with calling(f"'{entry.name}'"):
+            module = importlib.import_module(entry.module)
+    except PluginError as error:
+        reason = str(error).partition(" failed (")[2]
+        raise PluginError(f"'{entry.name}' cannot be imported ({reason}") from error.__cause__
+    remember(entry, module)
+    return module
+
+
+def _single_subclass(module: ModuleType, base: type[C]) -> type[C]:
+    found = [
+        member
+        for member in vars(module).values()
+        if inspect.isclass(member)
+        and issubclass(member, base)
+        and member.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise PluginError(
+            f"{module.__name__} must define one {base.__name__} subclass, got {len(found)}"
+        )
+    return found[0]
