@@ -67,3 +67,21 @@ def test_what_is_not_used_is_listed_with_the_reason(far, capsys):
     assert "  refused: 'opqn' of package far 1.0 is not used: the name is that of" in methods
     assert "refused" not in datasets
     assert "farset" in datasets
+
+
+@pytest.mark.slow
+def test_a_fault_of_the_processor_costs_a_worker_and_its_cell(install, where, capsys):
+    hit = METHOD.format(name="hit", cls="M") + "        import ctypes; ctypes.string_at(0)\n"
+    gone = METHOD.format(name="gone", cls="M") + "        import os; os._exit(0)\n"
+    install("hard", methods={"hit": "hard8:M", "gone": "hard9:M"}, files={
+        "hard8.py": hit.replace("return features\n", ""),
+        "hard9.py": gone.replace("return features\n", ""),
+    })  # fmt: skip
+    methods = ["--methods", "hit", "gone", "dcdh", "--jobs-per-device", "2"]
+    assert main([*TINY, *where, *methods]) == 1
+    said = capsys.readouterr()
+    assert "hit 16 bit seed 0: failed: its worker process ended unasked with SIGSEGV" in said.out
+    assert (
+        "gone 16 bit seed 0: failed: its worker process ended unasked with exit code 0" in said.out
+    )
+    assert "summary: done=1 cached=0 skipped=0 failed=2" in said.out
