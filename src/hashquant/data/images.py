@@ -54,9 +54,6 @@ def allow_pixels(most: int) -> None:
     Image.MAX_IMAGE_PIXELS = most
 
 
-allow_pixels(MOST_PIXELS)
-
-
 def read_image(path: Path, geometry: Geometry) -> Picture:
     """Return one image file as RGB; gray images fill all three channels.
 

@@ -45,7 +45,7 @@ def summary_in(path: Path) -> str:
         text = ast.get_docstring(_tree(path)) or ""
     except UNREADABLE as error:
         return f"cannot be read: {one_line(str(error)) or type(error).__name__}"
-    return one_line(text)
+    return one_line(text.partition("\n")[0])
 
 
 @_remembered

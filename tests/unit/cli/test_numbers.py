@@ -35,12 +35,13 @@ def test_a_number_that_is_none_is_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("common: {lr: .nan}", "common.lr must be a finite number of at least 0, got nan"),
-        ("settings: {opqn: {scale: .inf}}", "settings.opqn.scale must be a finite number, got inf"),
+        ("common: {lr: .nan}", "line 1, column 14: a value must be a finite number, got '.nan'"),
+        ("common: {lr: -0.1}", "common.lr must be a number of at least 0, got -0.1"),
+        ("settings: {opqn: {scale: .inf}}", "a value must be a finite number, got '.inf'"),
         ("variants: {gpq: [{alpha: 0}]}", "gpq.alpha must be a number above 0, got 0"),
-        ("settings: {1: {a: 2}}", "unknown method or dataset in settings '1'"),
-        ("seeds: [0x1ffffffffffffffff]", "seeds must be a whole number of at most 64 bits"),
-        ("settings: {opqn: {margin: 2020-01-01}}", "settings.opqn.margin must be a number, text"),
+        ("settings: {1: {a: 2}}", "a key must be text, got '1'"),
+        ("seeds: [0x1ffffffffffffffff]", "a whole number must fit 64 bits, got '0x1"),
+        ("settings: {opqn: {margin: 2020-01-01}}", "within 0 … 2, got '2020-01-01'"),
     ],
 )
 def test_a_suite_s_numbers_are_held_to_the_same(text, said, where, tmp_path, capsys):

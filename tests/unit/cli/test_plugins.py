@@ -30,7 +30,9 @@ def far(install):
 
 
 def test_a_plug_in_that_leaves_costs_its_own_cells(far, where, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("hashquant.cli._run._report", lambda *_: None, raising=False)  # quicker
+    monkeypatch.setattr(
+        "hashquant.cli._run._report", lambda *_, **__: None, raising=False
+    )  # quicker
     assert main([*TINY, *where, "--methods", "far", "opqn"]) == 1
     said = capsys.readouterr()
     assert "summary: done=1 cached=0 skipped=0 failed=1" in said.out
@@ -56,7 +58,7 @@ def test_a_plug_in_that_leaves_costs_its_own_cells(far, where, tmp_path, capsys,
 def test_a_data_set_that_leaves_costs_no_other_its_preparation(far, where, capsys):
     assert main(["data", "farset", "synthfaces", *TINY[2:6], *where[4:]]) == 1
     said = capsys.readouterr()
-    assert "error: data set 'farset' failed (SystemExit: 0)" in said.err
+    assert "error: farset: SystemExit: 0" in said.err
     assert "24 images of 4 classes" in said.out
 
 

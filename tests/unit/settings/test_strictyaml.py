@@ -43,9 +43,9 @@ REFUSED = [
     (b"%YAML 1." + b"1" * 5000 + b"\n---\na: b", "it is no YAML"),
     (b"bits: [16\n", "line 2, column 1: "),
     (b"title: \x01", "#x0001 cannot stand in YAML"),
-    (b"[]", "must be a mapping of keys to values, got list"),
-    (b"false", "must be a mapping of keys to values, got bool"),
-    (b"~", "must be a mapping of keys to values, got NoneType"),
+    (b"[]", "must be a mapping of keys to values, got []"),
+    (b"false", "must be a mapping of keys to values, got False"),
+    (b"~", "must be a mapping of keys to values, got None"),
 ]
 
 
