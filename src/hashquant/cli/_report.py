@@ -37,7 +37,8 @@ def report(flags: argparse.Namespace) -> int:
     if not records.trains and flags.suite not in store.suites():
         raise unknown_suite(flags.suite, store.suites(), flags.results_dir)
     for path in records.damaged:
-        print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
+        reason = records.reasons.get(path, "it cannot be read")
+        print(f"warning: {path} is left out: {reason}", file=sys.stderr)
     out = flags.reports_dir / flags.suite
     if flags.sheet:
         _sheets(flags, records, out)

@@ -3,4 +3,13 @@
 It knows no image, no method and no record.
 """
 
-__all__ = ["compiled", "environment", "files", "hardware", "seeds", "strictjson", "threads"]
+__all__ = [
+    "compiled",
+    "environment",
+    "files",
+    "hardware",
+    "seals",
+    "seeds",
+    "strictjson",
+    "threads",
+]

@@ -1,39 +1,48 @@
 """Results on disk: one folder a cell, every file written whole and then renamed into place."""
 
 import fcntl
-import io
+import os
 import re
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from hashquant.errors import UsageError
-from hashquant.machine.files import guarded, set_aside, write_atomic
+from hashquant.machine.files import guarded, set_aside, walk
+from hashquant.machine.seals import digest
+from hashquant.records import vouching
+from hashquant.records._keeping import away, make_room, peek, text_of, write
+from hashquant.records.arrays import write_arrays
 from hashquant.records.record import (
     EvalRecord,
     RecordError,
-    RecordType,
     TrainRecord,
-    from_json,
-    to_json,
+    read_record,
+)
+from hashquant.records.vouching import (
+    CODES,
+    DISTRIBUTIONS,
+    EVAL,
+    MODEL,
+    PER_QUERY,
+    TRAIN,
+    Found,
+    usable,
 )
 from hashquant.settings.suite import RunSpec
 
-TRAIN, EVAL, PER_QUERY, CODES = "train.json", "eval.json", "per_query.npz", "codes.npz"
-DISTRIBUTIONS = "distributions.npz"
-MODEL, CHECKPOINT, LOG = "model.safetensors", "checkpoint.pt", "log.txt"
+CHECKPOINT, LOG = "checkpoint.pt", "log.txt"
 
 
 @dataclass(frozen=True)
 class SuiteRecords:
-    """Everything stored of one suite; `damaged` names the files that could not be read.
+    """Everything stored of one suite; `damaged` names what could not be read, `reasons` why.
 
-    `folders` says where the examination of a run on a target lies.
+    `folders` says where the examination of a run on a target lies. An array file that its record
+    does not vouch for is not used: it is named in the log, and reads as if it were absent.
     """
 
     suite: str
@@ -41,6 +50,7 @@ class SuiteRecords:
     evals: tuple[EvalRecord, ...]
     damaged: tuple[str, ...] = ()
     folders: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def per_query(self, record: EvalRecord) -> dict[str, np.ndarray]:
         """Return the stored values of each query: "ap", "label", "relevant" and others.
@@ -60,7 +70,7 @@ class SuiteRecords:
 
     def _arrays(self, record: EvalRecord, name: str) -> dict[str, np.ndarray]:
         folder = self.folders.get((record.run_id, record.target))
-        return read_arrays(folder / name) if folder is not None else {}
+        return usable(record, folder, name) if folder is not None else {}
 
 
 def folder_name(text: str) -> str:
@@ -81,16 +91,31 @@ class CellFolder:
         self.checkpoint = path / CHECKPOINT
         self.log = path / LOG
 
-    def train_record(self) -> TrainRecord | None:
-        """Return the stored training record; a damaged one is set aside and reads as None."""
-        return _load(TrainRecord, self.path / TRAIN)
+    def trained(self, name: str) -> Found[TrainRecord]:
+        """Return the finished training of run `name`, or what is wrong; nothing is changed."""
+        return vouching.trained(self.path, name)
 
-    def eval_record(self, target: str) -> EvalRecord | None:
-        """Return the examination on `target`, whole with its per-query file, or None."""
-        folder = self.path / folder_name(target)
-        if not (folder / PER_QUERY).is_file():
+    def examined(self, name: str, target: str) -> Found[EvalRecord]:
+        """Return the whole examination of run `name`, or what is wrong; nothing is changed."""
+        return vouching.examined(self.path / folder_name(target), name, target)
+
+    def train_record(self, name: str = "") -> TrainRecord | None:
+        """Return the stored training record, of run `name` where one is asked for.
+
+        A damaged one, or another run's, is set aside with a warning and reads as None.
+        """
+        path = self.path / TRAIN
+        try:
+            record = read_record(TrainRecord, path)
+        except FileNotFoundError:
             return None
-        return _load(EvalRecord, folder / EVAL)
+        except RecordError as error:
+            away(path, str(error))
+            return None
+        if name and record.run_id != name:
+            away(path, f"is of run {record.run_id[:40]}, not of {name}")
+            return None
+        return record
 
     def save_train(self, record: TrainRecord) -> None:
         """Write the training record.
@@ -98,7 +123,21 @@ class CellFolder:
         Raises:
             StoreError: if it cannot be written, with the reason.
         """
-        write_atomic(self.path / TRAIN, to_json(record).encode())
+        self._clear(self.path)
+        write(self.path / TRAIN, text_of(record, self.path / TRAIN))
+
+    def save_model(self, data: bytes) -> dict[str, str]:
+        """Write the weights, and return what the training record holds of them: its `files`.
+
+        Weights that no training vouches for are set aside.
+
+        Raises:
+            StoreError: if they cannot be written, with the reason.
+        """
+        self._clear(self.path)
+        stored = peek(self.path / TRAIN)
+        write(self.model, data, vouching.weights_fault(stored, self.path) if stored else "")
+        return {MODEL: digest(data)}
 
     def save_eval(
         self,
@@ -106,20 +145,37 @@ class CellFolder:
         per_query: Mapping[str, np.ndarray],
         codes: Mapping[str, np.ndarray],
         distributions: Mapping[str, np.ndarray] | None = None,
-    ) -> None:
-        """Write an examination; the record comes last, so that it vouches for the arrays.
+    ) -> EvalRecord:
+        """Write an examination, and return its record as it is stored: with its files' digests.
 
+        The record comes last, so that it vouches for the arrays. What stands there and is damaged
+        or of another run is set aside, its record first: half of it would be taken for whole.
         Distributions may be missing, as they are of examinations made before there were any.
 
         Raises:
             StoreError: if it cannot be written, with the reason.
         """
         folder = self.path / folder_name(record.target)
-        write_arrays(folder / CODES, codes)
-        write_arrays(folder / PER_QUERY, per_query)
-        if distributions is not None:
-            write_arrays(folder / DISTRIBUTIONS, distributions)
-        write_atomic(folder / EVAL, to_json(record).encode())
+        self._clear(folder)
+        faults = vouching.examined(folder, record.run_id, record.target).faults
+        for path in [folder / EVAL, *faults] if faults else ():
+            if os.path.lexists(path):
+                set_aside(path)
+        kinds = {CODES: codes, PER_QUERY: per_query, DISTRIBUTIONS: distributions}
+        files = {}
+        for name, arrays in kinds.items():
+            if arrays is not None:
+                make_room(folder / name)
+                files[name] = write_arrays(folder / name, arrays)
+        stored = replace(record, files=files)
+        write(folder / EVAL, text_of(stored, folder / EVAL))
+        return stored
+
+    def kept(self, targets: Iterable[str]) -> tuple[Path, ...]:
+        """Return the files that a finished run and its examinations cannot be without."""
+        folders = [self.path / folder_name(target) for target in targets]
+        needed = [folder / name for folder in folders for name in (EVAL, PER_QUERY)]
+        return (self.path / TRAIN, *needed)
 
     def append_log(self, text: str) -> None:
         """Add lines to the cell's log.
@@ -127,10 +183,18 @@ class CellFolder:
         Raises:
             StoreError: if it cannot be written.
         """
+        self._clear(self.path)
+        make_room(self.log)
         with guarded(self.log):
             self.path.mkdir(parents=True, exist_ok=True)
             with self.log.open("a", encoding="utf-8") as log:
                 log.write(text.rstrip() + "\n")
+
+    def _clear(self, folder: Path) -> None:
+        """Set aside what stands where one of the cell's folders should be and is none."""
+        for path in (self.path, folder):
+            if os.path.lexists(path) and not path.is_dir():
+                away(path, "is no folder")
 
 
 class Store:
@@ -170,65 +234,46 @@ class Store:
             yield
 
     def read(self, suite: str) -> SuiteRecords:
-        """Return every readable record of a suite, in path order."""
+        """Return every readable record of a suite, in path order; folders too may be damaged."""
         trains: list[TrainRecord] = []
         evals: list[EvalRecord] = []
-        damaged: list[str] = []
+        reasons: dict[str, str] = {}
         folders: dict[tuple[str, str], Path] = {}
-        for path in sorted((self.root / suite).rglob("*.json")):
+        for path in self.records(suite, reasons):
             try:
-                text = path.read_text(encoding="utf-8")
                 if path.name == TRAIN:
-                    trains.append(from_json(TrainRecord, text))
-                elif path.name == EVAL:
-                    evals.append(from_json(EvalRecord, text))
+                    trains.append(read_record(TrainRecord, path))
+                else:
+                    evals.append(read_record(EvalRecord, path))
                     folders[evals[-1].run_id, evals[-1].target] = path.parent
-            except (OSError, UnicodeDecodeError, RecordError):
-                damaged.append(str(path))
-        return SuiteRecords(suite, tuple(trains), tuple(evals), tuple(damaged), folders)
+            except (OSError, RecordError) as error:
+                reasons[str(path)] = str(error)
+        damaged = tuple(sorted(reasons))
+        return SuiteRecords(suite, tuple(trains), tuple(evals), damaged, folders, reasons)
+
+    def records(self, suite: str, faults: dict[str, str]) -> list[Path]:
+        """Return the records of a suite in path order; `faults` takes unreadable folders."""
+
+        def fault(folder: Path, reason: str) -> None:
+            faults[str(folder)] = f"this folder cannot be read: {reason}"
+
+        found = walk(self.root / suite, fault)
+        return sorted(at / name for at, names in found for name in names & {TRAIN, EVAL})
 
     def trained(self) -> Iterator[tuple[CellFolder, TrainRecord]]:
         """Yield every training run of every suite that ended well, in path order."""
         for path in sorted(self.root.glob(f"*/*/*/*/*/{TRAIN}")):
-            try:
-                record = from_json(TrainRecord, path.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError, RecordError):
-                continue
-            if record.status == "done":
+            record = peek(path)
+            if record is not None and record.status == "done":
                 yield CellFolder(path.parent), record
 
     def suites(self) -> list[str]:
-        """Return the suites that have stored records."""
+        """Return the suites that have stored records, or a folder that cannot be read."""
         if not self.root.is_dir():
             return []
-        return sorted(p.name for p in self.root.iterdir() if any(p.rglob(TRAIN)))
+        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and self._holds(p.name))
 
-
-def _load(cls: type[RecordType], path: Path) -> RecordType | None:
-    try:
-        return from_json(cls, path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError, RecordError):
-        set_aside(path)
-        return None
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a stored .npz file, or none where it is missing or damaged."""
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error):
-        return {}
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as a .npz file, the same bytes for the same arrays.
-
-    Raises:
-        StoreError: if it cannot be written, with the reason.
-    """
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
-    write_atomic(path, buffer.getvalue())
+    def _holds(self, suite: str) -> bool:
+        unread: list[Path] = []
+        found = walk(self.root / suite, lambda folder, reason: unread.append(folder))
+        return any(TRAIN in names for _, names in found) or bool(unread)

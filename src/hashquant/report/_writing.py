@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashquant.errors import UsageError
-from hashquant.machine.files import write_atomic
+from hashquant.machine.files import remove_partials, write_atomic
 from hashquant.records.store import SuiteRecords
 from hashquant.report._texts import report_texts
 from hashquant.report.findings import Findings, find
@@ -46,6 +46,7 @@ def write_report(records: SuiteRecords, out: Path, options: Options | None = Non
             f"suite '{records.suite}' has no stored record{damaged}, so {out} was not written: "
             "run the suite first"
         )
+    remove_partials(out)
     if not options.figures:
         return _written(find(records, options), out)
     # Only a report with figures pays for what draws them, and draws while the rest is written.

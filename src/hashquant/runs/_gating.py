@@ -47,13 +47,13 @@ def judged_apart(
         folder.save_train(replace(record, gate=gate))
 
 
-def kept_gate(store: Store, folder: CellFolder) -> Gate | None:
-    """Return the gate of an examined run, after keeping what its own split tells.
+def kept_gate(store: Store, folder: CellFolder, name: str) -> Gate | None:
+    """Return the gate of the examined run `name`, after keeping what its own split tells.
 
     Raises:
         StoreError: if the record cannot be written.
     """
-    record = folder.train_record()
+    record = folder.train_record(name)
     if record is None:
         return None
     gate = judged_again(store, record) or record.gate

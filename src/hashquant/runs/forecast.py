@@ -1,14 +1,16 @@
 """What of a plan is stored already, and how long the rest may take, from records alone."""
 
 import functools
-import json
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from hashquant.machine.strictjson import read_json
 from hashquant.plugins import registry
 from hashquant.records.record import TrainRecord
-from hashquant.records.store import EVAL, PER_QUERY, CellFolder, Store, folder_name
+from hashquant.records.store import CellFolder, Store, folder_name
+from hashquant.records.vouching import EVAL, PER_QUERY
 from hashquant.runs.planning import Cell
 from hashquant.runs.targets import Target
 from hashquant.settings.suite import RunSpec, base_spec, run_id
@@ -44,12 +46,20 @@ class Neighbour:
         return frozenset(p.parent.name for p in found if p.with_name(PER_QUERY).is_file())
 
     @functools.cache  # noqa: B019 - as many as there are records, for one command
-    def seconds(self, target: str) -> float:
-        """Return how long encoding and scoring a target took."""
-        text = (self.folder.path / folder_name(target) / EVAL).read_text(encoding="utf-8")
-        raw: Any = json.loads(text)  # Any: parsed JSON, of which few numbers are read
-        encoded = (raw["gallery"] + raw["queries"]) / raw["timing"]["encode_images_per_second"]
-        return float(encoded + raw["timing"].get("score_seconds", 0.0))
+    def seconds(self, target: str) -> float | None:
+        """Return how long encoding and scoring a target took; None where no record tells it."""
+        with suppress(OSError, ValueError, LookupError, TypeError, ArithmeticError):
+            raw: Any = read_json(self.folder.path / folder_name(target) / EVAL)  # Any: parsed JSON
+            encoded = (raw["gallery"] + raw["queries"]) / raw["timing"]["encode_images_per_second"]
+            return float(encoded + raw["timing"].get("score_seconds", 0.0))
+        return None
+
+    @functools.cache  # noqa: B019 - as above
+    def whole(self, target: str) -> bool:
+        """Tell whether training and examination are stored, and vouch for what lies beside them."""
+        name = self.record.run_id
+        exam = self.folder.examined(name, target).record
+        return exam is not None and self.folder.trained(name).record is not None
 
 
 class Forecast:
@@ -94,8 +104,8 @@ class Forecast:
         return gate is not None and not gate.trained
 
     def _examined(self, cell: Cell) -> list[Neighbour]:
-        folders = {folder_name(target.name) for target in cell.targets}
-        return [found for found in self._runs(cell.spec) if folders <= found.examined]
+        names = [target.name for target in cell.targets]
+        return [found for found in self._runs(cell.spec) if all(map(found.whole, names))]
 
     def add(self, cell: Cell, *, fresh: bool = False) -> None:
         """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""
@@ -175,7 +185,7 @@ class Forecast:
                 return found.record.training_images
         for path in registry.manifests():
             if path.stem == f"{spec.dataset}-seen" and not spec.dataset_options:
-                return int(json.loads(path.read_text(encoding="utf-8"))["counts"]["training"])
+                return int(read_json(path)["counts"]["training"])
         return None
 
     def _examination(self, cell: Cell, target: Target) -> float | None:
@@ -192,7 +202,8 @@ class Forecast:
             ]  # fmt: skip
             alike.sort(key=lambda n: n.rank(spec, self._cpu))
             self._use(alike[:READ])
-            times = [n.seconds(target.name) for n in alike[:READ]]
+            read = [n.seconds(target.name) for n in alike[:READ]]
+            times = [seconds for seconds in read if seconds is not None]
             self._exams[key] = median(times) if times else None
         return self._exams[key]
 

@@ -1,6 +1,7 @@
 """All cells of a plan: cached ones are kept, failures become records, the rest goes on."""
 
 import functools
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from hashquant.runs.preparation import (
 )
 from hashquant.runs.tally import Ending, Tally
 from hashquant.settings.suite import run_id
+
+LOGGER = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -158,19 +161,22 @@ def load(cell: Cell, here: Surroundings) -> Contest:
 
 
 def is_cached(cell: Cell, contest: Contest, here: Surroundings) -> bool:
-    """Tell whether a cell stands complete in the store, for every target that can be examined."""
+    """Tell whether a cell stands complete in the store, for every target that can be examined.
+
+    Its records are read, and vouch for every file that is there (`records.vouching`).
+    """
     folder, name = kept_in(cell, contest, here)
-    record = folder.train_record()
-    done = record is not None and record.status == "done" and record.run_id == name
-    return done and not any(_missing(folder, contest))
+    return folder.trained(name).record is not None and not any(_missing(folder, name, contest))
 
 
-def _missing(folder: CellFolder, contest: Contest) -> Iterator[Examination]:
-    """Yield what is not yet examined, or was with another split."""
+def _missing(
+    folder: CellFolder, run: str, contest: Contest
+) -> Iterator[tuple[Examination, Mapping[Path, str]]]:
+    """Yield what is not yet examined, was with another split, or is damaged: in which files."""
     for name, examination in contest.examinations.items():
-        found = folder.eval_record(name)
-        if found is None or found.split_digest != examination.split_digest:
-            yield examination
+        found = folder.examined(run, name)
+        if found.record is None or found.record.split_digest != examination.split_digest:
+            yield examination, found.faults
 
 
 def kept_in(cell: Cell, contest: Contest, here: Surroundings) -> tuple[CellFolder, str]:
@@ -209,7 +215,8 @@ def settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
         watcher.advance(units(cell))
         record = folder.train_record()
         gate = gate_at(here.store, record) if record else None
-        return Ending("cached", untrained=_told_untrained(cell, gate, watcher))
+        untrained, kept = _told_untrained(cell, gate, watcher), folder.kept(contest.examinations)
+        return Ending("cached", untrained=untrained, kept=kept)
     return None
 
 
@@ -253,7 +260,7 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
         if cell.spec.dataset not in contest.examinations:
             judged_apart(trained, contest.own, here.store, folder, here.device)
         _examine(trained, contest, folder, here, watcher, title(cell))
-        untrained = _told_untrained(cell, kept_gate(here.store, folder), watcher)
+        untrained = _told_untrained(cell, kept_gate(here.store, folder, name), watcher)
     except StoreError:
         raise
     except KeyboardInterrupt:
@@ -264,15 +271,19 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
         save_failure(folder, cell.spec, name, status, reason)
         folder.append_log(traceback.format_exc())
         return Ending(status, reason, seen)
-    return Ending("failed" if contest.refused else "done", seen=seen, untrained=untrained)
+    outcome = "failed" if contest.refused else "done"
+    return Ending(outcome, seen=seen, untrained=untrained, kept=folder.kept(contest.examinations))
 
 
 def _examine(
     trained: Trained, contest: Contest, folder: CellFolder, here: Surroundings,
     watcher: Watcher, name: str,
 ) -> None:  # fmt: skip
-    """Examine a trained cell on every target that is missing, or on all by force."""
-    wanted = contest.examinations.values() if here.force else list(_missing(folder, contest))
+    """Examine a trained cell on every target that is missing or damaged, or on all by force."""
+    missing = list(_missing(folder, trained.record.run_id, contest))
+    for path, reason in (fault for _, faults in missing for fault in faults.items()):
+        LOGGER.warning("%s %s: it is set aside and made again", path, reason)
+    wanted = contest.examinations.values() if here.force else [each for each, _ in missing]
     for examination in wanted:
         found = examine(
             trained.network, trained.record, examination, folder, here.device, jobs=here.jobs

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hashquant.errors import DataError
 
@@ -12,12 +13,16 @@ UNTRAINED = "untrained"
 
 @dataclass(frozen=True)
 class Ending:
-    """How a cell ended: its status, why, how many of its units were told, and what it learned."""
+    """How a cell ended: its status, why, how many of its units were told, and what it learned.
+
+    `kept` are the files that must be there when the whole run ends.
+    """
 
     status: str
     reason: str = ""
     seen: int = 0
     untrained: bool = False
+    kept: tuple[Path, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -31,12 +36,28 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     data_missing: bool = False
+    endings: list[Ending] = field(default_factory=list)
 
     def add(self, ending: Ending) -> None:
         """Count a cell, and beside its outcome whether it did not train."""
         self.counts[ending.outcome] += 1
+        self.endings.append(ending)
         if ending.untrained:
             self.counts[UNTRAINED] += 1
+
+    def lost(self) -> list[Path]:
+        """Count cells as failed whose results are gone by now, and return what is missing.
+
+        Somebody removed them while the run went on; of each cell the first such file is named.
+        """
+        gone = []
+        for ending in self.endings:
+            missing = next((path for path in ending.kept if not path.is_file()), None)
+            if missing is not None and ending.outcome in ("done", "cached"):
+                self.counts[ending.outcome] -= 1
+                self.counts["failed"] += 1
+                gone.append(missing)
+        return gone
 
     @property
     def exit_code(self) -> int:

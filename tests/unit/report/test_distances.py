@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hashquant.records.store import DISTRIBUTIONS
+from hashquant.records.vouching import DISTRIBUTIONS
 from hashquant.report import write_report
 from hashquant.report.blocks import select_blocks
 from hashquant.report.distances import (

@@ -5,7 +5,9 @@ import pytest
 
 from hashquant.cli import main
 from hashquant.errors import UsageError
-from hashquant.records.store import DISTRIBUTIONS, Store, read_arrays
+from hashquant.records.arrays import read_arrays
+from hashquant.records.store import Store
+from hashquant.records.vouching import DISTRIBUTIONS
 from hashquant.runs.completion import complete_suite
 from tests.unit.runs.test_verification import check, edit_arrays, outcome, stored
 

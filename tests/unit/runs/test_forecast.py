@@ -4,7 +4,8 @@ import json
 import pytest
 
 from hashquant.records.record import Provenance, TrainRecord
-from hashquant.records.store import EVAL, PER_QUERY, Store
+from hashquant.records.store import Store
+from hashquant.records.vouching import EVAL, PER_QUERY
 from hashquant.runs.forecast import Forecast
 from hashquant.runs.planning import plan
 from hashquant.settings.suite import Suite, base_spec, run_id

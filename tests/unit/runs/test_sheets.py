@@ -15,7 +15,8 @@ from hashquant.codes.family import CodeBudget
 from hashquant.errors import DataError, UsageError
 from hashquant.plugins import registry
 from hashquant.records.record import Cost, EvalRecord, TrainRecord
-from hashquant.records.store import CODES, Store, folder_name
+from hashquant.records.store import Store, folder_name
+from hashquant.records.vouching import CODES
 from hashquant.runs.sheets import Asked, write_sheets
 from hashquant.search.comparisons import MissingCodesError, StoredCodes, evaluate_all, merged
 from hashquant.settings.recipe import Recipe

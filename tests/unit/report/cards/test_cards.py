@@ -15,7 +15,7 @@ from hashquant.settings.reference import Claim, Reference, Sources
 
 PAPER = {"dataset": "lfw", "bits": 16, "metric": "mAP", "source": "table 2", "protocol": "seen"}
 #: What the records of conftest say of themselves.
-SAME = {"trunk": "sphere20-narrow", "image_size": 32, "epochs": 20, "queries": 1680,
+SAME = {"trunk": "sphere20-narrow", "image_size": 32, "epochs": 20, "queries": 120,
         "gallery": 7000, "comparison": "adc", "denominator": "relevant", "classes": 10,
         "training": 100, "selection": "last", "ties": "expected"}  # fmt: skip
 
