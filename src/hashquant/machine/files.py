@@ -52,9 +52,13 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     """Open a file to read its bytes; what is no file (a folder, a pipe, a device) is refused.
 
     Raises:
+        FileNotFoundError: if nothing is there, also where one of its folders is none.
         OSError: if it cannot be read, or is no file: nothing waits for a writer of a pipe.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except NotADirectoryError as error:
+        raise FileNotFoundError(errno.ENOENT, error.strerror, str(path)) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise OSError(errno.EINVAL, "is no file", str(path))

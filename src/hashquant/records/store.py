@@ -123,7 +123,7 @@ class CellFolder:
         Raises:
             StoreError: if it cannot be written, with the reason.
         """
-        self._clear(self.path)
+        self.clear()
         write(self.path / TRAIN, text_of(record, self.path / TRAIN))
 
     def save_model(self, data: bytes) -> dict[str, str]:
@@ -134,7 +134,7 @@ class CellFolder:
         Raises:
             StoreError: if they cannot be written, with the reason.
         """
-        self._clear(self.path)
+        self.clear()
         stored = peek(self.path / TRAIN)
         write(self.model, data, vouching.weights_fault(stored, self.path) if stored else "")
         return {MODEL: digest(data)}
@@ -156,7 +156,7 @@ class CellFolder:
             StoreError: if it cannot be written, with the reason.
         """
         folder = self.path / folder_name(record.target)
-        self._clear(folder)
+        self.clear(folder)
         faults = vouching.examined(folder, record.run_id, record.target).faults
         for path in [folder / EVAL, *faults] if faults else ():
             if os.path.lexists(path):
@@ -183,16 +183,16 @@ class CellFolder:
         Raises:
             StoreError: if it cannot be written.
         """
-        self._clear(self.path)
+        self.clear()
         make_room(self.log)
         with guarded(self.log):
             self.path.mkdir(parents=True, exist_ok=True)
             with self.log.open("a", encoding="utf-8") as log:
                 log.write(text.rstrip() + "\n")
 
-    def _clear(self, folder: Path) -> None:
+    def clear(self, folder: Path | None = None) -> None:
         """Set aside what stands where one of the cell's folders should be and is none."""
-        for path in (self.path, folder):
+        for path in (*reversed(self.path.parents[:4]), self.path, folder or self.path):
             if os.path.lexists(path) and not path.is_dir():
                 away(path, "is no folder")
 

@@ -90,6 +90,7 @@ def train_cell(
     if stored is not None and _load_weights(network, folder, stored):
         on_epoch(spec.epochs - 1, {})
         return Trained(network, stored)
+    folder.clear()
     checkpoint = CheckpointFile(folder.checkpoint, name)
     if fresh:
         checkpoint.remove()

@@ -179,6 +179,19 @@ def test_damaged_values_of_queries_cost_the_interval_only(shelf, report, caplog)
     assert "0.5" in text_of(folder)["tables/map.md"]
 
 
+def test_a_cell_whose_queries_are_damaged_is_said_to_be_untested(shelf, report):
+    for method, value in (("opqn", 0.6), ("dcdh", 0.55), ("gpq", 0.3)):
+        cell = shelf.put(value, method=method)
+        if method == "dcdh":
+            (cell / "lfw" / "per_query.npz").write_bytes(b"PK no archive")
+    code, out, _, folder = report()
+    said = "not tested: seed 0 has no readable file of its queries"
+    assert code == 0
+    assert f"[1] {said}" in out
+    assert said in text_of(folder)["tables/map.md"]
+    assert said in text_of(folder)["tables/map.csv"]
+
+
 def test_nothing_but_damaged_files(shelf, report):
     cell = shelf.put(method="opqn")
     for name in ("train.json", "lfw/eval.json"):

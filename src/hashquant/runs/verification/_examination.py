@@ -42,7 +42,7 @@ FALLBACK = "the headline's mAP was recomputed from per-query values"
 def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
     """Recompute one examination as far as its files allow, and check what it is named by."""
     checked = Checked(folder)
-    _check_names(checked, store, record)
+    train = _check_names(checked, store, record)
     if record.schema_version < SEALED_FROM:
         checked.notes.append(UNSEALED)
     per_query = _arrays(checked, record, PER_QUERY)
@@ -51,6 +51,8 @@ def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
     if problem := per_query_fault(per_query):
         checked.unreadable.append(f"{folder / PER_QUERY}: {problem}")
         return checked
+    if train is not None:
+        _check_gate(checked, store, train, record)
     named: tuple[Curve | Score, ...] = (*record.curves, *record.scores)
     headline = next((entry.comparison for entry in named), "")
     if not any(_place(score) == ("mAP", 0, "expected", headline) for score in record.scores):
@@ -85,14 +87,14 @@ def _arrays(checked: Checked, record: EvalRecord, name: str) -> Arrays | None:
         return None
 
 
-def _check_names(checked: Checked, store: Store, record: EvalRecord) -> None:
-    """Check that spec, name and folder of an examination are those of its training."""
+def _check_names(checked: Checked, store: Store, record: EvalRecord) -> TrainRecord | None:
+    """Check that spec, name and folder of an examination are those of its training; return that."""
     path, own = checked.folder.parent / TRAIN, checked.folder / EVAL
     try:
         train = read_record(TrainRecord, path)
     except (OSError, RecordError) as error:
         checked.unreadable.append(f"{path}: {error}")
-        return
+        return None
     checked.expect(path, "status", train.status, "done")
     checked.expect(path, "run_id", train.run_id, run_id(train.spec, train.dataset_version))
     checked.expect(own, "run_id", record.run_id, train.run_id)
@@ -105,7 +107,7 @@ def _check_names(checked: Checked, store: Store, record: EvalRecord) -> None:
     checked.expect(own, "comparability_key", record.comparability_key, key)
     right = store.cell(record.spec, record.run_id).path / folder_name(record.target)
     checked.expect(own, "folder", str(checked.folder), str(right))
-    _check_gate(checked, store, train, record)
+    return train
 
 
 def _check_gate(checked: Checked, store: Store, train: TrainRecord, record: EvalRecord) -> None:
