@@ -284,26 +284,6 @@ def test_an_unfinished_training_is_named(tmp_path):
     assert "status: stored 'failed', found 'done'" in check(folder).differences[0]
 
 
-def test_older_records_are_checked_as_far_as_they_go(tmp_path):
-    """Schema 1 knew one comparison, and stored no direction with its codes."""
-    folder = stored(tmp_path)
-    record = json.loads((folder / "eval.json").read_text())
-    first = record["curves"][0]["comparison"]
-
-    def age(raw):
-        del raw["files"]
-        raw.update(schema_version=1, curves=raw["curves"][:1])
-        raw["scores"] = [score for score in raw["scores"] if score["comparison"] == first]
-
-    edit(folder / "eval.json", age)
-    edit_arrays(folder / "per_query.npz", ap_sdc=None)
-    edit_arrays(folder / "codes.npz", larger_is_closer=None, symmetric_table=None)
-    source, differences, unreadable, [unsealed, note] = outcome(folder)
-    assert (source, differences, unreadable) == ("per-query", [], [])
-    assert "the record has no seal" in unsealed
-    assert "no larger_is_closer" in note
-
-
 def test_every_examination_of_a_suite_is_checked(tmp_path):
     folders = [stored(tmp_path, seed=seed) for seed in (0, 1)]
     stored(tmp_path, suite="other")
