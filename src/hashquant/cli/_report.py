@@ -36,9 +36,7 @@ def report(flags: argparse.Namespace) -> int:
     records = store.read(flags.suite)
     if not records.trains and flags.suite not in store.suites():
         raise unknown_suite(flags.suite, store.suites(), flags.results_dir)
-    for path in records.damaged:
-        reason = records.reasons.get(path, "it cannot be read")
-        print(f"warning: {path} is left out: {reason}", file=sys.stderr)
+    _warn(records)
     out = flags.reports_dir / flags.suite
     if flags.sheet:
         _sheets(flags, records, out)
@@ -52,6 +50,13 @@ def report(flags: argparse.Namespace) -> int:
         files = (*written.tables, *written.figures, written.page)
         print(f"bundle: {_bundle(records, files, flags)}")
     return 0
+
+
+def _warn(records: "SuiteRecords") -> None:
+    """Name what is left out of a report because it is damaged."""
+    for path in records.damaged:
+        reason = records.reasons.get(path, "it cannot be read")
+        print(f"warning: {path} is left out: {reason}", file=sys.stderr)
 
 
 def _claims(flags: argparse.Namespace) -> None:
@@ -106,6 +111,7 @@ def _read(flags: argparse.Namespace, suite: str) -> "tuple[SuiteRecords, Names]"
     records = store.read(suite)
     if not records.evals:
         raise unknown_suite(suite, store.suites(), flags.results_dir)
+    _warn(records)
     return records, naming.names(*cited(records))
 
 
