@@ -27,8 +27,9 @@ from hashquant.report.blocks import select_blocks
 from hashquant.report.evidence.queries import gather
 from hashquant.report.tables.maps import block_tables
 from hashquant.runs import cell as cells
+from hashquant.runs.contest import Surroundings, load
 from hashquant.runs.planning import plan
-from hashquant.runs.runner import Surroundings, attempt, is_cached, kept_in, load
+from hashquant.runs.runner import attempt, is_cached, kept_in
 from hashquant.runs.verification import verify_suite
 from hashquant.settings._strictyaml import read_yaml
 from hashquant.settings.suite import Suite, read_suite, run_id

@@ -11,8 +11,8 @@ NO_TORCH = ("errors", "settings", "statistics", "records.record", "records.store
             "plugins.registry", "plugins.naming", "plugins.versions", "runs.planning", "cli.main",
             "cli._parser", "cli._verbs", "cli._trace", "cli._report")  # fmt: skip
 BLIND = ("training", "plugins.method")
-#: Where failures become records, sentences or names: a plug-in's, a cell's, a report's part's.
-BORDERS = {"failures", "cell", "placeholders", "parts"}
+#: Where failures become records, sentences or names: of a plug-in, a cell, a file, a report's part.
+BORDERS = {"failures", "cell", "placeholders", "parts", "arrays"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 LIMITS = {"README.md": 150, "CONTRIBUTING.md": 80, "docs/*.md": 120, "docs/adr/*.md": 60,
           "run_bench.py": 20, "methods/*.py": 150, "datasets/*.py": 150, "src/**/*.py": 300,

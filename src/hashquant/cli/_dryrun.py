@@ -9,6 +9,7 @@ from hashquant.errors import HashQuantError
 from hashquant.machine.hardware import choose_device, cpu_model, cuda_nodes
 from hashquant.plugins import registry
 from hashquant.plugins.versions import Code
+from hashquant.records.record import TrainRecord
 from hashquant.records.store import Store
 from hashquant.runs.forecast import Forecast
 from hashquant.runs.outline import Outline, outline
@@ -46,6 +47,7 @@ def _dry_run(flags: argparse.Namespace, tally: Tally) -> int:
     found = outline(name, suite, device=device)
     _say_what_is_broken(found)
     forecast = Forecast(Store(flags.results_dir), cpu_model())
+    kept: list[TrainRecord] = []
     for cell in found.cells:
         reason = found.broken.get(cell.spec.dataset, "")
         state = "failed" if reason else cell.status
@@ -56,9 +58,9 @@ def _dry_run(flags: argparse.Namespace, tally: Tally) -> int:
             forecast.add(cell, fresh=flags.force)
         elif state == "cached":
             tally.counts[UNTRAINED] += forecast.is_untrained(cell)
-            tally.records += filter(None, [forecast.newest(cell)])
+            kept += filter(None, [forecast.newest(cell)])
     print(forecast)
-    for note in (*registry.refused(), *Code().notes(tally.records)):
+    for note in (*registry.refused(), *Code().notes(kept)):
         print(f"note: {note}", file=sys.stderr)
     if tally.counts["cached"]:
         print("cached: judged by settings; whether images changed is seen when they are loaded")

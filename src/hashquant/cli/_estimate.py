@@ -7,8 +7,8 @@ import torch
 
 from hashquant.data.items import TrainingSet
 from hashquant.runs.cell import build_network
+from hashquant.runs.contest import Contest
 from hashquant.runs.preparation import Examination
-from hashquant.runs.runner import Contest
 from hashquant.settings.suite import RunSpec
 from hashquant.training.encoding import encode
 from hashquant.training.loop import train

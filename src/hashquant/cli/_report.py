@@ -57,8 +57,7 @@ def _suite(flags: argparse.Namespace, parts: "Parts") -> None:
     store = Store(flags.results_dir)
     flags.suite = stored_suite(flags.suite, store.suites(), flags.results_dir)
     records = store.read(flags.suite)
-    for path in records.damaged:
-        print(f"warning: {path} cannot be read and is left out", file=sys.stderr)
+    _warn(records)
     for note in Code().notes(records.trains):
         print(f"note: {note}", file=sys.stderr)
     out = flags.reports_dir / flags.suite
@@ -79,6 +78,13 @@ def _suite(flags: argparse.Namespace, parts: "Parts") -> None:
         )  # fmt: skip
         if bundle:
             print(f"bundle: {bundle}")
+
+
+def _warn(records: "SuiteRecords") -> None:
+    """Name what is left out of a report because it is damaged."""
+    for path in records.damaged:
+        reason = records.reasons.get(path, "it cannot be read")
+        print(f"warning: {path} is left out: {reason}", file=sys.stderr)
 
 
 def _claims(flags: argparse.Namespace, parts: "Parts") -> None:
@@ -147,6 +153,7 @@ def _read(flags: argparse.Namespace, suite: str) -> "tuple[SuiteRecords, Names]"
     records = store.read(stored_suite(suite, store.suites(), flags.results_dir))
     if not records.evals:
         raise unknown_suite(suite, store.suites(), flags.results_dir)
+    _warn(records)
     return records, naming.names(*cited(records))
 
 

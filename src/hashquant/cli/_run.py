@@ -19,8 +19,9 @@ from hashquant.plugins import registry
 from hashquant.plugins.failures import calling
 from hashquant.plugins.versions import Code
 from hashquant.records.store import Store
+from hashquant.runs.contest import Contest, Surroundings, load
 from hashquant.runs.planning import Cell, plan
-from hashquant.runs.runner import Contest, Surroundings, is_cached, load, units
+from hashquant.runs.runner import is_cached, units
 from hashquant.runs.tally import Tally
 from hashquant.runs.workers import run as run_cells
 from hashquant.settings.suite import RunSpec

@@ -8,6 +8,7 @@ from hashquant.cli._parser import stored_suite
 from hashquant.errors import UsageError
 from hashquant.plugins import registry
 from hashquant.records.store import Store
+from hashquant.records.vouching import DISTRIBUTIONS
 
 
 def verify(flags: argparse.Namespace) -> int:
@@ -24,8 +25,10 @@ def verify(flags: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     if flags.complete:
-        written = sum(1 for suite in suites for _ in complete_suite(store, suite))
-        print(f"completed: {written} examination{'' if written == 1 else 's'}", flush=True)
+        written = Counter(path.name for suite in suites for path in complete_suite(store, suite))
+        print(f"completed: {_count(written.pop(DISTRIBUTIONS, 0), 'examination')}", flush=True)
+        if written:
+            print(f"sealed: {_count(written.total(), 'record')}", flush=True)
     for suite in suites:
         for checked in verify_suite(store, suite):
             for problem in (*checked.differences, *checked.unreadable):
@@ -37,10 +40,14 @@ def verify(flags: argparse.Namespace) -> int:
             counts["unreadable"] += bool(checked.unreadable)
             notes.update(checked.notes)
     for note, count in notes.items():
-        print(f"note: {note} ({count} examination{'s' if count > 1 else ''})")
+        print(f"note: {note} ({_count(count, 'record')})")
     kinds = ("codes", "per-query", "different", "unreadable")
     print("verified: " + " ".join(f"{kind}={counts[kind]}" for kind in kinds))
     return 1 if counts["different"] or counts["unreadable"] else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def explain(flags: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ __all__ = [
     "plaintext",
     "processwide",
     "refusals",
+    "seals",
     "seeds",
     "strictjson",
     "threads",

@@ -3,4 +3,4 @@
 Reading them needs no torch; whether a run trained is told here, what else they mean in `report`.
 """
 
-__all__ = ["checkout", "gate", "provenance", "record", "store"]
+__all__ = ["arrays", "cellfolder", "checkout", "gate", "provenance", "record", "store", "vouching"]

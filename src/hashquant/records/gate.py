@@ -18,16 +18,10 @@ from hashquant.records.record import (
     RecordError,
     RecordType,
     TrainRecord,
-    from_json,
+    read_record,
 )
-from hashquant.records.store import (
-    EVAL,
-    PER_QUERY,
-    TRAIN,
-    Store,
-    SuiteRecords,
-    read_arrays,
-)
+from hashquant.records.store import Store, SuiteRecords
+from hashquant.records.vouching import EVAL, PER_QUERY, TRAIN, usable
 from hashquant.settings.suite import base_spec
 from hashquant.settings.words import target_name
 from hashquant.statistics.chance import expected_random_ap, random_ap_variance
@@ -152,7 +146,7 @@ def judged_again(store: Store, record: TrainRecord) -> Gate | None:
     home = _read(EvalRecord, folder / EVAL)
     if home is None or not is_home(home) or not has_gate(record):
         return None
-    held = HeldOut.of(home.target, read_arrays(folder / PER_QUERY), home.gallery)
+    held = HeldOut.of(home.target, usable(home, folder, PER_QUERY), home.gallery)
     return None if held is None else judge(taught_by(store, record), held)
 
 
@@ -187,6 +181,6 @@ def possible(relevant: Int64[np.ndarray, " q"], gallery: int) -> bool:
 def _read(cls: type[RecordType], path: Path) -> RecordType | None:
     """Read a record; None where it is missing or damaged, and nothing is set aside."""
     try:
-        return from_json(cls, path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecordError):
+        return read_record(cls, path)
+    except (OSError, RecordError):
         return None

@@ -3,17 +3,23 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hashquant.errors import HashQuantError, UsageError
+from hashquant.machine.files import opened
+from hashquant.machine.seals import BROKEN, seal_holds, sealed_json
 from hashquant.machine.strictjson import parse_json
 from hashquant.records._plain import plain
+from hashquant.records._sound import check_examination, check_training
 from hashquant.settings.reading import build
 from hashquant.settings.suite import RunSpec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+#: Records from this schema on end in a seal over all that stands before it (ADR 0019).
+SEALED_FROM = 4
 #: Older records whose missing fields take their defaults.
-READABLE = (1, 2, 3)
+READABLE = (1, 2, 3, 4)
 STATUSES = ("done", "skipped", "failed", "diverged", "oom", "timeout", "interrupted")
 
 RecordType = TypeVar("RecordType", "TrainRecord", "EvalRecord")
@@ -117,6 +123,7 @@ class TrainRecord:
     #: plug-in file or package → digest of the source that trained it; empty in older records
     code: Mapping[str, str] = field(default_factory=dict)
     gate: Gate | None = None  #: None: cannot be told, or not yet (`records.gate` tells it then)
+    files: Mapping[str, str] = field(default_factory=dict)  #: SHA-256 of the weights, by file name
     schema_version: int = SCHEMA_VERSION
 
 
@@ -149,11 +156,12 @@ class EvalRecord:
     target_version: str = ""  #: digest of the target's data set, where it is another one
     adapter: str = ""  #: what was done to the target's images to fit the training set ("gray")
     floor: float | None = None  #: mAP of a random order; None: made before it was stored
+    files: Mapping[str, str] = field(default_factory=dict)  #: SHA-256 of the arrays, by file name
     schema_version: int = SCHEMA_VERSION
 
 
 def to_json(record: TrainRecord | EvalRecord) -> str:
-    """Return the record as indented JSON, keys in the order of the schema.
+    """Return the record as indented JSON, keys in the order of the schema, the seal last.
 
     That of a failure can always be written: what JSON cannot hold is replaced, and the reason says
     so.
@@ -167,21 +175,58 @@ def to_json(record: TrainRecord | EvalRecord) -> str:
     found: Any = plain(record, lost if failed else None)  # Any: of the schema
     if lost:
         found["reason"] += f" (its record cannot hold {', '.join(lost[:5])})"
-    return json.dumps(found, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(found, indent=1, allow_nan=False)
+    return sealed_json(text) if record.schema_version >= SEALED_FROM else text + "\n"
 
 
 def from_json(cls: type[RecordType], text: str) -> RecordType:
-    """Read a record, refusing what the schema does not know.
+    """Read a record, refusing what the schema does not know, and a seal that is not its own.
 
     Raises:
-        RecordError: if the text is damaged or of another schema version.
+        RecordError: if the text is damaged or of another schema version, or holds what cannot be.
     """
     try:
         raw: Any = parse_json(text)  # Any: parsed JSON
         version = raw["schema_version"]
         if version not in READABLE:
             known = " or ".join(map(str, READABLE))
-            raise RecordError(f"schema_version must be {known}, got {version}")
-        return build(cls, raw, cls.__name__, stored=True)
-    except (ValueError, KeyError, TypeError, UsageError) as error:
-        raise RecordError(f"not a valid {cls.__name__}: {error}") from error
+            raise RecordError(f"schema_version must be {known}, got {str(version)[:40]}")
+        if "seal" in raw or version >= SEALED_FROM:
+            _check_seal(raw, text)
+        record = build(cls, raw, cls.__name__, stored=True)
+        if isinstance(record, TrainRecord):
+            check_training(record)
+        else:
+            check_examination(record)
+        return record
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+            UsageError) as error:  # fmt: skip
+        said = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
+        raise RecordError(f"not a valid {cls.__name__}: {said}") from error
+
+
+def _check_seal(raw: dict[str, Any], text: str) -> None:  # Any: parsed JSON
+    if raw.pop("seal", None) is None:
+        raise RecordError("it has no seal: its end is missing")
+    if not seal_holds(text):
+        raise RecordError(BROKEN)
+
+
+def read_record(cls: type[RecordType], path: Path) -> RecordType:
+    """Read a stored record, whatever stands at its place.
+
+    Raises:
+        FileNotFoundError: if nothing stands there.
+        RecordError: if it cannot be read, with the reason.
+    """
+    try:
+        with opened(path) as handle:
+            data = handle.read()
+        return from_json(cls, data.decode().replace("\r\n", "\n"))
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise RecordError(f"not a valid {cls.__name__}: it is not UTF-8") from error
+    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
+        said = error.strerror if isinstance(error, OSError) else None
+        raise RecordError(f"it cannot be read: {said or error}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashquant.errors import UsageError
-from hashquant.machine.files import guarded
+from hashquant.machine.files import guarded, remove_partials
 from hashquant.records.store import SuiteRecords
 from hashquant.report._texts import write_texts
 from hashquant.report.findings import Findings, find
@@ -65,6 +65,7 @@ def write_report(
             f"suite '{records.suite}' has no stored record{damaged}, so {out} was not written: "
             "run the suite first"
         )
+    remove_partials(out)
     if not options.figures:
         return _written(find(records, options, parts), out)
     # Only a report with figures pays for what draws them, and draws while the rest is written.

@@ -147,8 +147,14 @@ def examined_as(target: str) -> str:
 
 
 def records_digest(records: SuiteRecords) -> str:
-    """Return 12 hex digits that name a set of records, whatever their order."""
-    return digest(sorted(canonical_json(r) for r in (*records.trains, *records.evals)))
+    """Return 12 hex digits that name a set of records, whatever their order.
+
+    They name what the records say, not how they are kept: sealing one again changes nothing.
+    """
+    stored: tuple[TrainRecord | EvalRecord, ...] = (*records.trains, *records.evals)
+    return digest(
+        sorted(canonical_json(dataclasses.replace(r, files={}, schema_version=0)) for r in stored)
+    )
 
 
 def select_blocks(

@@ -18,7 +18,8 @@ from hashquant.machine.filenames import safe_name
 from hashquant.machine.files import write_atomic
 from hashquant.machine.strictjson import parse_json
 from hashquant.records.record import EvalRecord, Provenance, TrainRecord
-from hashquant.records.store import EVAL, PER_QUERY, TRAIN, SuiteRecords
+from hashquant.records.store import SuiteRecords
+from hashquant.records.vouching import EVAL, PER_QUERY, TRAIN
 from hashquant.report.blocks import records_digest
 from hashquant.report.captions import counted
 from hashquant.settings.suite import canonical_json
@@ -112,12 +113,17 @@ def _holds_photographs(name: str, data: bytes) -> bool:
 
 
 def _records(records: SuiteRecords, material: Material) -> dict[str, bytes]:
-    """Return every readable record and its queries' values, as they lie in the results."""
+    """Return every readable record and its queries' values, as they lie in the results.
+
+    Values that their record does not vouch for are left out.
+    """
     damaged = {Path(path) for path in records.damaged}
+    whole = {records.folders.get((r.run_id, r.target)) for r in records.evals
+             if records.per_query(r)}  # fmt: skip
     found = {}
     for path in sorted(material.results.rglob("*")):
-        record = path.with_name(EVAL) if path.name == PER_QUERY else path
-        if path.name in (TRAIN, EVAL, PER_QUERY) and record not in damaged and record.is_file():
+        kept = path.parent in whole if path.name == PER_QUERY else path not in damaged
+        if path.name in (TRAIN, EVAL, PER_QUERY) and kept and path.is_file():
             inside = path.relative_to(material.results).as_posix()
             found[f"results/{records.suite}/{inside}"] = _read(path)
     return found

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from hashquant.records.cellfolder import CellFolder
 from hashquant.records.gate import (
     VALIDATION,
     HeldOut,
@@ -15,7 +16,7 @@ from hashquant.records.gate import (
     taught_by,
 )
 from hashquant.records.record import Gate
-from hashquant.records.store import CellFolder, Store
+from hashquant.records.store import Store
 from hashquant.runs.cell import Trained
 from hashquant.runs.examination import judged
 from hashquant.runs.preparation import Examination
@@ -47,13 +48,13 @@ def judged_apart(
         folder.save_train(replace(record, gate=gate))
 
 
-def kept_gate(store: Store, folder: CellFolder) -> Gate | None:
-    """Return the gate of an examined run, after keeping what its own split tells.
+def kept_gate(store: Store, folder: CellFolder, name: str) -> Gate | None:
+    """Return the gate of the examined run `name`, after keeping what its own split tells.
 
     Raises:
         StoreError: if the record cannot be written.
     """
-    record = folder.train_record()
+    record = folder.train_record(name)
     if record is None:
         return None
     gate = judged_again(store, record) or record.gate

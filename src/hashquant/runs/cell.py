@@ -1,22 +1,25 @@
 """One cell's training: network built, trained or fitted or loaded, weights and record stored."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from hashquant.data.items import TrainingSet
 from hashquant.errors import UsageError
 from hashquant.machine.environment import utc_now
-from hashquant.machine.files import set_aside, write_atomic
+from hashquant.machine.files import opened
 from hashquant.machine.seeds import seeded
 from hashquant.plugins import registry
 from hashquant.plugins.versions import code_used
+from hashquant.records.cellfolder import CellFolder
 from hashquant.records.provenance import provenance
 from hashquant.records.record import TrainRecord
-from hashquant.records.store import CellFolder, Store
+from hashquant.records.store import Store
+from hashquant.records.vouching import weights_fault
 from hashquant.runs.examination import cost, judged
 from hashquant.runs.preparation import Prepared
 from hashquant.settings.reading import build
@@ -28,6 +31,8 @@ from hashquant.training.loop import EpochReport, TrainResult, train
 from hashquant.training.network import Network, Stacked
 from hashquant.training.selection import EpochChoice
 from hashquant.training.trunks import build_trunk
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,14 @@ def train_cell(
     name = run_id(spec, prepared.version)
     folder = store.cell(spec, name)
     network = build_network(spec, training.num_classes, device)
-    stored = None if fresh else folder.train_record()
-    finished = stored is not None and is_of(stored, name, prepared)
-    if stored is not None and finished and _load_weights(network, folder):
+    stored = None if fresh else _finished(folder, name, prepared)
+    if stored is not None and _load_weights(network, folder, stored):
         on_epoch(spec.epochs - 1, {})
         return Trained(network, stored)
+    folder.clear()
+    checkpoint = CheckpointFile(folder.checkpoint, name)
     if fresh:
-        folder.checkpoint.unlink(missing_ok=True)
+        checkpoint.remove()
     started, base_run, choice = utc_now(), "", EpochChoice()
     if network.method.closed_form:
         base_run = _take_base(network, spec, prepared, store, device, on_epoch, jobs)
@@ -97,10 +103,9 @@ def train_cell(
         on_epoch(spec.epochs - 1, {})
     else:
         choice = EpochChoice(spec.selection, _judge(prepared, spec, device))
-        checkpoint = CheckpointFile(folder.checkpoint, name)
         result = train(network, training, spec, device=device, checkpoint=checkpoint,
                        on_epoch=on_epoch, choice=choice, jobs=jobs)  # fmt: skip
-    _save_weights(network, folder)
+    files = _save_weights(network, folder)
     record = TrainRecord(
         run_id=name, status="done", spec=spec, started_at=started,
         dataset_version=prepared.version, split_digest=prepared.split.digest,
@@ -111,10 +116,10 @@ def train_cell(
         base_run=base_run,
         timing={"train_seconds": result.seconds, "images_per_second": result.images_per_second,
                 "jobs_per_device": float(result.jobs)},
-        provenance=provenance(device), code=code_used(spec),
+        provenance=provenance(device), files=files, code=code_used(spec),
     )  # fmt: skip
     folder.save_train(record)
-    folder.checkpoint.unlink(missing_ok=True)
+    checkpoint.remove()
     return Trained(network, record)
 
 
@@ -167,20 +172,38 @@ def _judge(
     return judge
 
 
-def _save_weights(network: Network, folder: CellFolder) -> None:
+def _save_weights(network: Network, folder: CellFolder) -> dict[str, str]:
     state = {k: v.detach().contiguous().cpu() for k, v in network.state_dict().items()}
-    write_atomic(folder.model, save(state))
+    return folder.save_model(save(state))
 
 
-def _load_weights(network: Network, folder: CellFolder) -> bool:
+def _finished(folder: CellFolder, name: str, prepared: Prepared) -> TrainRecord | None:
+    """Return the record of a finished training of run `name`; what is damaged is set aside."""
+    record = folder.train_record(name)
+    return record if record is not None and is_of(record, name, prepared) else None
+
+
+def _load_weights(network: Network, folder: CellFolder, record: TrainRecord) -> bool:
+    """Put stored weights into a network; those that their record does not vouch for are refused.
+
+    They stay where they are, and so are found again by the next run, until others replace them.
+    """
+    reason = weights_fault(record, folder.path)
     try:
-        network.load_state_dict(load_file(folder.model))
+        if not reason:
+            with opened(folder.model) as handle:
+                state = load(handle.read())
+            own = {name: value.shape for name, value in network.state_dict().items()}
+            if own == {name: value.shape for name, value in state.items()}:
+                network.load_state_dict(state)
+                return True
+            reason = "does not fit the network"
     except FileNotFoundError:
         return False
-    except Exception:  # whatever is wrong with the file, training again mends it
-        set_aside(folder.model)
-        return False
-    return True
+    except Exception as error:  # whatever is wrong with the file, training again mends it
+        reason = f"cannot be loaded ({type(error).__name__})"
+    LOGGER.warning("%s %s: it is trained anew", folder.model, reason)
+    return False
 
 
 def save_failure(folder: CellFolder, spec: RunSpec, name: str, status: str, reason: str) -> None:
@@ -189,7 +212,7 @@ def save_failure(folder: CellFolder, spec: RunSpec, name: str, status: str, reas
     Raises:
         StoreError: if it cannot be written.
     """
-    stored = folder.train_record()
+    stored = folder.train_record(name)
     if stored is None or stored.status != "done":
         folder.save_train(
             TrainRecord(run_id=name, status=status, spec=spec, reason=reason, started_at=utc_now())

@@ -10,10 +10,10 @@ from hashquant.codes.family import Binary, ProductQuantized, Real
 from hashquant.codes.product import unpack_indices
 from hashquant.machine.environment import Timer, utc_now
 from hashquant.metrics.health import binary_health, product_health
+from hashquant.records.cellfolder import CellFolder
 from hashquant.records.gate import floor_from
 from hashquant.records.provenance import provenance
 from hashquant.records.record import Cost, EvalRecord, TrainRecord
-from hashquant.records.store import CellFolder
 from hashquant.runs.preparation import Examination
 from hashquant.search.comparisons import StoredCodes, evaluate_all, merged
 from hashquant.search.distributions import distributions

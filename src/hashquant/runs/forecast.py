@@ -8,8 +8,10 @@ from typing import Any
 
 from hashquant.machine.strictjson import read_json
 from hashquant.plugins import registry
+from hashquant.records.cellfolder import CellFolder
 from hashquant.records.record import TrainRecord
-from hashquant.records.store import EVAL, PER_QUERY, CellFolder, Store
+from hashquant.records.store import Store
+from hashquant.records.vouching import EVAL, PER_QUERY
 from hashquant.runs.planning import Cell
 from hashquant.runs.targets import Target
 from hashquant.settings.suite import RunSpec, base_spec, run_id
@@ -54,14 +56,20 @@ class Neighbour:
 
     @functools.cache  # noqa: B019 - as many as there are records, for one command
     def seconds(self, target: str) -> float | None:
-        """Return how long encoding and scoring a target took, None where it cannot be read."""
-        try:
+        """Return how long encoding and scoring a target took; None where no record tells it."""
+        with suppress(*_DAMAGE):
             # Any: parsed JSON, of which few numbers are read
             raw: Any = read_json(self.folder.target_folder(target) / EVAL)
             encoded = (raw["gallery"] + raw["queries"]) / raw["timing"]["encode_images_per_second"]
             return float(encoded + raw["timing"].get("score_seconds", 0.0))
-        except _DAMAGE:
-            return None
+        return None
+
+    @functools.cache  # noqa: B019 - as above
+    def whole(self, target: str) -> bool:
+        """Tell whether training and examination are stored, and vouch for what lies beside them."""
+        name = self.record.run_id
+        exam = self.folder.examined(name, target).record
+        return exam is not None and self.folder.trained(name).record is not None
 
 
 class Forecast:
@@ -111,10 +119,8 @@ class Forecast:
         return found.record if found else None
 
     def _examined(self, cell: Cell) -> list[Neighbour]:
-        return [
-            found for found in self._runs(cell.spec)
-            if all(found.has(target.name) for target in cell.targets)
-        ]  # fmt: skip
+        names = [target.name for target in cell.targets]
+        return [found for found in self._runs(cell.spec) if all(map(found.whole, names))]
 
     def add(self, cell: Cell, *, fresh: bool = False) -> None:
         """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""

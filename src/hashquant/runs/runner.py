@@ -1,39 +1,32 @@
 """All cells of a plan: cached ones are kept, failures become records, the rest goes on."""
 
-import functools
+import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import torch
-
 from hashquant.errors import DataError, HashQuantError, StoreError
-from hashquant.plugins import registry
 from hashquant.plugins.failures import calling
+from hashquant.records.cellfolder import CellFolder
 from hashquant.records.gate import gate_at
 from hashquant.records.provenance import provenance
 from hashquant.records.record import Gate
-from hashquant.records.store import CellFolder, Store
 from hashquant.runs._gating import judged_apart, kept_gate
 from hashquant.runs.cell import Trained, is_of, save_failure, train_cell
-from hashquant.runs.diagnosis import diagnosed, given
+from hashquant.runs.contest import Contest, Surroundings, load
+from hashquant.runs.diagnosis import diagnosed
 from hashquant.runs.examination import examine
 from hashquant.runs.planning import Cell
 from hashquant.runs.preparation import (
     Examination,
-    Place,
-    Prepared,
-    held_out,
-    prepare,
-    prepare_target,
 )
 from hashquant.runs.tally import Ending, Tally
 from hashquant.settings.suite import run_id
+
+LOGGER = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -48,24 +41,6 @@ class Watcher(Protocol):
 
     def say(self, text: str) -> None:
         """Tell a finished cell's outcome."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """Where a run takes its images from, computes, and keeps its records.
-
-    `progress` is told how many files of how many are decoded; `resident` as in `Place`; `jobs` is
-    how many cells go side by side on the device, this one included.
-    """
-
-    store: Store
-    data_root: Path
-    device: torch.device
-    on_bad_image: str = "stop"
-    force: bool = False
-    progress: Callable[[int, int], None] | None = None
-    resident: bool = True
-    jobs: int = 1
 
 
 def units(cell: Cell) -> int:
@@ -121,60 +96,25 @@ def contested(
         yield from ((cell, contest) for cell in batch)
 
 
-@dataclass(frozen=True)
-class Contest:
-    """A training set and all that its models are examined on.
-
-    `refused` are the targets that cannot be used, each with the reason; `own` gives queries held
-    out from the training classes, where there are any, whether or not they are a target.
-    """
-
-    prepared: Prepared
-    examinations: Mapping[str, Examination]
-    refused: Mapping[str, HashQuantError]
-    own: Callable[[], Examination | None] = lambda: None
-
-
-def load(cell: Cell, here: Surroundings) -> Contest:
-    """Load a cell's training set and its targets onto the device.
-
-    Raises:
-        HashQuantError: if the training set, or none of the targets, can be used.
-    """
-    spec = cell.spec
-    place = Place(here.data_root, here.device, here.on_bad_image, here.progress, here.resident)
-    dataset = given(spec.dataset, lambda: registry.make_dataset(spec.dataset, spec.dataset_options))
-    prepared = given(spec.dataset, lambda: prepare(dataset, spec.dataset, place, spec))
-    examinations: dict[str, Examination] = {}
-    refused: dict[str, HashQuantError] = {}
-    for target in cell.targets:
-        try:
-            examined = registry.make_dataset(target.dataset, cell.options[target.dataset])
-            examinations[target.name] = given(
-                target.name, partial(prepare_target, examined, target, place, spec, prepared)
-            )
-        except HashQuantError as error:
-            refused[target.name] = error
-    if refused and not examinations:
-        raise next(iter(refused.values()))
-    own = functools.cache(lambda: held_out(dataset, spec.dataset, place, spec, prepared))
-    return Contest(prepared, examinations, refused, own)
-
-
 def is_cached(cell: Cell, contest: Contest, here: Surroundings) -> bool:
-    """Tell whether a cell stands complete in the store, for every target that can be examined."""
+    """Tell whether a cell stands complete in the store, for every target that can be examined.
+
+    Its records are read, and vouch for every file that is there (`records.vouching`).
+    """
     folder, name = kept_in(cell, contest, here)
-    record = folder.train_record()
+    record = folder.trained(name).record
     done = record is not None and is_of(record, name, contest.prepared)
-    return done and not any(_missing(folder, contest))
+    return done and not any(_missing(folder, name, contest))
 
 
-def _missing(folder: CellFolder, contest: Contest) -> Iterator[Examination]:
-    """Yield what is not yet examined, or was with another split."""
+def _missing(
+    folder: CellFolder, run: str, contest: Contest
+) -> Iterator[tuple[Examination, Mapping[Path, str]]]:
+    """Yield what is not yet examined, was with another split, or is damaged: in which files."""
     for name, examination in contest.examinations.items():
-        found = folder.eval_record(name)
-        if found is None or found.split_digest != examination.split_digest:
-            yield examination
+        found = folder.examined(run, name)
+        if found.record is None or found.record.split_digest != examination.split_digest:
+            yield examination, found.faults
 
 
 def kept_in(cell: Cell, contest: Contest, here: Surroundings) -> tuple[CellFolder, str]:
@@ -222,8 +162,8 @@ def _settled(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher)
         watcher.advance(units(cell))
         record = folder.train_record()
         gate = gate_at(here.store, record) if record else None
-        untrained = _told_untrained(cell, gate, watcher)
-        return Ending("cached", untrained=untrained, record=record)
+        untrained, kept = _told_untrained(cell, gate, watcher), folder.kept(contest.examinations)
+        return Ending("cached", untrained=untrained, record=record, kept=kept)
     return None
 
 
@@ -268,7 +208,7 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
             if cell.spec.dataset not in contest.examinations:
                 judged_apart(trained, contest.own, here.store, folder, here.device)
             _examine(trained, contest, folder, here, watcher, title(cell))
-            untrained = _told_untrained(cell, kept_gate(here.store, folder), watcher)
+            untrained = _told_untrained(cell, kept_gate(here.store, folder, name), watcher)
     except StoreError:
         raise
     except KeyboardInterrupt:
@@ -280,16 +220,19 @@ def attempt(cell: Cell, contest: Contest, here: Surroundings, watcher: Watcher) 
         text = "".join(traceback.format_exception(error.__cause__ or error))
         folder.append_log(text.encode(errors="backslashreplace").decode())
         return Ending(status, reason, seen)
-    ended = "failed" if contest.refused else "done"
-    return Ending(ended, "", seen, untrained, trained.record)
+    ended, kept = "failed" if contest.refused else "done", folder.kept(contest.examinations)
+    return Ending(ended, "", seen, untrained, trained.record, kept)
 
 
 def _examine(
     trained: Trained, contest: Contest, folder: CellFolder, here: Surroundings,
     watcher: Watcher, name: str,
 ) -> None:  # fmt: skip
-    """Examine a trained cell on every target that is missing, or on all by force."""
-    wanted = contest.examinations.values() if here.force else list(_missing(folder, contest))
+    """Examine a trained cell on every target that is missing or damaged, or on all by force."""
+    missing = list(_missing(folder, trained.record.run_id, contest))
+    for path, reason in (fault for _, faults in missing for fault in faults.items()):
+        LOGGER.warning("%s %s: it is set aside and made again", path, reason)
+    wanted = contest.examinations.values() if here.force else [each for each, _ in missing]
     for examination in wanted:
         found = examine(
             trained.network, trained.record, examination, folder, here.device, jobs=here.jobs

@@ -13,7 +13,8 @@ from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.plugins import naming, registry
 from hashquant.plugins.reading import names_people, read_dataset
 from hashquant.records.record import EvalRecord
-from hashquant.records.store import CODES, SuiteRecords
+from hashquant.records.store import SuiteRecords
+from hashquant.records.vouching import CODES
 from hashquant.report import cited
 from hashquant.report.blocks import Block, select_blocks
 from hashquant.report.drawing.canvas import file_stem

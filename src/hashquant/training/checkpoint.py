@@ -1,4 +1,4 @@
-"""A run's checkpoint: one file, replaced atomically, set aside when it cannot be trusted."""
+"""A run's checkpoint: one sealed file, replaced atomically, set aside when it cannot be trusted."""
 
 import io
 import logging
@@ -11,7 +11,8 @@ from zipfile import BadZipFile
 
 import torch
 
-from hashquant.machine.files import set_aside, write_atomic
+from hashquant.machine.files import guarded, opened, set_aside, write_atomic
+from hashquant.machine.seals import add_seal, unsealed
 
 FORMAT = 1
 LOG = logging.getLogger(__name__)
@@ -19,6 +20,10 @@ LOG = logging.getLogger(__name__)
 #: What reading a damaged file can raise: truncated archives, foreign pickles, missing keys.
 DAMAGE = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError,
           pickle.UnpicklingError, BadZipFile)  # fmt: skip
+
+
+class _BrokenSealError(ValueError):
+    """Bytes that are not those that were saved."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +66,21 @@ class CheckpointFile:
         content["losses"] = [dict(terms) for terms in progress.losses]
         buffer = io.BytesIO()
         torch.save(content, buffer)
+        add_seal(buffer)
+        if self.path.is_dir():
+            self.set_aside("it is a folder")
         write_atomic(self.path, buffer.getbuffer())
 
     def load(self) -> Progress | None:
         """Return what was saved last, on the CPU; None without a checkpoint of this run.
 
-        A damaged file, or one of another run, is renamed to `.corrupt` with a logged warning.
+        A damaged file, or one of another run, is renamed to `.corrupt` with a logged warning. So
+        is one without a seal: torch checks no sums, so a flipped bit in it would train on.
         """
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            with opened(self.path) as handle:
+                body = _whole(handle.read())
+            content = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
             if (content.pop("format"), content.pop("run_id")) != (FORMAT, self.run_id):
                 self.set_aside("it belongs to another run")
                 return None
@@ -78,9 +89,22 @@ class CheckpointFile:
             return None
         except OSError as error:
             self.set_aside(f"it cannot be read ({error.strerror})")
+        except _BrokenSealError as error:
+            self.set_aside(f"it {error}")
         except DAMAGE as error:
             self.set_aside(f"it is damaged ({type(error).__name__})")
         return None
+
+    def remove(self) -> None:
+        """Remove the file, if there is one; a folder at its place is set aside.
+
+        Raises:
+            StoreError: if it cannot be removed.
+        """
+        if self.path.is_dir():
+            self.set_aside("it is a folder")
+        with guarded(self.path):
+            self.path.unlink(missing_ok=True)
 
     def set_aside(self, reason: str) -> None:
         """Rename the file to `.corrupt` and say why: training starts anew.
@@ -90,3 +114,10 @@ class CheckpointFile:
         """
         aside = set_aside(self.path)
         LOG.warning("checkpoint %s set aside as %s: %s", self.path, aside.name, reason)
+
+
+def _whole(data: bytes) -> memoryview:
+    try:
+        return unsealed(data)
+    except ValueError as error:
+        raise _BrokenSealError(str(error)) from error

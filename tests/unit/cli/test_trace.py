@@ -3,6 +3,7 @@
 import json
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_verify_counts_what_it_found_again(tmp_path, capsys):
     assert (code, lines[-1]) == (0, "verified: codes=2 per-query=1 different=0 unreadable=0")
     assert len(lines) == 2
     assert "no codes are stored" in lines[0]
-    assert lines[0].endswith("from per-query values (1 examination)")
+    assert lines[0].endswith("from per-query values (1 record)")
     assert verified(capsys, tmp_path, "--suite", "t")[1][-1].startswith("verified: codes=0 per-")
 
 
@@ -144,8 +145,8 @@ def test_a_target_is_shown_alone(tmp_path, capsys):
     folder = stored(tmp_path)
     other = folder.parent / "lfw"
     other.mkdir()
-    text = (folder / "eval.json").read_text().replace('"olivetti+norm_stats=target"', '"lfw"')
-    (other / "eval.json").write_text(text)
+    shutil.copy(folder / "eval.json", other)
+    edit(other / "eval.json", lambda raw: raw.update(target="lfw"))
     both = explained(capsys, tmp_path, CELL)
     assert "examined on olivetti" in both
     assert "--targets lfw olivetti+norm_stats=target" in " ".join(both.split())
@@ -177,8 +178,8 @@ def test_an_ambiguous_cell_lists_what_it_may_be(tmp_path, capsys):
 def test_a_failed_cell_is_explained_by_its_reason(tmp_path, capsys):
     folder = stored(tmp_path).parent
     next(folder.glob("olivetti+*/eval.json")).unlink()
-    edit(folder / "train.json", lambda raw: raw.update(
-        status="diverged", reason="loss is nan", losses=[], cost=None))  # fmt: skip
+    failed = {"status": "diverged", "reason": "loss is nan", "losses": [], "selected_epoch": 0}
+    edit(folder / "train.json", lambda raw: raw.update(failed, cost=None))
     out = explained(capsys, tmp_path, CELL)
     assert "diverged: loss is nan" in out
     assert "examined on nothing yet" in out

@@ -1,14 +1,29 @@
 import errno
+import io
 import json
 import os
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hashquant.cli import main
 from hashquant.errors import StoreError, UsageError
 from hashquant.machine.files import write_atomic
-from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord, from_json, to_json
+from hashquant.records.arrays import DamagedError, read_arrays
+from hashquant.records.record import (
+    Cost,
+    Curve,
+    EvalRecord,
+    RecordError,
+    Score,
+    TrainRecord,
+    from_json,
+    read_record,
+    to_json,
+)
 from hashquant.records.store import Store
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.suite import RunSpec
@@ -49,7 +64,8 @@ def test_records_round_trip(cell):
     cell.save_train(train_record())
     cell.save_eval(eval_record(), ARRAYS, ARRAYS)
     assert cell.train_record() == train_record()
-    assert cell.eval_record("synthfaces") == eval_record()
+    found = read_record(EvalRecord, cell.path / "synthfaces" / "eval.json")
+    assert replace(found, files={}) == eval_record()
 
 
 def test_two_settings_do_not_share_a_folder(tmp_path):
@@ -73,13 +89,13 @@ def test_a_damaged_record_is_set_aside(cell, text):
 def test_an_examination_without_its_arrays_does_not_count(cell):
     cell.save_eval(eval_record(), ARRAYS, ARRAYS)
     (cell.path / "synthfaces" / "per_query.npz").unlink()
-    assert cell.eval_record("synthfaces") is None
+    assert cell.examined("abcdef123456", "synthfaces").record is None
 
 
 def test_unknown_keys_are_refused():
-    raw = json.loads(to_json(train_record())) | {"extra": 1}
-    with pytest.raises(Exception, match="extra"):
-        from_json(TrainRecord, json.dumps(raw))
+    text = to_json(train_record(schema_version=3))
+    with pytest.raises(RecordError, match="extra"):
+        from_json(TrainRecord, json.dumps(json.loads(text) | {"extra": 1}))
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
@@ -124,3 +140,104 @@ def test_reading_a_suite_names_what_is_damaged(tmp_path):
     assert [Path(p).name for p in records.damaged] == ["train.json"]
     assert store.suites() == ["s"]
     assert store.read("none").trains == ()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scores": (Score("mAP", 1.5),)},
+        {"scores": (Score("mAP", -5.0),)},
+        {"curves": (Curve("adc", (1, 5), (1.0,), (0.5, 1.0)),)},
+        {"curves": (Curve("adc", (1,), (1.0,), (1e300,)),)},
+        {"queries": -1},
+        {"floor": 7.0},
+        {"files": {"codes.npz": "short"}},
+        {"spec": spec(settings={"a": [[[[[[[[[1]]]]]]]]]})},
+    ],
+)
+def test_what_no_run_can_have_written_is_refused(changed):
+    with pytest.raises(RecordError):
+        from_json(EvalRecord, to_json(replace(eval_record(), **changed)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"[" * 100_000, b'{"schema_version": ' + b"9" * 400, b'{"schema_version": {}}', b"\xff",
+     b'{"schema_version": 3, "run_id": "\\ud800"}', b'{"schema_version": true}', b"3", b"null"],
+)  # fmt: skip
+def test_no_bytes_end_in_a_traceback(tmp_path, data):
+    (tmp_path / "f").write_bytes(data)
+    for cls in (TrainRecord, EvalRecord):
+        with pytest.raises(RecordError):
+            read_record(cls, tmp_path / "f")
+
+
+def test_a_seal_is_required_from_schema_four_on_and_checked_wherever_it_stands():
+    text = to_json(train_record())
+    with pytest.raises(RecordError, match="has no seal"):
+        from_json(TrainRecord, json.dumps({k: v for k, v in json.loads(text).items()
+                                           if k != "seal"}))  # fmt: skip
+    for changed in (text.replace("opqn", "dcdh"), text.replace('": 4', '": 3'), text + " "):
+        with pytest.raises(RecordError, match="does not match its seal"):
+            from_json(TrainRecord, changed)
+    older = train_record(schema_version=2)
+    assert "seal" not in to_json(older)
+    assert from_json(TrainRecord, to_json(older)) == older
+
+
+def test_a_checkout_with_other_ends_of_lines_is_whole(cell):
+    cell.save_train(train_record())
+    path = cell.path / "train.json"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert cell.train_record() == train_record()
+
+
+def bomb(buffer):
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ap.npy", bytes(100 * 2**20))
+
+
+def endless(buffer):
+    head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000000,), }"
+    with zipfile.ZipFile(buffer, "w") as archive:
+        text = head.ljust(117) + b"\n"
+        archive.writestr("ap.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+
+
+def no_header(buffer):
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("ap.npy", b"\x93NUMPY\x01\x00\x10\x00" + b"{'descr': (((((\n")
+
+
+def objects(buffer):
+    np.savez(buffer, ap=np.array([{}], dtype=object))
+
+
+@pytest.mark.parametrize("made", [bomb, endless, no_header, objects])
+def test_no_archive_takes_more_than_it_may_or_ends_in_a_traceback(tmp_path, made):
+    buffer = io.BytesIO()
+    made(buffer)
+    (tmp_path / "f.npz").write_bytes(buffer.getvalue())
+    with pytest.raises(DamagedError, match=r"must unpack to at most|no readable file of arrays"):
+        read_arrays(tmp_path / "f.npz")
+
+
+def test_a_folder_that_cannot_be_read_is_damaged(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.cell(spec(), "aaaaaa1").save_train(train_record())
+    hidden = store.cell(spec(method="dcdh"), "bbbbbb1")
+    hidden.save_train(train_record(spec=spec(method="dcdh")))
+    scan = os.scandir
+
+    def locked(path):
+        if Path(path).name == "dcdh":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    records = store.read("s")
+    [path] = records.damaged
+    assert path.endswith("dcdh")
+    assert records.reasons[path] == "this folder cannot be read: Permission denied"
+    assert len(records.trains) == 1
+    assert main(["verify", "--results-dir", str(tmp_path)]) == 1

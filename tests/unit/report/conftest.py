@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hashquant.records.record import Cost, Curve, EvalRecord, Score, TrainRecord
-from hashquant.records.store import PER_QUERY, SuiteRecords
+from hashquant.records.store import SuiteRecords
+from hashquant.records.vouching import PER_QUERY
 from hashquant.report import terminal_table
 from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.tables.maps import map_tables
@@ -123,7 +124,10 @@ class Exams:
             extra = (Score("mAP", other, 0, "relevant", "expected", "sdc"),)
         mean = float(np.nanmean(ap)) if value is None else value
         record = evaluation(mean, extra=extra, **asked)
-        record = dataclasses.replace(record, protocol=protocol)
+        excluded = int(np.isnan(arrays["ap"]).sum())
+        record = dataclasses.replace(
+            record, protocol=protocol, queries=len(label), queries_excluded=excluded
+        )
         folder = self.root / record.run_id / record.target.replace("=", "-")
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(folder / PER_QUERY, **arrays)

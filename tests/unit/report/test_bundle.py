@@ -27,8 +27,9 @@ def results(tmp_path, make):
     failed.mkdir()
     train = dataclasses.replace(make.training(), provenance=MADE_BY)
     (cell / "train.json").write_text(to_json(train))
-    (cell / "lfw" / "eval.json").write_text(to_json(make.evaluation()))
-    np.savez(cell / "lfw" / "per_query.npz", ap=np.ones(3))
+    evaluation = dataclasses.replace(make.evaluation(), queries=3)
+    (cell / "lfw" / "eval.json").write_text(to_json(evaluation))
+    np.savez(cell / "lfw" / "per_query.npz", ap=np.full(3, 0.5), label=np.arange(3))
     np.savez(cell / "lfw" / "codes.npz", codes=np.ones(3))
     (cell / "model.safetensors").write_bytes(b"weights")
     (failed / "train.json").write_text(to_json(make.training("failed", "broke", method="dcdh")))
@@ -118,7 +119,7 @@ def test_a_split_that_is_written_down_goes_along(results, tmp_path, make):
         "splits/splits.json",
     }
     (row,) = json.loads(found["splits/splits.json"])
-    assert (row["examined"], row["listed_in"], row["queries"]) == ("lfw", "mine.json", 1680)
+    assert (row["examined"], row["listed_in"], row["queries"]) == ("lfw", "mine.json", 3)
 
 
 def test_damaged_records_are_left_out_and_counted(results, tmp_path):

@@ -29,6 +29,7 @@ class Shelf:
             people = np.repeat(np.arange(20), 3)
             ap = np.clip(value + 0.1 * np.sin(np.arange(60.0)), 0, 1)
             record = self.make.evaluation(float(ap.mean()), target=target, suite=suite, **asked)
+            record = dataclasses.replace(record, queries=len(ap), queries_excluded=0)
             (cell / target / "eval.json").write_text(to_json(record), encoding="utf-8")
             np.savez(cell / target / "per_query.npz", ap=ap, label=people)
         return cell
@@ -168,13 +169,27 @@ def test_damaged_files_are_named_and_left_out(shelf, report):
     assert "trained, but not examined on LFW" in text_of(folder)["tables/map.md"]
 
 
-def test_damaged_values_of_queries_cost_the_interval_only(shelf, report):
+def test_damaged_values_of_queries_cost_the_interval_only(shelf, report, caplog):
     cell = shelf.put(method="opqn")
     (cell / "lfw" / "per_query.npz").write_bytes(b"PK no archive")
     code, _, err, folder = report()
     assert (code, err) == (0, "")
+    assert "per_query.npz is not used: it is no readable file of arrays" in caplog.text
     assert "has no readable file of its queries" in text_of(folder)["tables/intervals.md"]
     assert "0.5" in text_of(folder)["tables/map.md"]
+
+
+def test_a_cell_whose_queries_are_damaged_is_said_to_be_untested(shelf, report):
+    for method, value in (("opqn", 0.6), ("dcdh", 0.55), ("gpq", 0.3)):
+        cell = shelf.put(value, method=method)
+        if method == "dcdh":
+            (cell / "lfw" / "per_query.npz").write_bytes(b"PK no archive")
+    code, out, _, folder = report()
+    said = "not tested: seed 0 has no readable file of its queries"
+    assert code == 0
+    assert f"[1] {said}" in out
+    assert said in text_of(folder)["tables/map.md"]
+    assert said in text_of(folder)["tables/map.csv"]
 
 
 def test_nothing_but_damaged_files(shelf, report):

@@ -13,10 +13,11 @@ from hashquant.records.record import TrainRecord
 from hashquant.records.store import Store
 from hashquant.runs import runner
 from hashquant.runs.cell import is_of
+from hashquant.runs.contest import Surroundings
 from hashquant.runs.diagnosis import diagnosed
 from hashquant.runs.planning import plan
 from hashquant.runs.preparation import Place, family_of, prepare, prepare_target
-from hashquant.runs.runner import Surroundings, attempt, kept_in
+from hashquant.runs.runner import attempt, kept_in
 from hashquant.runs.targets import Target
 from hashquant.settings.suite import Suite
 from tests.unit.conftest import METHOD

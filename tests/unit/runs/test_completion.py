@@ -1,13 +1,17 @@
 """Distributions beside a record: falsified ones are named, missing ones made from the codes."""
 
+import json
+
 import numpy as np
 import pytest
 
 from hashquant.cli import main
 from hashquant.errors import UsageError
-from hashquant.records.store import DISTRIBUTIONS, Store, read_arrays
+from hashquant.records.arrays import read_arrays
+from hashquant.records.store import Store
+from hashquant.records.vouching import DISTRIBUTIONS
 from hashquant.runs.completion import complete_suite
-from tests.unit.runs.test_verification import check, edit_arrays, outcome, stored
+from tests.unit.runs.test_verification import check, edit, edit_arrays, outcome, stored
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,26 @@ def test_counts_must_be_whole_numbers(tmp_path, wrong):
     assert said.startswith(f"{path}: must hold counts")
     path.write_bytes(b"no zip")
     assert len(check(path.parent).unreadable) == 1
+
+
+def test_older_records_are_checked_as_far_as_they_go(tmp_path):
+    """Schema 1 knew one comparison, and stored no direction with its codes."""
+    folder = stored(tmp_path)
+    record = json.loads((folder / "eval.json").read_text())
+    first = record["curves"][0]["comparison"]
+
+    def age(raw):
+        del raw["files"]
+        raw.update(schema_version=1, curves=raw["curves"][:1])
+        raw["scores"] = [score for score in raw["scores"] if score["comparison"] == first]
+
+    edit(folder / "eval.json", age)
+    edit_arrays(folder / "per_query.npz", ap_sdc=None)
+    edit_arrays(folder / "codes.npz", larger_is_closer=None, symmetric_table=None)
+    source, differences, unreadable, [unsealed, note] = outcome(folder)
+    assert (source, differences, unreadable) == ("per-query", [], [])
+    assert "the record has no seal" in unsealed
+    assert "no larger_is_closer" in note
 
 
 def test_an_older_record_is_valid_and_can_be_completed(tmp_path):

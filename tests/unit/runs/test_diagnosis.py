@@ -13,9 +13,9 @@ from hashquant.errors import DataError, HashQuantError, MemoryFullError
 from hashquant.plugins import registry
 from hashquant.records.store import Store
 from hashquant.runs import runner
+from hashquant.runs.contest import Surroundings
 from hashquant.runs.diagnosis import diagnosed, given
 from hashquant.runs.planning import plan
-from hashquant.runs.runner import Surroundings
 from hashquant.runs.tally import Ending, Tally
 from hashquant.runs.workers import _process as process
 from hashquant.settings.suite import Suite

@@ -1,10 +1,11 @@
 import dataclasses
-import json
 
+import numpy as np
 import pytest
 
-from hashquant.records.record import Provenance, TrainRecord
-from hashquant.records.store import EVAL, PER_QUERY, Store
+from hashquant.records.record import Cost, EvalRecord, Provenance, Score, TrainRecord
+from hashquant.records.store import Store
+from hashquant.records.vouching import EVAL
 from hashquant.runs.forecast import Forecast
 from hashquant.runs.planning import plan
 from hashquant.settings.suite import Suite, base_spec, run_id
@@ -31,11 +32,12 @@ def keep(store, spec, *, rate, images=100, cpu="this", version="v", targets=(), 
                     timing={"images_per_second": rate}, provenance=made)
     )  # fmt: skip
     for target in targets:
-        place = folder.path / target
-        place.mkdir()
-        (place / PER_QUERY).touch()
-        timing = {"encode_images_per_second": encoding, "score_seconds": 3.0}
-        (place / EVAL).write_text(json.dumps({"gallery": 90, "queries": 10, "timing": timing}))
+        record = EvalRecord(
+            name, spec, target, "seen", "d", "k", 10, 0, 90, (Score("mAP", 0.5),), (),
+            Cost(16, 2, 0, "bits", 0, 0, 1, 1),
+            timing={"encode_images_per_second": encoding, "score_seconds": 3.0},
+        )  # fmt: skip
+        folder.save_eval(record, {"ap": np.full(10, 0.5), "label": np.arange(10)}, {})
     return folder
 
 

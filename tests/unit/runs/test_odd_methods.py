@@ -6,8 +6,9 @@ import torch
 import hashquant.methods
 from hashquant.errors import UsageError
 from hashquant.records.store import Store
+from hashquant.runs.contest import Surroundings
 from hashquant.runs.planning import override, plan
-from hashquant.runs.runner import Surroundings, run
+from hashquant.runs.runner import run
 from hashquant.runs.tally import Tally
 from hashquant.settings.suite import Suite
 

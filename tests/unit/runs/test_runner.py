@@ -5,9 +5,10 @@ import torch
 
 from hashquant.records.store import Store
 from hashquant.runs import runner
+from hashquant.runs.contest import Surroundings, load
 from hashquant.runs.diagnosis import diagnosed
 from hashquant.runs.planning import plan
-from hashquant.runs.runner import Surroundings, attempt, kept_in, load, units
+from hashquant.runs.runner import attempt, kept_in, units
 from hashquant.runs.tally import Ending, Tally
 from hashquant.settings.suite import Suite
 

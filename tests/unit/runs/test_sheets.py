@@ -16,7 +16,8 @@ from hashquant.errors import DataError, UsageError
 from hashquant.machine.filenames import safe_name
 from hashquant.plugins import registry
 from hashquant.records.record import Cost, EvalRecord, TrainRecord
-from hashquant.records.store import CODES, Store
+from hashquant.records.store import Store
+from hashquant.records.vouching import CODES
 from hashquant.runs.sheets import Asked, write_sheets
 from hashquant.search.comparisons import MissingCodesError, StoredCodes, evaluate_all, merged
 from hashquant.settings.recipe import Recipe

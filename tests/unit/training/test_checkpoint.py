@@ -1,11 +1,13 @@
 """Checkpoints: written whole, read back exactly, and set aside when they cannot be trusted."""
 
+import io
 import logging
 
 import pytest
 import torch
 
 from hashquant.errors import StoreError
+from hashquant.machine.seals import add_seal
 from hashquant.training.checkpoint import CheckpointFile, Progress
 
 
@@ -49,21 +51,45 @@ def empty(path):
     path.write_bytes(b"")
 
 
+def sealed(path, content):
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    add_seal(buffer)
+    path.write_bytes(buffer.getvalue())
+
+
 def foreign_pickle(path):
-    torch.save({"format": 1, "run_id": "abc", "object": CheckpointFile}, path)
+    sealed(path, {"format": 1, "run_id": "abc", "object": CheckpointFile})
 
 
 def missing_keys(path):
-    torch.save({"format": 1, "run_id": "abc"}, path)
+    sealed(path, {"format": 1, "run_id": "abc"})
 
 
 def no_mapping(path):
-    torch.save(torch.zeros(3), path)
+    sealed(path, torch.zeros(3))
+
+
+def flip_a_bit_of_a_weight(path):
+    data = bytearray(path.read_bytes())
+    data[data.index(torch.arange(6.0).numpy().tobytes()) + 9] ^= 64
+    path.write_bytes(data)
+
+
+def an_older_versions(path):
+    torch.save({"format": 1, "run_id": "abc"} | vars(some_progress()), path)
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
 
 
 @pytest.mark.parametrize(
-    "damage", [corrupt_bytes, truncate, empty, foreign_pickle, missing_keys, no_mapping]
-)
+    "damage",
+    [corrupt_bytes, truncate, empty, foreign_pickle, missing_keys, no_mapping,
+     flip_a_bit_of_a_weight, an_older_versions, a_folder],
+)  # fmt: skip
 def test_a_damaged_file_is_set_aside_with_a_warning(tmp_path, caplog, damage):
     file = CheckpointFile(tmp_path / "checkpoint.pt", "abc")
     file.save(some_progress())

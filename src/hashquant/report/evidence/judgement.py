@@ -97,14 +97,21 @@ def judged(frame: pd.DataFrame, evidence: Evidence, *, secondary: bool = False) 
     Every trained rival is compared with the best of its code length; Holm's correction runs over
     all such comparisons of the table. `undecided`: another training or other people could turn
     the order; `undecided_people`: other people could, of these trained networks. Where queries are
-    unknown, both. References, and what did not train, do not compete.
+    unknown, both, and the cell's note says that it was not tested and why. References, and what
+    did not train, do not compete.
     """
     keys = [(row["label"], row["bits"], secondary) for row in frame.to_dict("records")]
     found = {key: evidence.interval(key) for key in keys if key in evidence.cells}
     rivals = _rivals(frame, secondary)
     people = _open(rivals, evidence, trained=True)
     either = people | _open(rivals, evidence, trained=False)
+    why = _untested(rivals, evidence)
+    notes = [
+        "; ".join(filter(None, (note, why.get(key, ""))))
+        for key, note in zip(keys, frame["note"], strict=True)
+    ]
     return frame.assign(
+        note=notes,
         low=[found[key].low if key in found else float("nan") for key in keys],
         high=[found[key].high if key in found else float("nan") for key in keys],
         compared=[key in rivals for key in keys],
@@ -122,6 +129,17 @@ def _rivals(frame: pd.DataFrame, secondary: bool) -> dict[Key, Key]:
         keys = [(str(label), best[1], secondary) for label in part["label"]]
         found |= {key: best for key in keys if key != best}
     return found
+
+
+def _untested(rivals: Mapping[Key, Key], evidence: Evidence) -> dict[Key, str]:
+    """Say of every cell that could not be tested, while others could, what is missing of it."""
+    if not evidence.cells:
+        return {}
+    return {
+        key: f"not tested: {evidence.reasons[key]}"
+        for key in rivals.keys() | set(rivals.values())
+        if key in evidence.reasons
+    }
 
 
 def _known(rivals: Mapping[Key, Key], evidence: Evidence) -> dict[Key, Key]:

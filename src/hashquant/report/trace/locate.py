@@ -6,8 +6,9 @@ from pathlib import Path
 
 from hashquant.errors import UsageError, nearest
 from hashquant.machine.filenames import is_file
-from hashquant.records.record import EvalRecord, RecordError, RecordType, TrainRecord, from_json
-from hashquant.records.store import EVAL, TRAIN, Store
+from hashquant.records.record import EvalRecord, RecordError, RecordType, TrainRecord, read_record
+from hashquant.records.store import Store
+from hashquant.records.vouching import EVAL, TRAIN
 from hashquant.settings.suite import RunSpec
 
 #: The most names an error lists.
@@ -101,7 +102,7 @@ def _read(cell: Path, target: str = "") -> StoredCell:
 
 def _record(cls: type[RecordType], path: Path, damaged: list[str]) -> RecordType | None:
     try:
-        return from_json(cls, path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecordError) as error:
+        return read_record(cls, path)
+    except (OSError, RecordError) as error:
         damaged.append(f"{path} cannot be read: {error}")
         return None

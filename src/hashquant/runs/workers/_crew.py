@@ -16,11 +16,11 @@ import torch
 
 from hashquant.errors import StoreError
 from hashquant.machine.seeds import CPU
-from hashquant.records.store import CellFolder
+from hashquant.records.cellfolder import CellFolder
 from hashquant.runs.cell import save_failure
+from hashquant.runs.contest import Surroundings
 from hashquant.runs.planning import Cell
 from hashquant.runs.runner import (
-    Surroundings,
     Watcher,
     contested,
     counting_failure,

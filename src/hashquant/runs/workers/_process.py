@@ -17,9 +17,10 @@ import torch
 from hashquant.errors import HashQuantError, StoreError
 from hashquant.machine.environment import free_bytes, reserved_bytes
 from hashquant.records.provenance import provenance
+from hashquant.runs.contest import Contest, Surroundings, load
 from hashquant.runs.diagnosis import diagnosed
 from hashquant.runs.planning import Cell
-from hashquant.runs.runner import Contest, Surroundings, attempt, load, title
+from hashquant.runs.runner import attempt, title
 from hashquant.runs.tally import Ending
 
 INTERRUPTED = 130

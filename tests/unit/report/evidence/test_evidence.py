@@ -134,10 +134,11 @@ def test_missing_and_foreign_queries_are_named_and_leave_it_undecided(
     assert reason(exams.records()) == "seed 0 was examined on other queries"
 
 
-def test_a_score_that_its_queries_do_not_give_is_not_believed(exams, people, middling):
+def test_a_score_that_its_queries_do_not_give_is_not_believed(exams, people, middling, caplog):
     exams.add(middling, people, method="opqn")
     exams.add(middling, people, method="dcdh", value=0.9)
-    assert reason(exams.records()) == "seed 0 has a score that is not the mean of its queries"
+    assert reason(exams.records()) == "seed 0 has no readable file of its queries"
+    assert "does not belong to its record: its mean ap is 0.5022" in caplog.text
 
 
 def test_a_seed_without_queries_spoils_its_cell(make, exams, people, middling):

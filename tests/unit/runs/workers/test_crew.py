@@ -11,8 +11,9 @@ import torch
 from hashquant.errors import StoreError
 from hashquant.records.record import TrainRecord
 from hashquant.records.store import Store
+from hashquant.runs.contest import Surroundings
 from hashquant.runs.planning import plan
-from hashquant.runs.runner import Surroundings, title, units
+from hashquant.runs.runner import title, units
 from hashquant.runs.tally import Ending, Tally
 from hashquant.runs.workers import _crew as crew
 from hashquant.runs.workers._crew import Crew, Task

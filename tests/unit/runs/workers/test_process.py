@@ -10,8 +10,8 @@ import torch
 
 from hashquant.errors import DataError, MemoryFullError, StoreError
 from hashquant.records.store import Store
+from hashquant.runs.contest import Surroundings
 from hashquant.runs.planning import Cell, plan
-from hashquant.runs.runner import Surroundings
 from hashquant.runs.tally import Ending
 from hashquant.runs.workers import _process as process
 from hashquant.runs.workers._process import Line, work

@@ -16,8 +16,8 @@ from hashquant.cli._parser import parse
 from hashquant.cli._run import resolve
 from hashquant.records.store import Store
 from hashquant.runs import workers
+from hashquant.runs.contest import Surroundings
 from hashquant.runs.planning import plan
-from hashquant.runs.runner import Surroundings
 from hashquant.runs.tally import Tally
 from hashquant.settings.suite import Suite
 
@@ -36,10 +36,14 @@ def found(folder, name="train.json"):
     return {p.parent.relative_to(folder): p for p in sorted((folder / "results").rglob(name))}
 
 
+#: What of a record may differ, and the seal over it.
+CLOCKS = ("timing", "started_at", "provenance", "seal")
+
+
 def lasting(path):
     """A record without clocks and machine: what must not depend on who ran beside it."""
     record = json.loads(path.read_text())
-    return {k: v for k, v in record.items() if k not in ("timing", "started_at", "provenance")}
+    return {k: v for k, v in record.items() if k not in CLOCKS}
 
 
 def test_two_at_once_give_the_same_bits_as_one_alone(tmp_path, unheard):

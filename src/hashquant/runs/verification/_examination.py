@@ -1,100 +1,59 @@
-"""Stored numbers found again: scores recomputed from codes, and names from what they stand for."""
+"""One examination found again: scores recomputed from codes, names from what they stand for."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 
 from hashquant.errors import HashQuantError
+from hashquant.records.arrays import DamagedError, read_arrays
 from hashquant.records.gate import floor_from, judged_again
-from hashquant.records.record import Curve, EvalRecord, RecordError, Score, TrainRecord, from_json
-from hashquant.records.store import (
+from hashquant.records.record import (
+    SEALED_FROM,
+    Curve,
+    EvalRecord,
+    RecordError,
+    Score,
+    TrainRecord,
+    read_record,
+)
+from hashquant.records.store import Store
+from hashquant.records.vouching import (
     CODES,
     DISTRIBUTIONS,
     EVAL,
     PER_QUERY,
     TRAIN,
-    Store,
-    read_arrays,
+    per_query_fault,
 )
 from hashquant.runs.targets import parse
+from hashquant.runs.verification._checked import UNSEALED, Arrays, Checked
 from hashquant.search.comparisons import MissingCodesError, StoredCodes, evaluate_all
 from hashquant.search.distributions import distributions
 from hashquant.search.evaluation import Evaluation
 from hashquant.settings.suite import RunSpec, comparability_key, run_id
 
-#: How far a recomputed number may lie from the stored one.
-TOLERANCE = 1e-9
 #: What the stored values of queries are the mean of: metric and cutoff.
 MEANS = {"ap": ("mAP", 0), "precision@1": ("precision", 1)}
 FALLBACK = "the headline's mAP was recomputed from per-query values"
-
-Array = Shaped[np.ndarray, "..."]
-Arrays = Mapping[str, Array]
-
-
-@dataclass
-class Checked:
-    """What was found of one examination, step by step.
-
-    `source` is "codes" where its headline was recomputed from codes, "per-query" where the
-    headline's mAP was from the stored values of queries, "" where neither could be. `differences`
-    and `unreadable` are sentences that begin with a file; `notes` say what was not recomputed.
-    """
-
-    folder: Path
-    source: str = ""
-    differences: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def expect(self, path: Path, name: str, stored: object, found: object) -> None:
-        """Note a difference, of numbers where they are further apart than `TOLERANCE`."""
-        if isinstance(stored, int | float) and isinstance(found, int | float):
-            same = abs(stored - found) <= TOLERANCE
-        else:
-            same = stored == found
-        if not same:
-            what = "nothing of that name" if found is None else repr(found)
-            self.differences.append(f"{path}: {name}: stored {stored!r}, found {what}")
-
-    def expect_all(self, path: Path, name: str, stored: Array, found: Array) -> None:
-        """Note where two arrays differ most, if they do; NaN equals NaN."""
-        if stored.shape != found.shape:
-            self.expect(path, f"shape of {name}", stored.shape, found.shape)
-            return
-        gap = np.abs(stored.astype(np.float64) - found)
-        gap = np.where(np.isnan(stored) & np.isnan(found), 0.0, np.nan_to_num(gap, nan=np.inf))
-        count = int((gap > TOLERANCE).sum())
-        if count:
-            at = int(gap.argmax())
-            more = f" (and {count - 1} more differ)" if count > 1 else ""
-            self.expect(path, f"{name} {at}{more}", stored[at].item(), found[at].item())
-
-
-def verify_suite(store: Store, suite: str) -> Iterator[Checked]:
-    """Check every examination of a suite, in path order."""
-    for path in sorted((store.root / suite).rglob(EVAL)):
-        try:
-            record = from_json(EvalRecord, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, RecordError) as error:
-            yield Checked(path.parent, unreadable=[f"{path}: {error}"])
-        else:
-            yield verify(store, record, path.parent)
 
 
 def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
     """Recompute one examination as far as its files allow, and check what it is named by."""
     checked = Checked(folder)
-    _check_names(checked, store, record)
-    per_query = read_arrays(folder / PER_QUERY)
-    if not _per_query_fits(per_query):
-        problem = "must hold numbers, a label and an ap of each query"
+    train = _check_names(checked, store, record)
+    if record.schema_version < SEALED_FROM:
+        checked.notes.append(UNSEALED)
+    per_query = _arrays(checked, record, PER_QUERY)
+    if per_query is None:
+        return checked
+    if problem := per_query_fault(per_query):
         checked.unreadable.append(f"{folder / PER_QUERY}: {problem}")
         return checked
+    if train is not None:
+        _check_gate(checked, store, train, record)
     named: tuple[Curve | Score, ...] = (*record.curves, *record.scores)
     headline = next((entry.comparison for entry in named), "")
     if not any(_place(score) == ("mAP", 0, "expected", headline) for score in record.scores):
@@ -119,14 +78,24 @@ def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
     return checked
 
 
-def _check_names(checked: Checked, store: Store, record: EvalRecord) -> None:
-    """Check that spec, name and folder of an examination are those of its training."""
+def _arrays(checked: Checked, record: EvalRecord, name: str) -> Arrays | None:
+    """Return the arrays of a file, empty where it is absent; None, noted, where it is damaged."""
+    path = checked.folder / name
+    try:
+        return read_arrays(path, record.files.get(name, ""))
+    except DamagedError as error:
+        checked.unreadable.append(f"{path}: {error}")
+        return None
+
+
+def _check_names(checked: Checked, store: Store, record: EvalRecord) -> TrainRecord | None:
+    """Check that spec, name and folder of an examination are those of its training; return that."""
     path, own = checked.folder.parent / TRAIN, checked.folder / EVAL
     try:
-        train = from_json(TrainRecord, path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecordError) as error:
+        train = read_record(TrainRecord, path)
+    except (OSError, RecordError) as error:
         checked.unreadable.append(f"{path}: {error}")
-        return
+        return None
     checked.expect(path, "status", train.status, "done")
     checked.expect(path, "run_id", train.run_id, run_id(train.spec, train.dataset_version))
     checked.expect(own, "run_id", record.run_id, train.run_id)
@@ -139,7 +108,7 @@ def _check_names(checked: Checked, store: Store, record: EvalRecord) -> None:
     checked.expect(own, "comparability_key", record.comparability_key, key)
     right = store.cell(record.spec, record.run_id).target_folder(record.target)
     checked.expect(own, "folder", str(checked.folder), str(right))
-    _check_gate(checked, store, train, record)
+    return train
 
 
 def _check_gate(checked: Checked, store: Store, train: TrainRecord, record: EvalRecord) -> None:
@@ -163,12 +132,10 @@ def _codes(
 ) -> StoredCodes | None:
     """Return the stored codes; without them, say why."""
     path = checked.folder / CODES
-    if not path.is_file():
-        checked.notes.append(f"no codes are stored: {FALLBACK}")
-        return None
-    arrays = read_arrays(path)
+    arrays = _arrays(checked, record, CODES)
     if not arrays:
-        checked.unreadable.append(f"{path}: is no readable file of arrays")
+        if arrays is not None:
+            checked.notes.append(f"no codes are stored: {FALLBACK}")
         return None
     try:
         return StoredCodes.from_arrays(arrays, record.cost, torch.from_numpy(labels))
@@ -227,11 +194,11 @@ def _check_distributions(
 ) -> None:
     """Compare stored distributions with those of the codes; without codes, count their pairs."""
     path = checked.folder / DISTRIBUTIONS
-    if not path.is_file():
-        if codes is not None:
+    stored = _arrays(checked, record, DISTRIBUTIONS)
+    if not stored:
+        if stored is not None and codes is not None:
             checked.notes.append("no distributions are stored (--complete writes them)")
         return
-    stored = read_arrays(path)
     counts = [stored.get(name) for name in ("same", "different")]
     if any(array is None or array.dtype != np.int64 for array in counts):
         checked.unreadable.append(f"{path}: must hold counts of same and of different pairs")
@@ -282,14 +249,3 @@ def _named(score: Score) -> str:
     cutoff = f"@{score.cutoff}" if score.cutoff else ""
     how = f"{score.comparison}, ties {score.ties}, over {score.denominator}"
     return f"{score.metric}{cutoff} ({how})"
-
-
-def _per_query_fits(arrays: Arrays) -> bool:
-    labels, ap = arrays.get("label"), arrays.get("ap")
-    return (
-        labels is not None
-        and ap is not None
-        and labels.dtype == np.int64
-        and labels.shape == ap.shape == (labels.size,)
-        and all(np.issubdtype(array.dtype, np.number) for array in arrays.values())
-    )
