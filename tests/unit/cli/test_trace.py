@@ -179,7 +179,8 @@ def test_a_failed_cell_is_explained_by_its_reason(tmp_path, capsys):
     folder = stored(tmp_path).parent
     (folder / "olivetti+norm_stats-target" / "eval.json").unlink()
     edit(folder / "train.json", lambda raw: raw.update(
-        status="diverged", reason="loss is nan", losses=[], selected_epoch=0, cost=None))  # fmt: skip
+        status="diverged", reason="loss is nan", losses=[], cost=None, selected_epoch=0,
+    ))  # fmt: skip
     out = explained(capsys, tmp_path, CELL)
     assert "diverged: loss is nan" in out
     assert "examined on nothing yet" in out
