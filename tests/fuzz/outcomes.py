@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fuzz.mutations import mutations
 from hashquant.errors import HashQuantError
+from hashquant.records import vouching
 
 #: What a reader returns: what it read, comparable, and the sentences that it said.
 Look = Callable[[], tuple[object, str]]
@@ -105,6 +106,7 @@ class Bench:
         """Return what a reader returned and said, and the traceback it ended with, in short."""
         self.restore()
         kind.path.write_bytes(data)
+        vouching._tell.cache_clear()  # a file is named once a process
         before, ear = set(self.root.rglob("*")), _Ear()
         logging.getLogger("hashquant").addHandler(ear)
         found, said, fault = None, "", None

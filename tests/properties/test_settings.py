@@ -78,7 +78,8 @@ def try_values(path, owner, key, values):
         for said in filter(None, (by_file, by_flag)):
             assert "\n" not in said
             assert len(said) < 600
-            assert key.removesuffix("s") in said
+            no_yaml = "must be readable YAML" in said and said is by_file  # it names the line
+            assert no_yaml or key.removesuffix("s") in said
 
 
 @pytest.mark.parametrize("owner", ["", "common", *METHODS, *DATASETS])

@@ -10,7 +10,8 @@ from hashquant.settings.ranges import MOST_WHOLE, shown
 
 #: Fields that hold values of any kind: a word may stand there for a number.
 _LOOSE = {"settings", "overrides", "base"}
-_DEEPEST = 50
+#: As deep as settings may be nested (`records._sound`), below the fields that hold them.
+_DEEPEST = 8
 
 
 def plain(value: object, lost: list[str] | None = None) -> object:

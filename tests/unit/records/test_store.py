@@ -12,6 +12,7 @@ import pytest
 from hashquant.cli import main
 from hashquant.errors import StoreError, UsageError
 from hashquant.machine.files import write_atomic
+from hashquant.machine.seals import sealed_json
 from hashquant.records.arrays import DamagedError, read_arrays
 from hashquant.records.record import (
     Cost,
@@ -152,12 +153,21 @@ def test_reading_a_suite_names_what_is_damaged(tmp_path):
         {"queries": -1},
         {"floor": 7.0},
         {"files": {"codes.npz": "short"}},
-        {"spec": spec(settings={"a": [[[[[[[[[1]]]]]]]]]})},
     ],
 )
 def test_what_no_run_can_have_written_is_refused(changed):
     with pytest.raises(RecordError):
         from_json(EvalRecord, to_json(replace(eval_record(), **changed)))
+
+
+def test_settings_that_are_nested_too_deep_are_refused():
+    raw = json.loads(to_json(train_record()))
+    raw["spec"]["settings"], deep = {"a": 1}, [[[[[[[[[1]]]]]]]]]
+    del raw["seal"]
+    assert from_json(TrainRecord, sealed_json(json.dumps(raw))).spec.settings == {"a": 1}
+    raw["spec"]["settings"]["a"] = deep
+    with pytest.raises(RecordError, match="nested at most 8 deep"):
+        from_json(TrainRecord, sealed_json(json.dumps(raw)))
 
 
 @pytest.mark.parametrize(

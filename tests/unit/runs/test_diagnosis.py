@@ -12,6 +12,7 @@ from hashquant.data.items import Dataset
 from hashquant.errors import DataError, HashQuantError, MemoryFullError
 from hashquant.plugins import registry
 from hashquant.records.store import Store
+from hashquant.runs import contest as contests
 from hashquant.runs import runner
 from hashquant.runs.contest import Surroundings
 from hashquant.runs.diagnosis import diagnosed, given
@@ -150,15 +151,15 @@ def test_a_target_that_does_not_fit_leaves_the_others(two, monkeypatch):
         calls.append(words)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(runner, "prepare_target", full)
+    monkeypatch.setattr(contests, "prepare_target", full)
     with pytest.raises(MemoryFullError, match="synthfaces-studio: out of memory"):
-        runner.load(cell, here)
+        contests.load(cell, here)
     assert len(calls) == 1
 
 
 def test_a_store_that_the_system_will_not_show_fails_its_cell(two, monkeypatch):
     [cell, _], here = two
-    contest = runner.load(cell, here)
+    contest = contests.load(cell, here)
 
     def unreadable(*_):
         raise OSError(errno.EIO, "Input/output error", "train.json")

@@ -124,7 +124,7 @@ def test_failures_that_cannot_be_told_are_recorded(own, tmp_path, unheard):
     records = here.store.read("s")
     assert not records.damaged
     reasons = {record.spec.method[:4]: record.reason for record in records.trains}
-    assert reasons["own2"] == "Unsaid: <exception str() failed>"
+    assert reasons["own2"] == "Unsaid: its text cannot be read"
     assert reasons["own3"] == "ValueError: \\ud800 \\x07"
     assert len(reasons["own4"]) < 2100
     assert reasons["own5"].startswith("loss term '\\udcff' must be finite")

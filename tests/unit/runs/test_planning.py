@@ -118,7 +118,7 @@ def test_local_weights_are_named_by_their_content(tmp_path):
     assert first.startswith(f"resnet18:{file}@")
     file.write_bytes(b"two")
     assert cells(override(SUITE, [f"trunk=resnet18:{file}"]))[0].spec.trunk != first
-    with pytest.raises(UsageError, match="weights of trunk resnet18 cannot be read"):
+    with pytest.raises(UsageError, match="weights of trunk resnet18 must be a file, got no"):
         cells(override(SUITE, ["trunk=resnet18:/no/such/file"]))
 
 

@@ -66,7 +66,7 @@ def _here(tmp_path, monkeypatch):
         ({"model": OWN, "ema": OWN}, "must hold one state_dict, got several: 'model', 'ema'"),
         ({"b": OWN["a"]}, "must hold 'a' for trunk 't'"),
         (changed(odd=torch.zeros(1)), "hold 'odd', which trunk 't' does not know"),
-        (changed(**{"\x1b[1m\n": torch.zeros(1)}), r"hold '\?\[1m', which"),
+        (changed(**{"\x1b[1m\n": torch.zeros(1)}), r"hold '\\x1b\[1m', which"),
         (changed(a=torch.zeros(2, 3)), r"'a' must have shape \(3, 2\)"),
         (changed(a=torch.full((3, 2), torch.nan)), "'a' must be finite"),
         (changed(a=torch.tensor([[1, 1], [1, 1], [1, torch.inf]])), "'a' must be finite"),

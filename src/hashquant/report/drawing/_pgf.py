@@ -96,7 +96,7 @@ def tex(text: str) -> str:
     r"""Return a drawable text as TeX; what is mathematics already stays, "?" is what TeX lacks.
 
     >>> tex("Zoë 50% → a_b \\$1"), tex("$10^{2}$"), tex("щ")
-    ('Zo\\"{e} 50\\% \\ensuremath{\\rightarrow} a\\_b \\$1', '$10^{2}$', '?')
+    ('Zo\\"{e} 50\\% \\ensuremath{\\rightarrow} a\\_b \\textdollar{}1', '$10^{2}$', '?')
     """
     if re.search(r"(?<!\\)\$", text):
         return text

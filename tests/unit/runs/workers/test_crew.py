@@ -120,9 +120,11 @@ def test_a_worker_tells_which_cells_did_not_train(crewed):
     assert found.tally.counts == {"done": 3, "untrained": 1}
 
 
-def test_there_are_no_more_workers_than_chains(crewed):
+def test_there_are_no_more_workers_than_chains(crewed, tmp_path):
     assert [jobs for *_, jobs in crewed([[16], [17]], 8).log] == [2, 2]
-    assert crewed([], 8).tally.counts == {}
+    tally = Tally()
+    Crew([], Surroundings(Store(tmp_path), tmp_path, torch.device("cpu")), Notes(), tally).run(8)
+    assert tally.counts == {}
 
 
 def test_the_first_finished_cell_alone_shows_how_many_fit(crewed):
