@@ -164,10 +164,10 @@ def test_settings_that_are_nested_too_deep_are_refused():
     raw = json.loads(to_json(train_record()))
     raw["spec"]["settings"], deep = {"a": 1}, [[[[[[[[[1]]]]]]]]]
     del raw["seal"]
-    assert from_json(TrainRecord, sealed_json(json.dumps(raw))).spec.settings == {"a": 1}
+    assert from_json(TrainRecord, sealed_json(json.dumps(raw, indent=1))).spec.settings == {"a": 1}
     raw["spec"]["settings"]["a"] = deep
     with pytest.raises(RecordError, match="nested at most 8 deep"):
-        from_json(TrainRecord, sealed_json(json.dumps(raw)))
+        from_json(TrainRecord, sealed_json(json.dumps(raw, indent=1)))
 
 
 @pytest.mark.parametrize(
