@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, softplus
+from torch.nn.functional import cross_entropy, normalize, softplus
 
 import hashquant.api as hq
 
@@ -113,13 +113,12 @@ class MDSHC(hq.Method):
     def _class_term(self, u: Tensor, labels: hq.Labels) -> hq.Scalar:
         # sqrt(q)·cos(u, c), and the length of c is sqrt(q) itself.
         logits = normalize(u, dim=1) @ self.centers.T
-        own = labels[:, None] == torch.arange(self.num_classes, device=labels.device)
-        likelihood = logits.log_softmax(dim=1)
+        cost = cross_entropy(logits, labels)
         if self.num_classes > 1:
-            likelihood = torch.where(own, likelihood, log_complement(logits))
+            others = log_complement(logits).scatter(1, labels[:, None], 0)
+            cost = cost - others.sum(dim=1).mean()
         # Paper: its code takes the mean over classes too, which leaves this term 1/C of its weight.
-        size = self.num_classes if self.config.over_classes else 1
-        return -likelihood.sum(dim=1).mean() / size
+        return cost / self.num_classes if self.config.over_classes else cost
 
     def _remember(self, embedding: Tensor, batch: hq.Batch) -> None:
         twin = embedding.detach() if batch.teacher is None else batch.teacher
@@ -134,5 +133,5 @@ class MDSHC(hq.Method):
         bank = normalize(self.state["bank"][others].to(u.dtype), dim=1)
         positive = labels[:, None] == self.state["label"][others]
         positive = positive & (rows[:, None] != others)  # an image is no pair with itself
-        cost = softplus((1 - normalize(u, dim=1) @ bank.T) / 2)
-        return (cost * positive).sum() / positive.sum().clamp_min(1)
+        cosine = (normalize(u, dim=1) @ bank.T)[positive]
+        return softplus((1 - cosine) / 2).sum() / max(len(cosine), 1)
