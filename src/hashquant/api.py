@@ -21,6 +21,7 @@ from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.machine.filenames import short_name
 from hashquant.plugins.method import Method, TensorSpec
+from hashquant.plugins.pairs import PAIR_WEIGHTS, Pairs, batch_pairs, pairs_of
 from hashquant.settings.names import Name
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Claim, Reference
@@ -37,6 +38,7 @@ from hashquant.types import (
 
 __all__ = [
     "GENERATOR_VERSION",
+    "PAIR_WEIGHTS",
     "PLAIN",
     "STRONG",
     "WEAK",
@@ -60,6 +62,7 @@ __all__ = [
     "Listed",
     "Method",
     "Name",
+    "Pairs",
     "Part",
     "Parts",
     "ProductQuantized",
@@ -76,6 +79,7 @@ __all__ = [
     "TrainingSet",
     "UsageError",
     "View",
+    "batch_pairs",
     "content_digests",
     "draw_centers",
     "fetch",
@@ -85,6 +89,7 @@ __all__ = [
     "make_split",
     "pad_columns",
     "padded_size",
+    "pairs_of",
     "read_manifest",
     "render_faces",
     "short_name",

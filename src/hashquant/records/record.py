@@ -114,6 +114,8 @@ class TrainRecord:
     base_run: str = ""  #: run_id of the training whose embedding this one was fitted on
     timing: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance | None = None
+    #: share of one class among pairs of a step's labelled images; None: sampling is not balanced
+    positive_rate: float | None = None
     gate: Gate | None = None  #: None: cannot be told, or not yet (`records.gate` tells it then)
     schema_version: int = SCHEMA_VERSION
 
