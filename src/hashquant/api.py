@@ -24,6 +24,7 @@ from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unk
 from hashquant.machine.arrays import array_head, map_array
 from hashquant.machine.filenames import short_name
 from hashquant.plugins.method import Method, TensorSpec
+from hashquant.plugins.pairs import PAIR_WEIGHTS, Pairs, batch_pairs, pairs_of
 from hashquant.settings.names import Name
 from hashquant.settings.paths import user_path
 from hashquant.settings.ranges import (
@@ -53,6 +54,7 @@ from hashquant.types import (
 __all__ = [
     "CHANGED",
     "GENERATOR_VERSION",
+    "PAIR_WEIGHTS",
     "PLAIN",
     "STRONG",
     "UNVERIFIED",
@@ -82,6 +84,7 @@ __all__ = [
     "Natural",
     "NonNegative",
     "OneOf",
+    "Pairs",
     "Part",
     "Parts",
     "Positive",
@@ -103,6 +106,7 @@ __all__ = [
     "UsageError",
     "View",
     "array_head",
+    "batch_pairs",
     "check_published",
     "content_digests",
     "draw_centers",
@@ -114,6 +118,7 @@ __all__ = [
     "map_array",
     "pad_columns",
     "padded_size",
+    "pairs_of",
     "parts_in",
     "read_manifest",
     "render_faces",

@@ -122,6 +122,8 @@ class TrainRecord:
     provenance: Provenance | None = None
     #: plug-in file or package → digest of the source that trained it; empty in older records
     code: Mapping[str, str] = field(default_factory=dict)
+    #: share of one class among pairs of a step's labelled images; None: sampling is not balanced
+    positive_rate: float | None = None
     gate: Gate | None = None  #: None: cannot be told, or not yet (`records.gate` tells it then)
     files: Mapping[str, str] = field(default_factory=dict)  #: SHA-256 of the weights, by file name
     schema_version: int = SCHEMA_VERSION

@@ -113,7 +113,7 @@ def train_cell(
         notes=prepared.notes, cost=cost(network), losses=tuple(result.losses),
         selected_epoch=result.selected_epoch,
         validation=tuple(choice.scores) if spec.selection == "validation" else (),
-        base_run=base_run,
+        base_run=base_run, positive_rate=result.positive_rate,
         timing={"train_seconds": result.seconds, "images_per_second": result.images_per_second,
                 "jobs_per_device": float(result.jobs)},
         provenance=provenance(device), files=files, code=code_used(spec),

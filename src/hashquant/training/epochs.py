@@ -12,6 +12,7 @@ from hashquant.data.pixels import normalise
 from hashquant.data.views import PLAIN, seen
 from hashquant.errors import DivergedError, HashQuantError
 from hashquant.machine.seeds import generator, seeded
+from hashquant.plugins.pairs import positive_rate
 from hashquant.settings.suite import RunSpec
 from hashquant.training._average import Average
 from hashquant.training._sampling import Step, plan_epoch
@@ -130,6 +131,19 @@ def run_epoch(
             if average is not None:
                 average.follow(network)
     return ledger.close(), ledger.images
+
+
+def sampled_rate(network: Network, training: TrainingSet, spec: RunSpec) -> float | None:
+    """Return the share of one class among the pairs of a step's labelled images.
+
+    The mean over the steps of the first epoch; "balanced" classes of as many images each make it
+    the same in every step. None where the method does not sample so.
+    """
+    if network.method.sampling != "balanced":
+        return None
+    labels = training.labels.cpu()
+    steps = _planned(network, training, spec, 0)
+    return sum(positive_rate(labels[step.labelled]) for step in steps) / len(steps)
 
 
 def _offer_embeddings(

@@ -13,7 +13,7 @@ from hashquant.settings.suite import RunSpec
 from hashquant.training._average import Average, average_of
 from hashquant.training._sampling import mask_labels
 from hashquant.training.checkpoint import CheckpointFile, Progress
-from hashquant.training.epochs import run_epoch
+from hashquant.training.epochs import run_epoch, sampled_rate
 from hashquant.training.network import Network, memory_format
 from hashquant.training.optimizers import build_optimizer
 from hashquant.training.selection import EpochChoice, has_tensors
@@ -33,7 +33,8 @@ class TrainResult:
     `losses` holds each epoch's mean terms and their "total"; `seconds` and `images_per_second`
     cover all sessions of the run, in which at most `jobs` cells went side by side on the device;
     `resumed_from` is the number of epochs a checkpoint held;
-    `selected_epoch` (from 1) is the one whose weights the network has.
+    `selected_epoch` (from 1) is the one whose weights the network has; `positive_rate` is the
+    share of one class among the pairs of a step, where sampling is balanced.
     """
 
     losses: tuple[Mapping[str, float], ...]
@@ -42,6 +43,7 @@ class TrainResult:
     resumed_from: int
     selected_epoch: int
     jobs: int = 1
+    positive_rate: float | None = None
 
 
 def train(
@@ -82,9 +84,7 @@ def train(
         start = progress.epochs_done
         if not start:
             _begin(network, training, spec, device)
-        optimizer = build_optimizer(network, spec.schedule)
-        if start:
-            optimizer.load_state_dict(dict(progress.optimizer))
+        optimizer = _optimizer(network, spec, progress)
         for epoch in range(start, spec.epochs):
             began = time.perf_counter()
             terms, images = run_epoch(network, optimizer, training, spec, epoch, device, average)
@@ -104,8 +104,18 @@ def train(
         network.load_state_dict(examined.state_dict())
     method.state = {}
     rate = progress.images / progress.seconds if progress.seconds else 0.0
-    selected = choice.settle(network, spec.epochs)
-    return TrainResult(progress.losses, progress.seconds, rate, start, selected, progress.jobs)
+    selected, same = choice.settle(network, spec.epochs), sampled_rate(network, training, spec)
+    return TrainResult(
+        progress.losses, progress.seconds, rate, start, selected, progress.jobs, same
+    )
+
+
+def _optimizer(network: Network, spec: RunSpec, progress: Progress) -> torch.optim.Optimizer:
+    """Return the optimiser of a run, as far as it has come."""
+    optimizer = build_optimizer(network, spec.schedule)
+    if progress.epochs_done:
+        optimizer.load_state_dict(dict(progress.optimizer))
+    return optimizer
 
 
 def _begin(network: Network, training: TrainingSet, spec: RunSpec, device: torch.device) -> None:

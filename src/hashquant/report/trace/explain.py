@@ -73,6 +73,8 @@ def _training_rows(record: TrainRecord, gate: Gate | None) -> Rows:
         yield "selected", f"epoch {record.selected_epoch} of {record.spec.epochs}"
     if record.validation:
         yield "validation", f"mAP {', '.join(f'{value:.4f}' for value in record.validation)}"
+    if record.positive_rate is not None:
+        yield "positive pairs", f"{record.positive_rate:.4f} of the pairs of a step"
     if record.losses:
         yield "first loss", _numbers(record.losses[0])
         yield "last loss", _numbers(record.losses[-1])
