@@ -39,7 +39,7 @@ class DSDH(hq.Method):
         authors="Qi Li, Zhenan Sun, Ran He, Tieniu Tan",
         venue="Advances in Neural Information Processing Systems 30",
         year=2017,
-        url="https://arxiv.org/abs/1705.10999",
+        url="https://github.com/liqi-casia/DSDH-HashingCode",
     )
 
     @dataclass(frozen=True)
