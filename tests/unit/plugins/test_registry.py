@@ -63,7 +63,7 @@ def test_a_file_without_a_method_is_refused(plugin_folder):
 
 def test_unknown_names_offer_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'dcdh'"):
-        registry.load_method("dchd")
+        registry.load_method("dcdhh")
     with pytest.raises(UsageError, match="did you mean 'olivetti'"):
         registry.make_dataset("olivety")
 
