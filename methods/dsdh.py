@@ -1,0 +1,150 @@
+"""DSDH: a likelihood of pairs, and discrete codes that a linear classifier must read.
+
+Q. Li, Z. Sun, R. He, T. Tan, "Deep Supervised Discrete Hashing", NIPS 2017. Follows the equations
+as github.com/liqi-casia/DSDH-HashingCode @338e72a steps through them: in turn the classifier W by
+ridge regression from codes, codes B by cyclic coordinate descent on
+mu‖Y - BW‖² + eta‖B - U‖², and the network by the pair likelihood and eta‖U - B‖². The classifier
+reaches the network through B alone. A widely used port drops B, and so trains pairs only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot, softplus
+
+import hashquant.api as hq
+
+CHOICES = {"against": ("batch", "bank"), "codes": ("batch", "epoch"), "weights": ("none", "both")}
+
+
+def signs(x: Tensor) -> Tensor:
+    """Return ±1, -1 for zero."""
+    return torch.where(x > 0, 1.0, -1.0).to(x.dtype)
+
+
+class DSDH(hq.Method):
+    """Linear to q values; W and B are made anew from the values of a batch or of an epoch."""
+
+    name = "dsdh"
+    display = hq.Name("DSDH", words={
+        "against=bank": "with a memory bank", "codes=epoch": "codes once an epoch",
+        "weights=both": "balanced pairs"})  # fmt: skip
+    family = hq.Binary()
+    sampling = "balanced"
+    paper_batch = 128
+    reference = hq.Reference(
+        title="Deep Supervised Discrete Hashing",
+        authors="Qi Li, Zhenan Sun, Ran He, Tieniu Tan",
+        venue="Advances in Neural Information Processing Systems 30",
+        year=2017,
+        url="https://github.com/liqi-casia/DSDH-HashingCode",
+    )
+
+    @dataclass(frozen=True)
+    class Config:
+        """Weights are of means over images; the MATLAB code's are of sums over 5,000 images."""
+
+        against: str = "batch"  #: pairs within a batch | bank: of it with every image's last u
+        codes: str = "batch"  #: W and B from each batch (MATLAB) | epoch: from all images (port)
+        weights: str = "none"  #: of pairs | both: |S|/|S1| and |S|/|S0|
+        quantization_weight: float = 0.01  #: eta, of ‖u - b‖² (sum over bits); MATLAB 55/5000
+        class_weight: float = 0.01  #: mu, of ‖y - bW‖² where B is found; MATLAB 1/5000
+        ridge: float = 0.1  #: added to BᵀB where W is found, nu/mu (MATLAB); port 100
+        sweeps: int = 10  #: of coordinate descent over the bits, at most
+
+        def __post_init__(self) -> None:
+            for key, allowed in CHOICES.items():
+                if (value := getattr(self, key)) not in allowed:
+                    raise hq.unknown_name(key, value, allowed)
+
+    def __init__(
+        self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
+    ) -> None:
+        super().__init__(config, budget, in_features, num_classes)
+        self.hash = nn.Linear(in_features, budget.bits)
+
+    @classmethod
+    def recipe(cls) -> hq.Recipe:
+        """Return SGD from 1e-2, of 150 epochs."""
+        # Paper: the rate falls to 1e-6 in 150 equal steps of its logarithm; here 10 for each 150/4.
+        return hq.Recipe(lr=1e-2, momentum=0.9, epochs=150, step_epochs=37.5, step_factor=0.1)
+
+    def training_state(self, images: int, classes: int) -> dict[str, hq.TensorSpec]:
+        """Return the last u of every image and its label once seen; every image's code."""
+        size, state = (images, self.budget.bits), {}
+        if self.config.against == "bank":
+            state["bank"] = hq.TensorSpec(size, torch.float16)
+            state["labels"] = hq.TensorSpec((images,), torch.int64, -1)
+        if self.config.codes == "epoch":
+            state["codes"] = hq.TensorSpec(size, torch.int8)
+        return state
+
+    def wants_embeddings(self, epoch: int, epochs: int) -> bool:
+        """Ask for all embeddings where codes are found once an epoch."""
+        return bool(self.config.codes == "epoch")
+
+    def on_embeddings(self, embedding: hq.Embedding, labels: hq.Labels, epoch: int) -> None:
+        """Find the codes of all images whose label is known; the others' are their signs."""
+        known = labels >= 0
+        found = signs(embedding)
+        found[known] = self.discrete_codes(embedding[known], labels[known])
+        self.state["codes"].copy_(found)
+
+    def forward(self, features: hq.Features) -> hq.Embedding:
+        """Return u, real values whose signs are the bits."""
+        hashed: Tensor = self.hash(features.float())
+        return hashed
+
+    def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
+        """Return mean(log(1 + exp θ) - s·θ), θ = <u_i, u_j> / 2, and eta·mean‖u - b‖²."""
+        u, labels = embedding[: batch.known], batch.labels[: batch.known]
+        rows = batch.indices[: batch.known]
+        others, theirs, which = self._others(u, labels, rows)
+        pair = (rows[:, None] != which) & (theirs >= 0)  # Paper: an image is no pair with itself
+        same = (labels[:, None] == theirs) & pair
+        theta = u @ others.T / 2
+        cost = softplus(theta) - same * theta
+        if self.config.codes == "epoch" and "codes" in self.state:
+            b = self.state["codes"][rows].to(u.dtype)
+        else:
+            b = self.discrete_codes(u.detach(), labels)
+        error = (u - b).square().sum(dim=1).mean()
+        return {
+            "pair": self._mean(cost, same, pair & ~same),
+            "quantization": self.config.quantization_weight * error,
+        }
+
+    def discrete_codes(self, u: hq.Embedding, labels: hq.Labels) -> Tensor:
+        """Return B (n x q) by W from sign(U); the sweeps, many small steps, are made on the CPU."""
+        mu, b = self.config.class_weight, signs(u)
+        y = one_hot(labels, self.num_classes).to(u.dtype)
+        ridge = self.config.ridge * torch.eye(u.shape[1], dtype=u.dtype, device=u.device)
+        w = torch.linalg.solve(b.T @ b + ridge, b.T @ y)  # q x C
+        wanted = mu * y @ w.T + self.config.quantization_weight * u  # linear in B
+        shared = mu * (w @ w.T).fill_diagonal_(0)  # what each bit takes from the others
+        linear, joint, codes = (x.cpu().numpy().copy() for x in (wanted.T, shared, b.T))
+        for _ in range(self.config.sweeps):
+            before = codes.copy()
+            for k in range(len(codes)):
+                codes[k] = np.where(linear[k] - joint[k] @ codes > 0, 1, -1)
+            if np.array_equal(codes, before):
+                break
+        return torch.from_numpy(codes.T.copy()).to(u)
+
+    def _others(self, u: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what u is paired with: values, labels (-1: not seen yet), rows."""
+        if "bank" not in self.state:
+            return u, labels, rows
+        bank, seen = self.state["bank"], self.state["labels"]
+        bank[rows], seen[rows] = u.detach().to(bank.dtype), labels
+        # Paper: an image that was not yet seen stands there as zeros, unlike everybody.
+        return bank.to(u.dtype), seen, torch.arange(len(seen), device=rows.device)
+
+    def _mean(self, cost: Tensor, same: Tensor, other: Tensor) -> hq.Scalar:
+        """Return the mean cost of pairs, or of either kind's mean; zero without a pair."""
+        if self.config.weights == "none":
+            return (cost * (same | other)).sum() / (same | other).sum().clamp_min(1)
+        kinds = [(cost * kind).sum() / kind.sum().clamp_min(1) for kind in (same, other)]
+        return (kinds[0] + kinds[1]) / (same.any().int() + other.any().int()).clamp_min(1)
