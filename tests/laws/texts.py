@@ -17,8 +17,8 @@ def readme_lists_the_methods(root: Path) -> Found:
     for line in readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else ():
         cell = line.strip().removeprefix("|").partition("|")[0].strip()
         in_table = line.startswith("|") and (in_table or cell.lower() == "method")
-        if in_table and (code := re.search(r"`([^`\s]+)[^`]*`", cell)):
-            named.add(code[1])
+        if in_table:
+            named.update(re.findall(r"`([^`\s]+)[^`]*`", cell))
     for stem in sorted(stems ^ named):
         fault = "is missing in" if stem in stems else "is no file in methods/ but stands in"
         yield f"`{stem}` {fault} the README's table whose first column is 'Method'"
