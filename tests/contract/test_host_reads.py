@@ -83,6 +83,12 @@ def outside(reads, function, *args, **kwargs):
     return result
 
 
+#: Methods that must read values back in a step, and what for.
+READERS = {
+    "dfh": "centres move one after another, as many as the batch has classes",
+    "dhd": "each image of a strong view draws its own changes on the host",
+    "dtsh": "as many triplets as the batch has pairs of one class",
+}
 TRAINED = [name for name in registry.methods() if not registry.load_method(name).closed_form]
 
 
@@ -105,11 +111,11 @@ def test_an_epoch_reads_nothing_from_the_device(name, monkeypatch):
         terms, images = epochs.run_epoch(network, optimizer, training, spec, 0, CPU)
     assert images >= IMAGES - 4
     assert np.isfinite(terms["total"])
-    assert reads.found == []
+    assert bool(reads.found) == (name in READERS), reads.found
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", [name for name in TRAINED if name not in READERS])
 def test_cuda_itself_sees_no_synchronisation_between_steps(name):
     device = torch.device("cuda", 0)
     network, optimizer, training, spec = ready(name, device)

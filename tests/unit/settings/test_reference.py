@@ -23,6 +23,10 @@ class New(hq.Method):
     citation = """@misc{a}"""
 '''
 
+#: Sets that are published on and are not among the data sets: their numbers are not compared.
+OUTSIDE = {"cifar100", "coco", "flickr25k", "imagenet", "imagenet100", "nuswide", "nuswide-21",
+           "nuswide-21-m", "voc2007", "voc2012"}  # fmt: skip
+
 
 @pytest.fixture
 def plugin(tmp_path):
@@ -115,7 +119,7 @@ def test_every_method_has_a_paper_that_is_read_from_its_text(name):
     for claim in paper.claims:
         assert claim.source
         assert claim.protocol
-        assert claim.dataset in registry.datasets()
+        assert claim.dataset in OUTSIDE or claim.dataset in registry.datasets()
         assert (claim.precision > 0) == (claim.read_from == "figure")
 
 
