@@ -7,14 +7,13 @@ Supervised Hashing (AAAI 2018), whose gallery codes come from labels.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 import hashquant.api as hq
-
-MARGINS = ("cosine", "angle")
 
 
 class ADSHAngular(hq.Method):
@@ -38,15 +37,12 @@ class ADSHAngular(hq.Method):
     class Config:
         """The port's defaults."""
 
-        margin_on: str = "cosine"  #: cosine (CosFace) | angle (ArcFace, radians)
+        #: cosine (CosFace) | angle (ArcFace, radians)
+        margin_on: Annotated[str, hq.OneOf("cosine", "angle")] = "cosine"
         scale: float = 10.0  #: s, multiplies the cosines
         margin: float = 0.2  #: m, taken from the own class's cosine, or added to its angle
         distance_weight: float = 1.0  #: of the mean distance of two classes, negative (bits)
         evenness_weight: float = 1.0  #: of the variance of these distances
-
-        def __post_init__(self) -> None:
-            if self.margin_on not in MARGINS:
-                raise hq.unknown_name("margin_on", self.margin_on, MARGINS)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -7,6 +7,7 @@ entropy of (h + 1) / 2 against (c + 1) / 2, a pair term, and (|h| - 1)² against
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,8 @@ class CSQ(hq.Method):
     class Config:
         """The released commands' settings for ResNet-50."""
 
-        centers: str = "hadamard"  #: hadamard | bernoulli (as FIRe's port) | code
+        #: hadamard | bernoulli (as FIRe's port) | code
+        centers: Annotated[str, hq.OneOf("hadamard", "bernoulli", "code")] = "hadamard"
         center_seed: int = 0  #: seed of centres that are drawn
         quantization_weight: float = 0.05  #: lambda2; 1e-3 and 1e-4 AlexNet, 1e-3 FIRe's port
         pair_weight: float = 0.0  #: lambda1, as the commands; 0.2 is the script's own default

@@ -7,6 +7,7 @@ codes of ±1 its distance is the Hamming distance, a quarter of the other, below
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,6 @@ from torch.nn.functional import normalize
 
 import hashquant.api as hq
 
-CHOICES = {"weights": hq.PAIR_WEIGHTS, "distance": ("euclid", "cosine"),
-           "quantized_by": ("square", "cauchy")}  # fmt: skip
 OFFSET = 0.001  #: added to a distance, so that two of the same code have a finite cost
 
 
@@ -40,15 +39,13 @@ class DCH(hq.Method):
         """The settings of the authors' script."""
 
         gamma: float = 20.0  #: scale of the Cauchy distribution, in units of the distance
-        distance: str = "euclid"  #: squared | cosine: q/2·(1 - cos), the paper's and port's
-        weights: str = "positives"  #: |S|/|S1| and 1 | both: |S|/|S1| and |S|/|S0| (port) | none
+        #: squared | cosine: q/2·(1 - cos), the paper's and port's
+        distance: Annotated[str, hq.OneOf("euclid", "cosine")] = "euclid"
+        #: |S|/|S1| and 1 | both: |S|/|S1| and |S|/|S0| (port) | none
+        weights: Annotated[str, hq.OneOf("positives", "both", "none")] = "positives"
         quantization: float = 0.0  #: lambda, weight of the quantisation term (port: 0.1)
-        quantized_by: str = "square"  #: mean (|u| - 1)² | cauchy: log(1 + d(|u|, 1)/gamma)
-
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.unknown_name(key, value, allowed)
+        #: mean (|u| - 1)² | cauchy: log(1 + d(|u|, 1)/gamma)
+        quantized_by: Annotated[str, hq.OneOf("square", "cauchy")] = "square"
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

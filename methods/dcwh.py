@@ -11,14 +11,13 @@ outweighs the classes until their means have shrunk to nothing.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, relu
 
 import hashquant.api as hq
-
-CENTERS = ("means", "learned")
 
 
 class DCWH(hq.Method):
@@ -47,14 +46,9 @@ class DCWH(hq.Method):
         cube_weight: float = 1.0  #: w, summed over bits; 10.0 below and 10/B above in the code
         vertex_weight: float = 0.01  #: of ‖sign h - h‖², summed over bits
         init_gain: float = 0.1  #: of the linear layer's Xavier normal start; 1.0 in the code
-        centers: str = "means"  #: class means of h | learned, as the code's other branch means to
-        refit_epochs: int = 2  #: from one refit of the means to the next, and to the first
-
-        def __post_init__(self) -> None:
-            if self.centers not in CENTERS:
-                raise hq.UsageError(f"centers must be one of {CENTERS}, got {self.centers!r}")
-            if self.refit_epochs < 1:
-                raise hq.UsageError(f"refit_epochs must be at least 1, got {self.refit_epochs}")
+        #: class means of h | learned, as the code's other branch means to
+        centers: Annotated[str, hq.OneOf("means", "learned")] = "means"
+        refit_epochs: hq.Count = 2  #: from one refit of the means to the next, and to the first
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

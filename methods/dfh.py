@@ -6,14 +6,13 @@ b = sign(mu·c_y + u), and class by class c <- sign(sum of its b - vul·sum of t
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 import hashquant.api as hq
-
-CHOICES = {"against": ("batch", "bank"), "weights": ("none", "both")}
 
 
 def signs(x: Tensor) -> Tensor:
@@ -42,17 +41,14 @@ class DFH(hq.Method):
     class Config:
         """The released settings."""
 
-        against: str = "batch"  #: pairs within a batch | bank: of it with every image's last u
-        weights: str = "none"  #: of pairs | both: |S|/|S1| and |S|/|S0|
+        #: pairs within a batch | bank: of it with every image's last u
+        against: Annotated[str, hq.OneOf("batch", "bank")] = "batch"
+        #: of pairs | both: |S|/|S1| and |S|/|S0|
+        weights: Annotated[str, hq.OneOf("none", "both")] = "none"
         margin: float = 0.0  #: m, of <u_i, u_j> / 2, that pairs must keep; ports 1 and 3
         center_weight: float = 1.0  #: mu, of a row's centre in its code; another port 0.1
         push_weight: float = 1.0  #: vul, of the other centres in a centre
         quantization_weight: float = 0.5  #: of mean (b - u)²
-
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.unknown_name(key, value, allowed)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -8,14 +8,13 @@ weights=positives, quantized_by=square.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
 import hashquant.api as hq
-
-CHOICES = {"weights": hq.PAIR_WEIGHTS, "quantized_by": ("logcosh", "square")}
 
 
 class DHN(hq.Method):
@@ -42,14 +41,11 @@ class DHN(hq.Method):
 
         normed: bool = False  #: theta = half the inner product | the authors': cosine_scale·cosine
         cosine_scale: float = 10.0  #: alpha of `normed` (on the authors' command line, no default)
-        weights: str = "none"  #: none | positives: |S|/|S1|, the authors' | both
+        #: none | positives: |S|/|S1|, the authors' | both
+        weights: Annotated[str, hq.OneOf("none", "positives", "both")] = "none"
         quantization: float = 0.1  #: weight of the quantisation term (the authors': no default)
-        quantized_by: str = "logcosh"  #: mean log cosh(|u| - 1) | square: mean (|u| - 1)²
-
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.unknown_name(key, value, allowed)
+        #: mean log cosh(|u| - 1) | square: mean (|u| - 1)²
+        quantized_by: Annotated[str, hq.OneOf("logcosh", "square")] = "logcosh"
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -6,6 +6,7 @@ anew as the signs of class means. Its ternary codes (DPN-T) are no binary codes 
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,8 @@ class DPN(hq.Method):
         margin: float = 1.0  #: m, what a bit's value must reach on its target's side
         bit_mean: bool = False  #: hinges are added up over the bits | true: their mean (a port's)
         size_weight: float = 0.0  #: of the mean of h², off by default; 0.1 FIRe's port
-        centers: str = "bernoulli"  #: bernoulli (signs of a Gaussian) | hadamard | code
+        #: bernoulli (signs of a Gaussian) | hadamard | code
+        centers: Annotated[str, hq.OneOf("bernoulli", "hadamard", "code")] = "bernoulli"
         center_seed: int = 0  #: seed of targets that are drawn
         update_epochs: int = 0  #: epochs from one choice of new targets to the next; 0: never
 

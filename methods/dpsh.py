@@ -6,14 +6,13 @@ as zeros), and a quantisation term that is a mean.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 import hashquant.api as hq
-
-CHOICES = {"weights": hq.PAIR_WEIGHTS, "against": ("batch", "bank")}
 
 
 class DPSH(hq.Method):
@@ -36,16 +35,13 @@ class DPSH(hq.Method):
     class Config:
         """The code's settings, in means."""
 
-        against: str = "batch"  #: pairs within a batch | bank: of it with every image's last u
-        weights: str = "none"  #: none | both: |S|/|S1| and |S|/|S0| (FIRe's port) | positives
+        #: pairs within a batch | bank: of it with every image's last u
+        against: Annotated[str, hq.OneOf("batch", "bank")] = "batch"
+        #: none | both: |S|/|S1| and |S|/|S0| (FIRe's port) | positives
+        weights: Annotated[str, hq.OneOf("none", "positives", "both")] = "none"
         #: eta, of the mean (|u| - 1)² over images and bits, FIRe's; the code's 10 (or 50) over n
         #: images is 0.096 (or 0.48) of it at n = 5,000 and 48 bits
         quantization: float = 0.1
-
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.unknown_name(key, value, allowed)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

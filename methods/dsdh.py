@@ -8,6 +8,7 @@ reaches the network through B alone. A widely used port drops B, and so trains p
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -15,8 +16,6 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, softplus
 
 import hashquant.api as hq
-
-CHOICES = {"against": ("batch", "bank"), "codes": ("batch", "epoch"), "weights": ("none", "both")}
 
 
 def signs(x: Tensor) -> Tensor:
@@ -46,18 +45,16 @@ class DSDH(hq.Method):
     class Config:
         """Weights are of means over images; the MATLAB code's are of sums over 5,000 images."""
 
-        against: str = "batch"  #: pairs within a batch | bank: of it with every image's last u
-        codes: str = "batch"  #: W and B from each batch (MATLAB) | epoch: from all images (port)
-        weights: str = "none"  #: of pairs | both: |S|/|S1| and |S|/|S0|
+        #: pairs within a batch | bank: of it with every image's last u
+        against: Annotated[str, hq.OneOf("batch", "bank")] = "batch"
+        #: W and B from each batch (MATLAB) | epoch: from all images (port)
+        codes: Annotated[str, hq.OneOf("batch", "epoch")] = "batch"
+        #: of pairs | both: |S|/|S1| and |S|/|S0|
+        weights: Annotated[str, hq.OneOf("none", "both")] = "none"
         quantization_weight: float = 0.01  #: eta, of ‖u - b‖² (sum over bits); MATLAB 55/5000
         class_weight: float = 0.01  #: mu, of ‖y - bW‖² where B is found; MATLAB 1/5000
         ridge: float = 0.1  #: added to BᵀB where W is found, nu/mu (MATLAB); port 100
         sweeps: int = 10  #: of coordinate descent over the bits, at most
-
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.unknown_name(key, value, allowed)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -6,6 +6,7 @@ an image.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -36,11 +37,8 @@ class DSH(hq.Method):
 
         margin: float = 2.0  #: m / q, of squared distances: what random codes of ±1 have
         regularization: float = 0.01  #: alpha, of | |h| - 1 | summed over bits (port: 0.1)
-        weights: str = "none"  #: none | positives: |S|/|S1| | both: |S|/|S1| and |S|/|S0|
-
-        def __post_init__(self) -> None:
-            if self.weights not in hq.PAIR_WEIGHTS:
-                raise hq.unknown_name("weights of pairs", self.weights, hq.PAIR_WEIGHTS)
+        #: none | positives: |S|/|S1| | both: |S|/|S1| and |S|/|S0|
+        weights: Annotated[str, hq.OneOf("none", "positives", "both")] = "none"
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

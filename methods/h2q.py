@@ -6,14 +6,13 @@ learned stays, and only the error of the signs is left to be made small by gradi
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 import hashquant.api as hq
-
-ERRORS = ("variance", "l2", "l1", "least")
 
 
 def rotation(reflectors: Tensor) -> Tensor:
@@ -53,14 +52,11 @@ class H2Q(hq.Method):
     class Config:
         """How the rotation is found."""
 
-        error: str = "variance"  #: of σ(z), mean σ(1-σ) | l2 | l1 to the signs | least: -min |z|
+        #: of σ(z), mean σ(1-σ) | l2 | l1 to the signs | least: -min |z|
+        error: Annotated[str, hq.OneOf("variance", "l2", "l1", "least")] = "variance"
         epochs: int = 300  #: over all embeddings
         batch: int = 0  #: rows of a step, 0: all of them (companion code 128)
         rate: float = 0.01  #: of Adam
-
-        def __post_init__(self) -> None:
-            if self.error not in ERRORS:
-                raise hq.unknown_name("error", self.error, ERRORS)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -6,6 +6,7 @@ in both terms and a mean by weights (the first upload, 48652bf, lacks alpha in t
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -35,15 +36,10 @@ class HashNet(hq.Method):
         """The code's settings, with the paper's weights of pairs."""
 
         inner_scale: float = 10.0  #: alpha·q, of inner products (ports: alpha 1 or 0.1 whatever q)
-        weights: str = (
-            "both"  #: |S|/|S1| and |S|/|S0|, the paper's | positives | none (code: a flag)
-        )
+        #: |S|/|S1| and |S|/|S0|, the paper's | positives | none (code: a flag)
+        weights: Annotated[str, hq.OneOf("both", "positives", "none")] = "both"
         growth: float = 0.005  #: of beta = sqrt(1 + growth·t); 0: beta stays 1
         iterations: int = 10000  #: what t grows to over a run of any length; 0: t counts its steps
-
-        def __post_init__(self) -> None:
-            if self.weights not in hq.PAIR_WEIGHTS:
-                raise hq.unknown_name("weights of pairs", self.weights, hq.PAIR_WEIGHTS)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

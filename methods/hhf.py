@@ -9,6 +9,7 @@ HyP2's third term is of pairs of images with several labels, of which there are 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,6 @@ CODE_DISTANCES = {
     48: (48, 32, 27, 24, 24, 24, 22, 22, 20, 20, 18, 18, 17, 16),
     64: (64, 42, 36, 33, 32, 32, 32, 29, 28, 28, 26, 26, 25, 24),
 }
-LOSSES = ("anchor", "hyp2")
 
 
 def code_distance(bits: int, classes: int) -> int:
@@ -66,16 +66,12 @@ class HHF(hq.Method):
     class Config:
         """The released scripts' settings."""
 
-        loss: str = "anchor"  #: anchor (HHF) | hyp2
+        loss: Annotated[str, hq.OneOf("anchor", "hyp2")] = "anchor"  #: anchor (HHF) | hyp2
         sharpness: float = 16.0  #: alpha, multiplies the hinges (anchor)
         slack: float = 0.2  #: delta, of either hinge (anchor)
         quantization_weight: float = 0.085  #: anchor; code: 0.001 of a sum over its 85 images
         all_classes: bool = False  #: negatives count by classes in the batch | true: by C (code)
         proxy_rate: float = 10.0  #: times the head's rate, for the proxies; 2 or 1 hyp2
-
-        def __post_init__(self) -> None:
-            if self.loss not in LOSSES:
-                raise hq.UsageError(f"loss must be one of {LOSSES}, got {self.loss!r}")
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

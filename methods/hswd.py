@@ -9,6 +9,7 @@ pairs, as there, or a classifier.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,6 @@ from torch.nn.functional import cross_entropy, softplus
 
 import hashquant.api as hq
 
-CHOICES = {"host": ("hashnet", "cehash"), "target": ("random", "half")}
 EPOCHS = 200  #: of the released script, by which beta grows
 
 
@@ -43,16 +43,13 @@ class HSWD(hq.Method):
     class Config:
         """The released settings."""
 
-        host: str = "hashnet"  #: weighted pairs of tanh(beta·u) | cehash: a classifier
-        target: str = "random"  #: bits by coins (code) | half: as many +1 as -1, without variance
+        #: weighted pairs of tanh(beta·u) | cehash: a classifier
+        host: Annotated[str, hq.OneOf("hashnet", "cehash")] = "hashnet"
+        #: bits by coins (code) | half: as many +1 as -1, without variance
+        target: Annotated[str, hq.OneOf("random", "half")] = "random"
         quantization_weight: float = 0.1  #: of the mean squared distance to the target
         alpha: float = 0.1  #: scales inner products of tanh codes (HashNet's own 10/q)
         beta_epochs: float = 20.0  #: of 200, for beta = sqrt(floor(epoch / these) + 1)
-
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.unknown_name(key, value, allowed)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -12,14 +12,13 @@ is of a stochastic bit, and the published number that could be read is that port
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid
 
 import hashquant.api as hq
-
-THRESHOLDS = ("drawn", "half")
 
 
 class JMLH(hq.Method):
@@ -43,15 +42,10 @@ class JMLH(hq.Method):
     class Config:
         """The port's values."""
 
-        threshold: str = "drawn"  #: uniform in [0, 1] for each bit of a step, as FIRe | half: 0.5
+        #: uniform in [0, 1] for each bit of a step, as FIRe | half: 0.5
+        threshold: Annotated[str, hq.OneOf("drawn", "half")] = "drawn"
         divergence_weight: float = 0.1  #: lambda, nats; 0.2 in the author's code
         init_sd: float = 0.01  #: of the normal weights of both layers
-
-        def __post_init__(self) -> None:
-            if self.threshold not in THRESHOLDS:
-                raise hq.UsageError(
-                    f"threshold must be one of {THRESHOLDS}, got {self.threshold!r}"
-                )
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

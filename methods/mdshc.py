@@ -7,6 +7,7 @@ Gilbert-Varshamov distance; the words of a linear code, taken here, lie farther 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,8 @@ class MDSHC(hq.Method):
     class Config:
         """The released code's settings."""
 
-        centers: str = "code"  #: code | bernoulli | hadamard
+        #: code | bernoulli | hadamard
+        centers: Annotated[str, hq.OneOf("code", "bernoulli", "hadamard")] = "code"
         center_seed: int = 0  #: seed of centres that are drawn
         over_classes: bool = False  #: the class term is a mean over images | true: and classes
         pair_weight: float = 1.0  #: of pairs with the bank; 0 keeps neither bank nor average

@@ -8,14 +8,13 @@ bits, and a code near its centre in angle has no quantization error left to be p
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 import hashquant.api as hq
-
-CHOICES = {"margin_on": ("cosine", "angle"), "quantization": ("off", "cosine", "l1", "l2")}
 
 
 class OrthoHash(hq.Method):
@@ -41,17 +40,15 @@ class OrthoHash(hq.Method):
 
         scale: float = 8.0  #: s, multiplies the cosines; 0: sqrt(2)·log(C - 1), for many classes
         margin: float = 0.2  #: m, taken from the own class's cosine (or angle); 0.3 CIFAR-10, FIRe
-        margin_on: str = "cosine"  #: cosine | angle (radians; FIRe's OrthoArc)
-        centers: str = "bernoulli"  #: bernoulli | hadamard | code (FIRe: words far apart)
+        #: cosine | angle (radians; FIRe's OrthoArc)
+        margin_on: Annotated[str, hq.OneOf("cosine", "angle")] = "cosine"
+        #: bernoulli | hadamard | code (FIRe: words far apart)
+        centers: Annotated[str, hq.OneOf("bernoulli", "hadamard", "code")] = "bernoulli"
         center_seed: int = 0  #: seed of centres that are drawn
-        quantization: str = "off"  #: off | cosine | l1 | l2, between the embedding and its signs
+        #: off | cosine | l1 | l2, between the embedding and its signs
+        quantization: Annotated[str, hq.OneOf("off", "cosine", "l1", "l2")] = "off"
         quantization_weight: float = 1.0  #: of that term, where there is one
         trunk_rate: float = 1.0  #: times the head's rate, for a trunk from scratch; 0.1 fine-tuned
-
-        def __post_init__(self) -> None:
-            for key, allowed in CHOICES.items():
-                if (value := getattr(self, key)) not in allowed:
-                    raise hq.UsageError(f"{key} must be one of {allowed}, got {value!r}")
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

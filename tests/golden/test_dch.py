@@ -7,6 +7,7 @@ import torch
 
 from hashquant.errors import UsageError
 from hashquant.methods.dch import DCH
+from hashquant.settings.reading import check
 from tests.golden.pairs import (
     BITS,
     LABELS,
@@ -83,4 +84,4 @@ def test_traps():
         assert finite_in_every_case(build(DCH, **settings), squash=True)
         assert unlabelled_rows_change_nothing(build(DCH, **settings), squash=True)
     with pytest.raises(UsageError, match="distance"):
-        DCH.Config(distance="hamming")
+        check(DCH.Config(distance="hamming"), "")

@@ -16,6 +16,7 @@ from golden.sixrows import (
 
 from hashquant.errors import UsageError
 from hashquant.methods.dcwh import DCWH
+from hashquant.settings.reading import check
 
 
 def literal_loss(head, embedding, labels, epsilon=0.0):
@@ -101,4 +102,4 @@ def test_unlabelled_rows_are_left_out():
 def test_unknown_settings_are_refused():
     for settings in ({"centers": "mean"}, {"refit_epochs": 0}):
         with pytest.raises(UsageError, match=next(iter(settings))):
-            DCWH.Config(**settings)
+            check(DCWH.Config(**settings), "")

@@ -7,6 +7,7 @@ import torch
 
 from hashquant.errors import UsageError
 from hashquant.methods.dhn import DHN
+from hashquant.settings.reading import check
 from tests.golden.pairs import (
     BITS,
     LABELS,
@@ -63,4 +64,4 @@ def test_traps():
         assert finite_in_every_case(build(DHN, **settings), squash=True)
         assert unlabelled_rows_change_nothing(build(DHN, **settings), squash=True)
     with pytest.raises(UsageError, match="quantized_by"):
-        DHN.Config(quantized_by="cosh")
+        check(DHN.Config(quantized_by="cosh"), "")

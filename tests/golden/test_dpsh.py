@@ -8,6 +8,7 @@ import torch
 
 from hashquant.errors import UsageError
 from hashquant.methods.dpsh import DPSH
+from hashquant.settings.reading import check
 from hashquant.training.state import allocate
 from tests.golden.pairs import (
     BITS,
@@ -86,4 +87,4 @@ def test_traps():
     assert finite_in_every_case(banked())
     assert unlabelled_rows_change_nothing(banked(images=12))
     with pytest.raises(UsageError, match="against"):
-        DPSH.Config(against="all")
+        check(DPSH.Config(against="all"), "")

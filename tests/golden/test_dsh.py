@@ -5,6 +5,7 @@ import torch
 
 from hashquant.errors import UsageError
 from hashquant.methods.dsh import DSH
+from hashquant.settings.reading import check
 from tests.golden.pairs import (
     BITS,
     LABELS,
@@ -52,5 +53,5 @@ def test_traps():
     for settings in ({}, {"regularization": 0.0}, {"weights": "positives"}):
         assert finite_in_every_case(build(DSH, **settings))
         assert unlabelled_rows_change_nothing(build(DSH, **settings))
-    with pytest.raises(UsageError, match="weights of pairs"):
-        DSH.Config(weights="all")
+    with pytest.raises(UsageError, match="weights"):
+        check(DSH.Config(weights="all"), "")

@@ -8,6 +8,7 @@ import torch
 
 from hashquant.errors import BudgetError, UsageError
 from hashquant.methods.h2q import H2Q, rotation
+from hashquant.settings.reading import check
 
 
 def fitted(features, bits=6, **settings):
@@ -90,4 +91,4 @@ def test_wrong_settings_are_refused():
     with pytest.raises(BudgetError, match="at most the embedding's size"):
         fitted(torch.randn(9, 6), bits=8)
     with pytest.raises(UsageError, match="error"):
-        H2Q.Config(error="none")
+        check(H2Q.Config(error="none"), "")

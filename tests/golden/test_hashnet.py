@@ -7,6 +7,7 @@ import torch
 
 from hashquant.errors import UsageError
 from hashquant.methods.hashnet import HashNet
+from hashquant.settings.reading import check
 from tests.golden.pairs import (
     BITS,
     LABELS,
@@ -80,5 +81,5 @@ def test_codes_do_not_depend_on_beta():
 def test_traps():
     assert finite_in_every_case(build(HashNet))
     assert unlabelled_rows_change_nothing(build(HashNet))
-    with pytest.raises(UsageError, match="weights of pairs"):
-        HashNet.Config(weights="half")
+    with pytest.raises(UsageError, match="weights"):
+        check(HashNet.Config(weights="half"), "")

@@ -16,6 +16,7 @@ from golden.sixrows import (
 
 from hashquant.errors import UsageError
 from hashquant.methods.hhf import CODE_DISTANCES, HHF, code_distance
+from hashquant.settings.reading import check
 
 PRESENT = sorted(set(LABELS))
 
@@ -113,4 +114,4 @@ def test_other_lengths_take_the_gilbert_varshamov_bound():
 
 def test_unknown_losses_are_refused():
     with pytest.raises(UsageError, match="loss must be one of"):
-        HHF.Config(loss="nca")
+        check(HHF.Config(loss="nca"), "")

@@ -17,6 +17,7 @@ from golden.sixrows import (
 
 from hashquant.errors import UsageError
 from hashquant.methods.jmlh import JMLH
+from hashquant.settings.reading import check
 
 
 def literal(head, embedding, labels, thresholds):
@@ -84,4 +85,4 @@ def test_unlabelled_rows_are_left_out():
 def test_without_the_divergence_there_is_one_term_and_unknown_thresholds_are_refused():
     assert list(build(JMLH, divergence_weight=0.0).loss(rows(), batch())) == ["class"]
     with pytest.raises(UsageError, match="threshold"):
-        JMLH.Config(threshold="0.5")
+        check(JMLH.Config(threshold="0.5"), "")

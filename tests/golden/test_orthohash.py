@@ -16,6 +16,7 @@ from golden.sixrows import (
 
 from hashquant.errors import UsageError
 from hashquant.methods.orthohash import OrthoHash
+from hashquant.settings.reading import check
 
 
 def cosine_of(a, b):
@@ -93,7 +94,7 @@ def test_unlabelled_rows_are_left_out():
 
 def test_unknown_choices_are_refused():
     with pytest.raises(UsageError, match="margin_on must be one of"):
-        OrthoHash.Config(margin_on="arc")
+        check(OrthoHash.Config(margin_on="arc"), "")
     with pytest.raises(UsageError, match="kind of centres"):
         build(OrthoHash, centers="codes")
 
