@@ -80,7 +80,8 @@ def learn_opq(
         opq.niter, opq.niter_pq, opq.niter_pq_0 = rounds, STEPS, FIRST_STEPS
         start = balanced_axes(torch.from_numpy(array).double(), subspaces).T.float()
         faiss.copy_array_to_vector(_array(start).ravel(), opq.A)
-        opq.train(array)
+        # faiss writes a d x d product where n x d values have room: rows are repeated until n >= d.
+        opq.train(np.tile(array, (-(-size // len(array)), 1)))
         rotation = faiss.vector_to_array(opq.A).reshape(size, size).T
         quantizer.train_type = faiss.ProductQuantizer.Train_hot_start
         quantizer.cp.niter = LAST_STEPS

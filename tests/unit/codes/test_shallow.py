@@ -202,3 +202,13 @@ def test_what_cannot_be_learned_is_refused():
 
 def test_importing_it_does_not_import_faiss():
     assert "faiss" not in vars(shallow)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_opq_of_fewer_images_than_dimensions_is_a_rotation(spread):
+    x = 1 + spread * torch.randn(40, 96, generator=torch.Generator().manual_seed(0))
+    rotation, books = learn_opq(x, 5, 16, 0)  # padded to 100 dimensions
+    assert rotation.shape == (96, 100)
+    assert torch.allclose(rotation @ rotation.T, torch.eye(96), atol=1e-4)
+    assert books.shape == (5, 16, 20)
+    assert books.isfinite().all()
