@@ -28,6 +28,7 @@ _HEAD = re.compile(
 _MOST_HEAD, _MOST_AXES = 2048, 32
 _END = struct.Struct("<4s4H2LH")  # of an archive without a comment
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: NotImplementedError is zipfile's own, for a way of packing or a version that it does not know.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError,
            RuntimeError, OverflowError, OSError)  # fmt: skip
 

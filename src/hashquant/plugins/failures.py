@@ -54,7 +54,7 @@ def reason_of(error: BaseException) -> str:
     """
     try:
         text = str(error)
-    except Exception:  # an error of a plug-in may fail to say what it is
+    except Exception:  # its own __str__ raises, whatever it likes: the failure is told all the same
         text = "its text cannot be read"
     first = next((line for line in text.splitlines() if line.strip()), "")
     return ": ".join(filter(None, (type(error).__name__, one_line(first))))
