@@ -26,7 +26,7 @@ def class_mean_bits(z: Tensor, labels: hq.Labels) -> Tensor:
             [1.],
             [0.]])
     """
-    same = (labels[:, None] == labels).to(z.dtype)  # a sum has a mean's sign
+    same = hq.pairs_of(labels, labels).same.to(z.dtype)  # with itself; a sum has a mean's sign
     return (same @ z.detach() > 0).to(z.dtype)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
@@ -89,16 +88,13 @@ class CSQ(hq.Method):
         target = (self.centers[labels] + 1) / 2
         terms = {"center": binary_cross_entropy_with_logits(2 * z, target)}
         if config.pair_weight:
-            terms["pair"] = config.pair_weight * self._pairs(h, labels)
+            terms["pair"] = config.pair_weight * self._pairs(h, hq.batch_pairs(batch))
         if config.quantization_weight:
             terms["quantization"] = config.quantization_weight * (h.abs() - 1).square().mean()
         return terms
 
-    def _pairs(self, h: Tensor, labels: hq.Labels) -> hq.Scalar:
+    def _pairs(self, h: Tensor, pairs: hq.Pairs) -> hq.Scalar:
         # Paper: its code pairs one half of the batch with the other; here all other rows count,
         # and as there pairs are not weighted by how many of them are positive.
         theta = 10 / self.budget.bits * (h @ h.T)
-        other = ~torch.eye(len(h), dtype=torch.bool, device=h.device)
-        same = (labels[:, None] == labels) & other
-        likelihood = softplus(theta) - same * theta
-        return likelihood.masked_fill(~other, 0).sum() / max(len(h) * (len(h) - 1), 1)
+        return pairs.mean(softplus(theta) - pairs.same * theta)

@@ -98,18 +98,16 @@ class DSDH(hq.Method):
         """Return mean(log(1 + exp θ) - s·θ), θ = <u_i, u_j> / 2, and eta·mean‖u - b‖²."""
         u, labels = embedding[: batch.known], batch.labels[: batch.known]
         rows = batch.indices[: batch.known]
-        others, theirs, which = self._others(u, labels, rows)
-        pair = (rows[:, None] != which) & (theirs >= 0)  # Paper: an image is no pair with itself
-        same = (labels[:, None] == theirs) & pair
+        others, pairs = self._paired(u, labels, rows)  # Paper: an image is no pair with itself
         theta = u @ others.T / 2
-        cost = softplus(theta) - same * theta
+        cost = softplus(theta) - pairs.same * theta
         if self.config.codes == "epoch" and "codes" in self.state:
             b = self.state["codes"][rows].to(u.dtype)
         else:
             b = self.discrete_codes(u.detach(), labels)
         error = (u - b).square().sum(dim=1).mean()
         return {
-            "pair": self._mean(cost, same, pair & ~same),
+            "pair": pairs.mean(cost, self.config.weights, per_weight=True),
             "quantization": self.config.quantization_weight * error,
         }
 
@@ -130,18 +128,12 @@ class DSDH(hq.Method):
                 break
         return torch.from_numpy(codes.T.copy()).to(u)
 
-    def _others(self, u: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what u is paired with: values, labels (-1: not seen yet), rows."""
+    def _paired(self, u: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, hq.Pairs]:
+        """Return what u is paired with, and which pairs that gives: no image with itself."""
         if "bank" not in self.state:
-            return u, labels, rows
+            return u, hq.pairs_of(labels, labels, rows[:, None] == rows)
         bank, seen = self.state["bank"], self.state["labels"]
         bank[rows], seen[rows] = u.detach().to(bank.dtype), labels
         # Paper: an image that was not yet seen stands there as zeros, unlike everybody.
-        return bank.to(u.dtype), seen, torch.arange(len(seen), device=rows.device)
-
-    def _mean(self, cost: Tensor, same: Tensor, other: Tensor) -> hq.Scalar:
-        """Return the mean cost of pairs, or of either kind's mean; zero without a pair."""
-        if self.config.weights == "none":
-            return (cost * (same | other)).sum() / (same | other).sum().clamp_min(1)
-        kinds = [(cost * kind).sum() / kind.sum().clamp_min(1) for kind in (same, other)]
-        return (kinds[0] + kinds[1]) / (same.any().int() + other.any().int()).clamp_min(1)
+        own = rows[:, None] == torch.arange(len(seen), device=rows.device)
+        return bank.to(u.dtype), hq.pairs_of(labels, seen, own)
