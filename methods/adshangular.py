@@ -39,10 +39,12 @@ class ADSHAngular(hq.Method):
 
         #: cosine (CosFace) | angle (ArcFace, radians)
         margin_on: Annotated[str, hq.OneOf("cosine", "angle")] = "cosine"
-        scale: float = 10.0  #: s, multiplies the cosines
-        margin: float = 0.2  #: m, taken from the own class's cosine, or added to its angle
-        distance_weight: float = 1.0  #: of the mean distance of two classes, negative (bits)
-        evenness_weight: float = 1.0  #: of the variance of these distances
+        scale: hq.Positive = 10.0  #: s, multiplies the cosines
+        #: m, taken from the own class's cosine, or added to its angle
+        margin: Annotated[float, hq.Range(0, 2)] = 0.2
+        #: of the mean distance of two classes, negative (bits)
+        distance_weight: hq.NonNegative = 1.0
+        evenness_weight: hq.NonNegative = 1.0  #: of the variance of these distances
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -7,6 +7,7 @@ its class's mean logit in the batch. With one view the target is that view's own
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -50,8 +51,10 @@ class CroVCA(hq.Method):
         """The released defaults, but for the views."""
 
         two_views: bool = False  #: each image twice, as the paper; labels make one view suffice
-        rate_weight: float = 0.1  #: of the coding rate, which keeps bits from saying the same
-        rate_error: float = 0.05  #: eps, the error up to which the coding rate counts
+        #: of the coding rate, which keeps bits from saying the same
+        rate_weight: hq.NonNegative = 0.1
+        #: eps, the error up to which the coding rate counts; below 1e-4 float32 loses the rate
+        rate_error: Annotated[float, hq.Range(1e-4)] = 0.05
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -39,11 +39,15 @@ class CSQ(hq.Method):
 
         #: hadamard | bernoulli (as FIRe's port) | code
         centers: Annotated[str, hq.OneOf("hadamard", "bernoulli", "code")] = "hadamard"
-        center_seed: int = 0  #: seed of centres that are drawn
-        quantization_weight: float = 0.05  #: lambda2; 1e-3 and 1e-4 AlexNet, 1e-3 FIRe's port
-        pair_weight: float = 0.0  #: lambda1, as the commands; 0.2 is the script's own default
-        dropout: float = 0.0  #: after the first hidden layer, as AlexNet; 0.5 ResNet-50
-        trunk_rate: float = 1.0  #: times the head's rate, for a trunk from scratch; 0.01 fine-tuned
+        center_seed: hq.Natural = 0  #: seed of centres that are drawn
+        #: lambda2; 1e-3 and 1e-4 AlexNet, 1e-3 FIRe's port
+        quantization_weight: hq.NonNegative = 0.05
+        #: lambda1, as the commands; 0.2 is the script's own default
+        pair_weight: hq.NonNegative = 0.0
+        #: after the first hidden layer, as AlexNet; 0.5 ResNet-50
+        dropout: Annotated[float, hq.Range(0, below=1)] = 0.0
+        #: times the head's rate, for a trunk from scratch; 0.01 fine-tuned
+        trunk_rate: hq.Positive = 1.0
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

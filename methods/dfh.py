@@ -45,10 +45,10 @@ class DFH(hq.Method):
         against: Annotated[str, hq.OneOf("batch", "bank")] = "batch"
         #: of pairs | both: |S|/|S1| and |S|/|S0|
         weights: Annotated[str, hq.OneOf("none", "both")] = "none"
-        margin: float = 0.0  #: m, of <u_i, u_j> / 2, that pairs must keep; ports 1 and 3
-        center_weight: float = 1.0  #: mu, of a row's centre in its code; another port 0.1
-        push_weight: float = 1.0  #: vul, of the other centres in a centre
-        quantization_weight: float = 0.5  #: of mean (b - u)²
+        margin: hq.NonNegative = 0.0  #: m, of <u_i, u_j> / 2, that pairs must keep; ports 1 and 3
+        center_weight: hq.NonNegative = 1.0  #: mu, of a row's centre in its code; another port 0.1
+        push_weight: hq.NonNegative = 1.0  #: vul, of the other centres in a centre
+        quantization_weight: hq.NonNegative = 0.5  #: of mean (b - u)²
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -39,11 +39,13 @@ class DHD(hq.Method):
         """The released defaults."""
 
         two_views: bool = True  #: False: no strong view and so no distillation
-        temperature: float = 0.2  #: tau, divides the cosines to the proxies
-        distillation_weight: float = 0.1  #: lambda 1, of 1 - cosine of the two views
-        bit_weight: float = 0.1  #: lambda 2, of the binary cross entropy
-        deviation: float = 0.5  #: of the Gaussians around -1 and 1 that tell a bit's likelihood
-        trunk_rate: float = 1.0  #: times the head's rate, for a trunk from scratch; 0.05 fine-tuned
+        temperature: hq.Positive = 0.2  #: tau, divides the cosines to the proxies
+        distillation_weight: hq.NonNegative = 0.1  #: lambda 1, of 1 - cosine of the two views
+        bit_weight: hq.NonNegative = 0.1  #: lambda 2, of the binary cross entropy
+        #: of the Gaussians around -1 and 1 that tell a bit's likelihood
+        deviation: hq.Positive = 0.5
+        #: times the head's rate, for a trunk from scratch; 0.05 fine-tuned
+        trunk_rate: hq.Positive = 1.0
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

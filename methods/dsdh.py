@@ -51,10 +51,12 @@ class DSDH(hq.Method):
         codes: Annotated[str, hq.OneOf("batch", "epoch")] = "batch"
         #: of pairs | both: |S|/|S1| and |S|/|S0|
         weights: Annotated[str, hq.OneOf("none", "both")] = "none"
-        quantization_weight: float = 0.01  #: eta, of ‖u - b‖² (sum over bits); MATLAB 55/5000
-        class_weight: float = 0.01  #: mu, of ‖y - bW‖² where B is found; MATLAB 1/5000
-        ridge: float = 0.1  #: added to BᵀB where W is found, nu/mu (MATLAB); port 100
-        sweeps: int = 10  #: of coordinate descent over the bits, at most
+        #: eta, of ‖u - b‖² (sum over bits); MATLAB 55/5000
+        quantization_weight: hq.NonNegative = 0.01
+        class_weight: hq.NonNegative = 0.01  #: mu, of ‖y - bW‖² where B is found; MATLAB 1/5000
+        #: added to BᵀB where W is found, nu/mu (MATLAB); port 100
+        ridge: Annotated[float, hq.Range(1e-6)] = 0.1
+        sweeps: hq.Natural = 10  #: of coordinate descent over the bits, at most
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
