@@ -68,7 +68,10 @@ class ADSHAngular(hq.Method):
         return hashed
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
-        """Return the margin softmax, and mean and variance of the distances of classes."""
+        """Return the margin softmax, and mean and variance of the distances of classes.
+
+        A term of weight 0 is left out.
+        """
         h, labels = embedding[: batch.known], batch.labels[: batch.known]
         weight = normalize(self.class_weight, dim=1)
         cosine = normalize(h, dim=1) @ weight.T
@@ -78,11 +81,12 @@ class ADSHAngular(hq.Method):
         else:
             shifted = torch.where(own > 0, self._turned(cosine), cosine)
         mean, variance = self._spread(weight.tanh())
-        return {
-            "margin": cross_entropy(self.config.scale * shifted, labels),
-            "distance": -self.config.distance_weight * mean,
-            "evenness": self.config.evenness_weight * variance,
-        }
+        terms = {"margin": cross_entropy(self.config.scale * shifted, labels)}
+        if self.config.distance_weight:
+            terms["distance"] = -self.config.distance_weight * mean
+        if self.config.evenness_weight:
+            terms["evenness"] = self.config.evenness_weight * variance
+        return terms
 
     def _turned(self, cosine: Tensor) -> Tensor:
         """Return cos(t + m) of cos t; the root is kept from 0, where it has no slope."""

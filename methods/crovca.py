@@ -86,18 +86,18 @@ class CroVCA(hq.Method):
         return hashed
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
-        """Return the alignment with class bits, and the negative coding rate, weighted."""
+        """Return the alignment with class bits, and the negative coding rate where it weighs."""
         given = [embedding] if batch.second is None else [embedding, batch.second]
         views, labels = [z[: batch.known] for z in given], batch.labels[: batch.known]
         targets = [class_mean_bits(z, labels) for z in views][::-1]  # of the other view
         aligned = [
             binary_cross_entropy_with_logits(z, t) for z, t in zip(views, targets, strict=True)
         ]
-        rate = torch.stack([self._coding_rate(z) for z in views]).mean()
-        return {
-            "alignment": torch.stack(aligned).mean(),
-            "coding_rate": -self.config.rate_weight * rate,
-        }
+        terms = {"alignment": torch.stack(aligned).mean()}
+        if self.config.rate_weight:
+            rate = torch.stack([self._coding_rate(z) for z in views]).mean()
+            terms["coding_rate"] = -self.config.rate_weight * rate
+        return terms
 
     def _coding_rate(self, z: Tensor) -> hq.Scalar:
         """Return (q + m)/(q·m) · ½·log det(I + q/(m·eps)·ZᵀZ) of m unit rows."""

@@ -94,10 +94,10 @@ class DFH(hq.Method):
         b = signs(self.config.center_weight * self.centers[labels] + u.detach())
         if self.training:
             self._move_centers(b, labels)
-        return {
-            "pair": pairs.mean(cost, self.config.weights, per_weight=True),
-            "quantization": self.config.quantization_weight * (b - u).square().mean(),
-        }
+        terms = {"pair": pairs.mean(cost, self.config.weights, per_weight=True)}
+        if self.config.quantization_weight:
+            terms["quantization"] = self.config.quantization_weight * (b - u).square().mean()
+        return terms
 
     @torch.no_grad()
     def _move_centers(self, b: Tensor, labels: hq.Labels) -> None:

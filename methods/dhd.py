@@ -85,11 +85,10 @@ class DHD(hq.Method):
         """Return proxy loss, bit likelihood and, with a second view, the distillation."""
         x, labels = embedding[: batch.known], batch.labels[: batch.known]
         cosine = normalize(x, dim=1) @ normalize(self.proxies, dim=1).T
-        terms = {
-            "proxy": cross_entropy(cosine / self.config.temperature, labels),
-            "bits": self.config.bit_weight * self._bits(x),
-        }
-        if batch.second is not None:
+        terms = {"proxy": cross_entropy(cosine / self.config.temperature, labels)}
+        if self.config.bit_weight:
+            terms["bits"] = self.config.bit_weight * self._bits(x)
+        if self.config.distillation_weight and batch.second is not None:
             follows = cosine_similarity(batch.second[: batch.known], x.detach(), dim=1)
             terms["distillation"] = self.config.distillation_weight * (1 - follows).mean()
         return terms

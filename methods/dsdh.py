@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import softplus
 
 import hashquant.api as hq
 
@@ -81,8 +81,8 @@ class DSDH(hq.Method):
         return state
 
     def wants_embeddings(self, epoch: int, epochs: int) -> bool:
-        """Ask for all embeddings where codes are found once an epoch."""
-        return bool(self.config.codes == "epoch")
+        """Ask for all embeddings where codes are found once an epoch, and something needs them."""
+        return bool(self.config.codes == "epoch" and self.config.quantization_weight)
 
     def on_embeddings(self, embedding: hq.Embedding, labels: hq.Labels, epoch: int) -> None:
         """Find the codes of all images whose label is known; the others' are their signs."""
@@ -103,23 +103,21 @@ class DSDH(hq.Method):
         others, pairs = self._paired(u, labels, rows)  # Paper: an image is no pair with itself
         theta = u @ others.T / 2
         cost = softplus(theta) - pairs.same * theta
-        if self.config.codes == "epoch" and "codes" in self.state:
-            b = self.state["codes"][rows].to(u.dtype)
-        else:
-            b = self.discrete_codes(u.detach(), labels)
-        error = (u - b).square().sum(dim=1).mean()
-        return {
-            "pair": pairs.mean(cost, self.config.weights, per_weight=True),
-            "quantization": self.config.quantization_weight * error,
-        }
+        terms = {"pair": pairs.mean(cost, self.config.weights, per_weight=True)}
+        if eta := self.config.quantization_weight:  # without it no code is needed
+            stored = self.state["codes"][rows] if "codes" in self.state else None
+            b = self.discrete_codes(u.detach(), labels) if stored is None else stored.to(u.dtype)
+            terms["quantization"] = eta * (u - b).square().sum(dim=1).mean()
+        return terms
 
     def discrete_codes(self, u: hq.Embedding, labels: hq.Labels) -> Tensor:
         """Return B (n x q) by W from sign(U); the sweeps, many small steps, are made on the CPU."""
-        mu, b = self.config.class_weight, signs(u)
-        y = one_hot(labels, self.num_classes).to(u.dtype)
-        ridge = self.config.ridge * torch.eye(u.shape[1], dtype=u.dtype, device=u.device)
-        w = torch.linalg.solve(b.T @ b + ridge, b.T @ y)  # q x C
-        wanted = mu * y @ w.T + self.config.quantization_weight * u  # linear in B
+        mu, b = self.config.class_weight, signs(u).double()
+        sums = b.new_zeros(self.num_classes, b.shape[1]).index_add_(0, labels, b)  # YᵀB
+        # BᵀB has sums of n products of ±1, to which float32 cannot add a small ridge.
+        ridge = self.config.ridge * torch.eye(u.shape[1], dtype=b.dtype, device=u.device)
+        w = torch.linalg.solve(b.T @ b + ridge, sums.T)  # q x C
+        wanted = mu * w.T[labels] + self.config.quantization_weight * u  # linear in B
         shared = mu * (w @ w.T).fill_diagonal_(0)  # what each bit takes from the others
         linear, joint, codes = (x.cpu().numpy().copy() for x in (wanted.T, shared, b.T))
         for _ in range(self.config.sweeps):
