@@ -28,7 +28,7 @@ class ADSHAngular(hq.Method):
         title="Angular Deep Supervised Hashing for Image Retrieval",
         authors="Chang Zhou, Lai-Man Po, Wilson Y. F. Yuen, Kwok Wai Cheung, Xuyuan Xu, "
         "Kin Wai Lau, Yuzhi Zhao, Mengyang Liu, Peter H. W. Wong",
-        venue="IEEE Access 7, pp. 127521-127532",
+        venue="IEEE Access 7, 127521-127532",
         year=2019,
         url="https://doi.org/10.1109/ACCESS.2019.2939650",
     )

@@ -31,7 +31,8 @@ class DCH(hq.Method):
         authors="Yue Cao, Mingsheng Long, Bin Liu, Jianmin Wang",
         venue="CVPR",
         year=2018,
-        url="https://github.com/thulab/DeepHash",
+        url="https://openaccess.thecvf.com/content_cvpr_2018/html/"
+        "Cao_Deep_Cauchy_Hashing_CVPR_2018_paper.html",
     )
 
     @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """DFH: a likelihood of pairs, and codes pulled to binary class centres that push one another.
 
-Y. Li, W. Pei, J. van Gemert, "Push for Quantization: Deep Fisher Hashing", BMVC 2019. Follows
+Y. Li et al., "Push for Quantization: Deep Fisher Hashing", BMVC 2019. Follows
 github.com/liyunqianggyn/Push-for-Quantization-Deep-Fisher-Hashing @43c62aa, its discrete centres:
 b = sign(mu·c_y + u), and class by class c <- sign(sum of its b - vul·sum of the other centres).
 """

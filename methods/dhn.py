@@ -32,7 +32,7 @@ class DHN(hq.Method):
         authors="Han Zhu, Mingsheng Long, Jianmin Wang, Yue Cao",
         venue="AAAI",
         year=2016,
-        url="https://github.com/thulab/DeepHash",
+        url="https://ojs.aaai.org/index.php/AAAI/article/view/10235",
     )
 
     @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class DPSH(hq.Method):
         authors="Wu-Jun Li, Sheng Wang, Wang-Cheng Kang",
         venue="IJCAI",
         year=2016,
-        url="https://github.com/jiangqy/DPSH-pytorch",
+        url="https://arxiv.org/abs/1511.03855",
     )
 
     @dataclass(frozen=True)

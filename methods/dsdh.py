@@ -38,7 +38,7 @@ class DSDH(hq.Method):
         authors="Qi Li, Zhenan Sun, Ran He, Tieniu Tan",
         venue="Advances in Neural Information Processing Systems 30",
         year=2017,
-        url="https://github.com/liqi-casia/DSDH-HashingCode",
+        url="https://arxiv.org/abs/1705.10999",
     )
 
     @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class DSH(hq.Method):
         authors="Haomiao Liu, Ruiping Wang, Shiguang Shan, Xilin Chen",
         venue="CVPR",
         year=2016,
-        url="https://github.com/lhmRyan/deep-supervised-hashing-DSH",
+        url="https://www.cv-foundation.org/openaccess/content_cvpr_2016/papers/"
+        "Liu_Deep_Supervised_Hashing_CVPR_2016_paper.pdf",
     )
 
     @dataclass(frozen=True)
