@@ -28,7 +28,7 @@ class ADSHAngular(hq.Method):
         title="Angular Deep Supervised Hashing for Image Retrieval",
         authors="Chang Zhou, Lai-Man Po, Wilson Y. F. Yuen, Kwok Wai Cheung, Xuyuan Xu, "
         "Kin Wai Lau, Yuzhi Zhao, Mengyang Liu, Peter H. W. Wong",
-        venue="IEEE Access 7, pp. 127521-127532",
+        venue="IEEE Access 7, 127521-127532",
         year=2019,
         url="https://doi.org/10.1109/ACCESS.2019.2939650",
     )
@@ -39,10 +39,12 @@ class ADSHAngular(hq.Method):
 
         #: cosine (CosFace) | angle (ArcFace, radians)
         margin_on: Annotated[str, hq.OneOf("cosine", "angle")] = "cosine"
-        scale: float = 10.0  #: s, multiplies the cosines
-        margin: float = 0.2  #: m, taken from the own class's cosine, or added to its angle
-        distance_weight: float = 1.0  #: of the mean distance of two classes, negative (bits)
-        evenness_weight: float = 1.0  #: of the variance of these distances
+        scale: hq.Positive = 10.0  #: s, multiplies the cosines
+        #: m, taken from the own class's cosine, or added to its angle
+        margin: Annotated[float, hq.Range(0, 2)] = 0.2
+        #: of the mean distance of two classes, negative (bits)
+        distance_weight: hq.NonNegative = 1.0
+        evenness_weight: hq.NonNegative = 1.0  #: of the variance of these distances
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -66,7 +68,10 @@ class ADSHAngular(hq.Method):
         return hashed
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
-        """Return the margin softmax, and mean and variance of the distances of classes."""
+        """Return the margin softmax, and mean and variance of the distances of classes.
+
+        A term of weight 0 is left out.
+        """
         h, labels = embedding[: batch.known], batch.labels[: batch.known]
         weight = normalize(self.class_weight, dim=1)
         cosine = normalize(h, dim=1) @ weight.T
@@ -76,11 +81,12 @@ class ADSHAngular(hq.Method):
         else:
             shifted = torch.where(own > 0, self._turned(cosine), cosine)
         mean, variance = self._spread(weight.tanh())
-        return {
-            "margin": cross_entropy(self.config.scale * shifted, labels),
-            "distance": -self.config.distance_weight * mean,
-            "evenness": self.config.evenness_weight * variance,
-        }
+        terms = {"margin": cross_entropy(self.config.scale * shifted, labels)}
+        if self.config.distance_weight:
+            terms["distance"] = -self.config.distance_weight * mean
+        if self.config.evenness_weight:
+            terms["evenness"] = self.config.evenness_weight * variance
+        return terms
 
     def _turned(self, cosine: Tensor) -> Tensor:
         """Return cos(t + m) of cos t; the root is kept from 0, where it has no slope."""

@@ -51,7 +51,7 @@ class BiHalf(hq.Method):
     class Config:
         """The layer's settings."""
 
-        gamma: float = 6.0  #: of the layer's own gradient (u - b) / (B q)
+        gamma: hq.NonNegative = 6.0  #: of the layer's own gradient (u - b) / (B q)
         halves: bool = True  #: the batch halved by rank; False: signs of u
         std: bool = False  #: batch norm without weights on u, which ties the cut at 0 to the means
 

@@ -7,6 +7,7 @@ its class's mean logit in the batch. With one view the target is that view's own
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ def class_mean_bits(z: Tensor, labels: hq.Labels) -> Tensor:
             [1.],
             [0.]])
     """
-    same = (labels[:, None] == labels).to(z.dtype)  # a sum has a mean's sign
+    same = hq.pairs_of(labels, labels).same.to(z.dtype)  # with itself; a sum has a mean's sign
     return (same @ z.detach() > 0).to(z.dtype)
 
 
@@ -50,8 +51,10 @@ class CroVCA(hq.Method):
         """The released defaults, but for the views."""
 
         two_views: bool = False  #: each image twice, as the paper; labels make one view suffice
-        rate_weight: float = 0.1  #: of the coding rate, which keeps bits from saying the same
-        rate_error: float = 0.05  #: eps, the error up to which the coding rate counts
+        #: of the coding rate, which keeps bits from saying the same
+        rate_weight: hq.NonNegative = 0.1
+        #: eps, the error up to which the coding rate counts; below 1e-4 float32 loses the rate
+        rate_error: Annotated[float, hq.Range(1e-4)] = 0.05
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -83,18 +86,18 @@ class CroVCA(hq.Method):
         return hashed
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
-        """Return the alignment with class bits, and the negative coding rate, weighted."""
+        """Return the alignment with class bits, and the negative coding rate where it weighs."""
         given = [embedding] if batch.second is None else [embedding, batch.second]
         views, labels = [z[: batch.known] for z in given], batch.labels[: batch.known]
         targets = [class_mean_bits(z, labels) for z in views][::-1]  # of the other view
         aligned = [
             binary_cross_entropy_with_logits(z, t) for z, t in zip(views, targets, strict=True)
         ]
-        rate = torch.stack([self._coding_rate(z) for z in views]).mean()
-        return {
-            "alignment": torch.stack(aligned).mean(),
-            "coding_rate": -self.config.rate_weight * rate,
-        }
+        terms = {"alignment": torch.stack(aligned).mean()}
+        if self.config.rate_weight:
+            rate = torch.stack([self._coding_rate(z) for z in views]).mean()
+            terms["coding_rate"] = -self.config.rate_weight * rate
+        return terms
 
     def _coding_rate(self, z: Tensor) -> hq.Scalar:
         """Return (q + m)/(q·m) · ½·log det(I + q/(m·eps)·ZᵀZ) of m unit rows."""

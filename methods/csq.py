@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
@@ -40,11 +39,15 @@ class CSQ(hq.Method):
 
         #: hadamard | bernoulli (as FIRe's port) | code
         centers: Annotated[str, hq.OneOf("hadamard", "bernoulli", "code")] = "hadamard"
-        center_seed: int = 0  #: seed of centres that are drawn
-        quantization_weight: float = 0.05  #: lambda2; 1e-3 and 1e-4 AlexNet, 1e-3 FIRe's port
-        pair_weight: float = 0.0  #: lambda1, as the commands; 0.2 is the script's own default
-        dropout: float = 0.0  #: after the first hidden layer, as AlexNet; 0.5 ResNet-50
-        trunk_rate: float = 1.0  #: times the head's rate, for a trunk from scratch; 0.01 fine-tuned
+        center_seed: hq.Natural = 0  #: seed of centres that are drawn
+        #: lambda2; 1e-3 and 1e-4 AlexNet, 1e-3 FIRe's port
+        quantization_weight: hq.NonNegative = 0.05
+        #: lambda1, as the commands; 0.2 is the script's own default
+        pair_weight: hq.NonNegative = 0.0
+        #: after the first hidden layer, as AlexNet; 0.5 ResNet-50
+        dropout: Annotated[float, hq.Range(0, below=1)] = 0.0
+        #: times the head's rate, for a trunk from scratch; 0.01 fine-tuned
+        trunk_rate: hq.Positive = 1.0
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -89,16 +92,13 @@ class CSQ(hq.Method):
         target = (self.centers[labels] + 1) / 2
         terms = {"center": binary_cross_entropy_with_logits(2 * z, target)}
         if config.pair_weight:
-            terms["pair"] = config.pair_weight * self._pairs(h, labels)
+            terms["pair"] = config.pair_weight * self._pairs(h, hq.batch_pairs(batch))
         if config.quantization_weight:
             terms["quantization"] = config.quantization_weight * (h.abs() - 1).square().mean()
         return terms
 
-    def _pairs(self, h: Tensor, labels: hq.Labels) -> hq.Scalar:
+    def _pairs(self, h: Tensor, pairs: hq.Pairs) -> hq.Scalar:
         # Paper: its code pairs one half of the batch with the other; here all other rows count,
         # and as there pairs are not weighted by how many of them are positive.
         theta = 10 / self.budget.bits * (h @ h.T)
-        other = ~torch.eye(len(h), dtype=torch.bool, device=h.device)
-        same = (labels[:, None] == labels) & other
-        likelihood = softplus(theta) - same * theta
-        return likelihood.masked_fill(~other, 0).sum() / max(len(h) * (len(h) - 1), 1)
+        return pairs.mean(softplus(theta) - pairs.same * theta)

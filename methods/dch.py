@@ -31,21 +31,29 @@ class DCH(hq.Method):
         authors="Yue Cao, Mingsheng Long, Bin Liu, Jianmin Wang",
         venue="CVPR",
         year=2018,
-        url="https://github.com/thulab/DeepHash",
+        url="https://openaccess.thecvf.com/content_cvpr_2018/html/"
+        "Cao_Deep_Cauchy_Hashing_CVPR_2018_paper.html",
     )
 
     @dataclass(frozen=True)
     class Config:
         """The settings of the authors' script."""
 
-        gamma: float = 20.0  #: scale of the Cauchy distribution, in units of the distance
+        gamma: hq.Positive = 20.0  #: scale of the Cauchy distribution, in units of the distance
         #: squared | cosine: q/2·(1 - cos), the paper's and port's
         distance: Annotated[str, hq.OneOf("euclid", "cosine")] = "euclid"
         #: |S|/|S1| and 1 | both: |S|/|S1| and |S|/|S0| (port) | none
         weights: Annotated[str, hq.OneOf("positives", "both", "none")] = "positives"
-        quantization: float = 0.0  #: lambda, weight of the quantisation term (port: 0.1)
+        quantization: hq.NonNegative = 0.0  #: lambda, weight of the quantisation term (port: 0.1)
         #: mean (|u| - 1)² | cauchy: log(1 + d(|u|, 1)/gamma)
         quantized_by: Annotated[str, hq.OneOf("square", "cauchy")] = "square"
+
+        def agree(self) -> None:
+            """Refuse a form of the quantization term where there is none."""
+            if self.quantized_by != "square" and not self.quantization:
+                raise hq.UsageError(
+                    f"quantization must be above 0 with quantized_by={self.quantized_by}, got 0"
+                )
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -41,11 +41,13 @@ class DCWH(hq.Method):
     class Config:
         """The released code's values but for w and the start."""
 
-        inverse_variance: float = 1.0  #: tau; 0.5 is the code's flag, which never reaches its loss
-        cube_limit: float = 1.1  #: |h| up to which nothing is paid
-        cube_weight: float = 1.0  #: w, summed over bits; 10.0 below and 10/B above in the code
-        vertex_weight: float = 0.01  #: of ‖sign h - h‖², summed over bits
-        init_gain: float = 0.1  #: of the linear layer's Xavier normal start; 1.0 in the code
+        #: tau; 0.5 is the code's flag, which never reaches its loss
+        inverse_variance: hq.Positive = 1.0
+        cube_limit: hq.NonNegative = 1.1  #: size of h up to which nothing is paid
+        #: w, summed over bits; 10.0 below and 10/B above in the code
+        cube_weight: hq.NonNegative = 1.0
+        vertex_weight: hq.NonNegative = 0.01  #: of ‖sign h - h‖², summed over bits
+        init_gain: hq.Positive = 0.1  #: of the linear layer's Xavier normal start; 1.0 in the code
         #: class means of h | learned, as the code's other branch means to
         centers: Annotated[str, hq.OneOf("means", "learned")] = "means"
         refit_epochs: hq.Count = 2  #: from one refit of the means to the next, and to the first

@@ -60,7 +60,7 @@ class DDQH(hq.Method):
 
         divide: bool = True  #: each bit from four units of its own, as DDH; False: from all 4q
         bnq: bool = True  #: batch norm before tanh, as DDQH's module of that name; False: none
-        quantization_weight: float = 0.01  #: of the mean of | |h| - 1 |
+        quantization_weight: hq.NonNegative = 0.01  #: of the mean of | |h| - 1 |
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -1,6 +1,6 @@
 """DFH: a likelihood of pairs, and codes pulled to binary class centres that push one another.
 
-Y. Li, W. Pei, J. van Gemert, "Push for Quantization: Deep Fisher Hashing", BMVC 2019. Follows
+Y. Li et al., "Push for Quantization: Deep Fisher Hashing", BMVC 2019. Follows
 github.com/liyunqianggyn/Push-for-Quantization-Deep-Fisher-Hashing @43c62aa, its discrete centres:
 b = sign(mu·c_y + u), and class by class c <- sign(sum of its b - vul·sum of the other centres).
 """
@@ -45,10 +45,10 @@ class DFH(hq.Method):
         against: Annotated[str, hq.OneOf("batch", "bank")] = "batch"
         #: of pairs | both: |S|/|S1| and |S|/|S0|
         weights: Annotated[str, hq.OneOf("none", "both")] = "none"
-        margin: float = 0.0  #: m, of <u_i, u_j> / 2, that pairs must keep; ports 1 and 3
-        center_weight: float = 1.0  #: mu, of a row's centre in its code; another port 0.1
-        push_weight: float = 1.0  #: vul, of the other centres in a centre
-        quantization_weight: float = 0.5  #: of mean (b - u)²
+        margin: hq.NonNegative = 0.0  #: m, of <u_i, u_j> / 2, that pairs must keep; ports 1 and 3
+        center_weight: hq.NonNegative = 1.0  #: mu, of a row's centre in its code; another port 0.1
+        push_weight: hq.NonNegative = 1.0  #: vul, of the other centres in a centre
+        quantization_weight: hq.NonNegative = 0.5  #: of mean (b - u)²
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -87,19 +87,17 @@ class DFH(hq.Method):
         """Return the likelihood of pairs and the pull to b; in training the centres move."""
         u, labels = embedding[: batch.known], batch.labels[: batch.known]
         rows = batch.indices[: batch.known]
-        others, theirs, which = self._others(u, labels, rows)
-        pair = (rows[:, None] != which) & (theirs >= 0)  # Paper: an image is no pair with itself
-        same = (labels[:, None] == theirs) & pair
+        others, pairs = self._paired(u, labels, rows)  # Paper: an image is no pair with itself
         theta = u @ others.T / 2  # Paper: kept within -100 … 50, which softplus does not need
         # Without a margin both sides are log(1 + exp θ) - s·θ.
-        cost = softplus(self.config.margin + torch.where(same, -theta, theta))
+        cost = softplus(self.config.margin + torch.where(pairs.same, -theta, theta))
         b = signs(self.config.center_weight * self.centers[labels] + u.detach())
         if self.training:
             self._move_centers(b, labels)
-        return {
-            "pair": self._mean(cost, same, pair & ~same),
-            "quantization": self.config.quantization_weight * (b - u).square().mean(),
-        }
+        terms = {"pair": pairs.mean(cost, self.config.weights, per_weight=True)}
+        if self.config.quantization_weight:
+            terms["quantization"] = self.config.quantization_weight * (b - u).square().mean()
+        return terms
 
     @torch.no_grad()
     def _move_centers(self, b: Tensor, labels: hq.Labels) -> None:
@@ -117,18 +115,12 @@ class DFH(hq.Method):
             total = total - center + new[row]
         self.centers[met] = new
 
-    def _others(self, u: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what u is paired with: values, labels (-1: not seen yet), rows."""
+    def _paired(self, u: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, hq.Pairs]:
+        """Return what u is paired with, and which pairs that gives: no image with itself."""
         if "bank" not in self.state:
-            return u, labels, rows
+            return u, hq.pairs_of(labels, labels, rows[:, None] == rows)
         bank, seen = self.state["bank"], self.state["labels"]
         bank[rows], seen[rows] = u.detach().to(bank.dtype), labels
         # Paper: an image that was not yet seen stands there as zeros, unlike everybody.
-        return bank.to(u.dtype), seen, torch.arange(len(seen), device=rows.device)
-
-    def _mean(self, cost: Tensor, same: Tensor, other: Tensor) -> hq.Scalar:
-        """Return the mean cost of pairs, or of either kind's mean; zero without a pair."""
-        if self.config.weights == "none":
-            return (cost * (same | other)).sum() / (same | other).sum().clamp_min(1)
-        kinds = [(cost * kind).sum() / kind.sum().clamp_min(1) for kind in (same, other)]
-        return (kinds[0] + kinds[1]) / (same.any().int() + other.any().int()).clamp_min(1)
+        own = rows[:, None] == torch.arange(len(seen), device=rows.device)
+        return bank.to(u.dtype), hq.pairs_of(labels, seen, own)

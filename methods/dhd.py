@@ -39,11 +39,13 @@ class DHD(hq.Method):
         """The released defaults."""
 
         two_views: bool = True  #: False: no strong view and so no distillation
-        temperature: float = 0.2  #: tau, divides the cosines to the proxies
-        distillation_weight: float = 0.1  #: lambda 1, of 1 - cosine of the two views
-        bit_weight: float = 0.1  #: lambda 2, of the binary cross entropy
-        deviation: float = 0.5  #: of the Gaussians around -1 and 1 that tell a bit's likelihood
-        trunk_rate: float = 1.0  #: times the head's rate, for a trunk from scratch; 0.05 fine-tuned
+        temperature: hq.Positive = 0.2  #: tau, divides the cosines to the proxies
+        distillation_weight: hq.NonNegative = 0.1  #: lambda 1, of 1 - cosine of the two views
+        bit_weight: hq.NonNegative = 0.1  #: lambda 2, of the binary cross entropy
+        #: of the Gaussians around -1 and 1 that tell a bit's likelihood
+        deviation: hq.Positive = 0.5
+        #: times the head's rate, for a trunk from scratch; 0.05 fine-tuned
+        trunk_rate: hq.Positive = 1.0
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -83,11 +85,10 @@ class DHD(hq.Method):
         """Return proxy loss, bit likelihood and, with a second view, the distillation."""
         x, labels = embedding[: batch.known], batch.labels[: batch.known]
         cosine = normalize(x, dim=1) @ normalize(self.proxies, dim=1).T
-        terms = {
-            "proxy": cross_entropy(cosine / self.config.temperature, labels),
-            "bits": self.config.bit_weight * self._bits(x),
-        }
-        if batch.second is not None:
+        terms = {"proxy": cross_entropy(cosine / self.config.temperature, labels)}
+        if self.config.bit_weight:
+            terms["bits"] = self.config.bit_weight * self._bits(x)
+        if self.config.distillation_weight and batch.second is not None:
             follows = cosine_similarity(batch.second[: batch.known], x.detach(), dim=1)
             terms["distillation"] = self.config.distillation_weight * (1 - follows).mean()
         return terms

@@ -32,7 +32,7 @@ class DHN(hq.Method):
         authors="Han Zhu, Mingsheng Long, Jianmin Wang, Yue Cao",
         venue="AAAI",
         year=2016,
-        url="https://github.com/thulab/DeepHash",
+        url="https://ojs.aaai.org/index.php/AAAI/article/view/10235",
     )
 
     @dataclass(frozen=True)
@@ -40,12 +40,21 @@ class DHN(hq.Method):
         """The port's settings."""
 
         normed: bool = False  #: theta = half the inner product | the authors': cosine_scale·cosine
-        cosine_scale: float = 10.0  #: alpha of `normed` (on the authors' command line, no default)
+        #: alpha of `normed` (on the authors' command line, no default)
+        cosine_scale: hq.Positive = 10.0
         #: none | positives: |S|/|S1|, the authors' | both
         weights: Annotated[str, hq.OneOf("none", "positives", "both")] = "none"
-        quantization: float = 0.1  #: weight of the quantisation term (the authors': no default)
+        #: weight of the quantisation term (the authors': no default)
+        quantization: hq.NonNegative = 0.1
         #: mean log cosh(|u| - 1) | square: mean (|u| - 1)²
         quantized_by: Annotated[str, hq.OneOf("logcosh", "square")] = "logcosh"
+
+        def agree(self) -> None:
+            """Refuse a form of the quantization term where there is none."""
+            if self.quantized_by != "logcosh" and not self.quantization:
+                raise hq.UsageError(
+                    f"quantization must be above 0 with quantized_by={self.quantized_by}, got 0"
+                )
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -34,13 +34,14 @@ class DPN(hq.Method):
     class Config:
         """The released script's defaults."""
 
-        margin: float = 1.0  #: m, what a bit's value must reach on its target's side
+        margin: hq.NonNegative = 1.0  #: m, what a bit's value must reach on its target's side
         bit_mean: bool = False  #: hinges are added up over the bits | true: their mean (a port's)
-        size_weight: float = 0.0  #: of the mean of h², off by default; 0.1 FIRe's port
+        size_weight: hq.NonNegative = 0.0  #: of the mean of h², off by default; 0.1 FIRe's port
         #: bernoulli (signs of a Gaussian) | hadamard | code
         centers: Annotated[str, hq.OneOf("bernoulli", "hadamard", "code")] = "bernoulli"
-        center_seed: int = 0  #: seed of targets that are drawn
-        update_epochs: int = 0  #: epochs from one choice of new targets to the next; 0: never
+        center_seed: hq.Natural = 0  #: seed of targets that are drawn
+        #: epochs from one choice of new targets to the next; 0: never
+        update_epochs: hq.Natural = 0
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -28,7 +28,7 @@ class DPSH(hq.Method):
         authors="Wu-Jun Li, Sheng Wang, Wang-Cheng Kang",
         venue="IJCAI",
         year=2016,
-        url="https://github.com/jiangqy/DPSH-pytorch",
+        url="https://arxiv.org/abs/1511.03855",
     )
 
     @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DPSH(hq.Method):
         weights: Annotated[str, hq.OneOf("none", "positives", "both")] = "none"
         #: eta, of the mean (|u| - 1)² over images and bits, FIRe's; the code's 10 (or 50) over n
         #: images is 0.096 (or 0.48) of it at n = 5,000 and 48 bits
-        quantization: float = 0.1
+        quantization: hq.NonNegative = 0.1
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import softplus
 
 import hashquant.api as hq
 
@@ -38,7 +38,7 @@ class DSDH(hq.Method):
         authors="Qi Li, Zhenan Sun, Ran He, Tieniu Tan",
         venue="Advances in Neural Information Processing Systems 30",
         year=2017,
-        url="https://github.com/liqi-casia/DSDH-HashingCode",
+        url="https://arxiv.org/abs/1705.10999",
     )
 
     @dataclass(frozen=True)
@@ -51,10 +51,12 @@ class DSDH(hq.Method):
         codes: Annotated[str, hq.OneOf("batch", "epoch")] = "batch"
         #: of pairs | both: |S|/|S1| and |S|/|S0|
         weights: Annotated[str, hq.OneOf("none", "both")] = "none"
-        quantization_weight: float = 0.01  #: eta, of ‖u - b‖² (sum over bits); MATLAB 55/5000
-        class_weight: float = 0.01  #: mu, of ‖y - bW‖² where B is found; MATLAB 1/5000
-        ridge: float = 0.1  #: added to BᵀB where W is found, nu/mu (MATLAB); port 100
-        sweeps: int = 10  #: of coordinate descent over the bits, at most
+        #: eta, of ‖u - b‖² (sum over bits); MATLAB 55/5000
+        quantization_weight: hq.NonNegative = 0.01
+        class_weight: hq.NonNegative = 0.01  #: mu, of ‖y - bW‖² where B is found; MATLAB 1/5000
+        #: added to BᵀB where W is found, nu/mu (MATLAB); port 100
+        ridge: Annotated[float, hq.Range(1e-6)] = 0.1
+        sweeps: hq.Natural = 10  #: of coordinate descent over the bits, at most
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -79,8 +81,8 @@ class DSDH(hq.Method):
         return state
 
     def wants_embeddings(self, epoch: int, epochs: int) -> bool:
-        """Ask for all embeddings where codes are found once an epoch."""
-        return bool(self.config.codes == "epoch")
+        """Ask for all embeddings where codes are found once an epoch, and something needs them."""
+        return bool(self.config.codes == "epoch" and self.config.quantization_weight)
 
     def on_embeddings(self, embedding: hq.Embedding, labels: hq.Labels, epoch: int) -> None:
         """Find the codes of all images whose label is known; the others' are their signs."""
@@ -98,28 +100,24 @@ class DSDH(hq.Method):
         """Return mean(log(1 + exp θ) - s·θ), θ = <u_i, u_j> / 2, and eta·mean‖u - b‖²."""
         u, labels = embedding[: batch.known], batch.labels[: batch.known]
         rows = batch.indices[: batch.known]
-        others, theirs, which = self._others(u, labels, rows)
-        pair = (rows[:, None] != which) & (theirs >= 0)  # Paper: an image is no pair with itself
-        same = (labels[:, None] == theirs) & pair
+        others, pairs = self._paired(u, labels, rows)  # Paper: an image is no pair with itself
         theta = u @ others.T / 2
-        cost = softplus(theta) - same * theta
-        if self.config.codes == "epoch" and "codes" in self.state:
-            b = self.state["codes"][rows].to(u.dtype)
-        else:
-            b = self.discrete_codes(u.detach(), labels)
-        error = (u - b).square().sum(dim=1).mean()
-        return {
-            "pair": self._mean(cost, same, pair & ~same),
-            "quantization": self.config.quantization_weight * error,
-        }
+        cost = softplus(theta) - pairs.same * theta
+        terms = {"pair": pairs.mean(cost, self.config.weights, per_weight=True)}
+        if eta := self.config.quantization_weight:  # without it no code is needed
+            stored = self.state["codes"][rows] if "codes" in self.state else None
+            b = self.discrete_codes(u.detach(), labels) if stored is None else stored.to(u.dtype)
+            terms["quantization"] = eta * (u - b).square().sum(dim=1).mean()
+        return terms
 
     def discrete_codes(self, u: hq.Embedding, labels: hq.Labels) -> Tensor:
         """Return B (n x q) by W from sign(U); the sweeps, many small steps, are made on the CPU."""
-        mu, b = self.config.class_weight, signs(u)
-        y = one_hot(labels, self.num_classes).to(u.dtype)
-        ridge = self.config.ridge * torch.eye(u.shape[1], dtype=u.dtype, device=u.device)
-        w = torch.linalg.solve(b.T @ b + ridge, b.T @ y)  # q x C
-        wanted = mu * y @ w.T + self.config.quantization_weight * u  # linear in B
+        mu, b = self.config.class_weight, signs(u).double()
+        sums = b.new_zeros(self.num_classes, b.shape[1]).index_add_(0, labels, b)  # YᵀB
+        # BᵀB has sums of n products of ±1, to which float32 cannot add a small ridge.
+        ridge = self.config.ridge * torch.eye(u.shape[1], dtype=b.dtype, device=u.device)
+        w = torch.linalg.solve(b.T @ b + ridge, sums.T)  # q x C
+        wanted = mu * w.T[labels] + self.config.quantization_weight * u  # linear in B
         shared = mu * (w @ w.T).fill_diagonal_(0)  # what each bit takes from the others
         linear, joint, codes = (x.cpu().numpy().copy() for x in (wanted.T, shared, b.T))
         for _ in range(self.config.sweeps):
@@ -130,18 +128,12 @@ class DSDH(hq.Method):
                 break
         return torch.from_numpy(codes.T.copy()).to(u)
 
-    def _others(self, u: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what u is paired with: values, labels (-1: not seen yet), rows."""
+    def _paired(self, u: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, hq.Pairs]:
+        """Return what u is paired with, and which pairs that gives: no image with itself."""
         if "bank" not in self.state:
-            return u, labels, rows
+            return u, hq.pairs_of(labels, labels, rows[:, None] == rows)
         bank, seen = self.state["bank"], self.state["labels"]
         bank[rows], seen[rows] = u.detach().to(bank.dtype), labels
         # Paper: an image that was not yet seen stands there as zeros, unlike everybody.
-        return bank.to(u.dtype), seen, torch.arange(len(seen), device=rows.device)
-
-    def _mean(self, cost: Tensor, same: Tensor, other: Tensor) -> hq.Scalar:
-        """Return the mean cost of pairs, or of either kind's mean; zero without a pair."""
-        if self.config.weights == "none":
-            return (cost * (same | other)).sum() / (same | other).sum().clamp_min(1)
-        kinds = [(cost * kind).sum() / kind.sum().clamp_min(1) for kind in (same, other)]
-        return (kinds[0] + kinds[1]) / (same.any().int() + other.any().int()).clamp_min(1)
+        own = rows[:, None] == torch.arange(len(seen), device=rows.device)
+        return bank.to(u.dtype), hq.pairs_of(labels, seen, own)

@@ -28,15 +28,16 @@ class DSH(hq.Method):
         authors="Haomiao Liu, Ruiping Wang, Shiguang Shan, Xilin Chen",
         venue="CVPR",
         year=2016,
-        url="https://github.com/lhmRyan/deep-supervised-hashing-DSH",
+        url="https://www.cv-foundation.org/openaccess/content_cvpr_2016/papers/"
+        "Liu_Deep_Supervised_Hashing_CVPR_2016_paper.pdf",
     )
 
     @dataclass(frozen=True)
     class Config:
         """The authors' settings."""
 
-        margin: float = 2.0  #: m / q, of squared distances: what random codes of ±1 have
-        regularization: float = 0.01  #: alpha, of | |h| - 1 | summed over bits (port: 0.1)
+        margin: hq.Positive = 2.0  #: m / q, of squared distances: what random codes of ±1 have
+        regularization: hq.NonNegative = 0.01  #: alpha, of | |h| - 1 | summed over bits (port: 0.1)
         #: none | positives: |S|/|S1| | both: |S|/|S1| and |S|/|S0|
         weights: Annotated[str, hq.OneOf("none", "positives", "both")] = "none"
 
