@@ -38,6 +38,8 @@ class H2Q(hq.Method):
     name = "h2q"
     display = hq.Name("H2Q of the float embedding", short="H2Q (float emb.)")
     family = hq.Binary()
+    # Paper: its first stage is a deep hashing method of q values without its penalty; cehash of the
+    # same bits is to be the base once a base's code may have as many values as bits.
     base = "float"
     closed_form = True
     reference = hq.Reference(
