@@ -133,7 +133,6 @@ class MDSHC(hq.Method):
         labels, rows = batch.labels[: batch.known], batch.indices[: batch.known]
         (others,) = torch.isin(self.state["label"], labels).nonzero(as_tuple=True)
         bank = normalize(self.state["bank"][others].to(u.dtype), dim=1)
-        positive = labels[:, None] == self.state["label"][others]
-        positive = positive & (rows[:, None] != others)  # an image is no pair with itself
-        cosine = (normalize(u, dim=1) @ bank.T)[positive]
+        pairs = hq.pairs_of(labels, self.state["label"][others], rows[:, None] == others)
+        cosine = (normalize(u, dim=1) @ bank.T)[pairs.same]
         return softplus((1 - cosine) / 2).sum() / max(len(cosine), 1)
