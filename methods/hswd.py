@@ -47,9 +47,9 @@ class HSWD(hq.Method):
         host: Annotated[str, hq.OneOf("hashnet", "cehash")] = "hashnet"
         #: bits by coins (code) | half: as many +1 as -1, without variance
         target: Annotated[str, hq.OneOf("random", "half")] = "random"
-        quantization_weight: float = 0.1  #: of the mean squared distance to the target
-        alpha: float = 0.1  #: scales inner products of tanh codes (HashNet's own 10/q)
-        beta_epochs: float = 20.0  #: of 200, for beta = sqrt(floor(epoch / these) + 1)
+        quantization_weight: hq.NonNegative = 0.1  #: of the mean squared distance to the target
+        alpha: hq.Positive = 0.1  #: scales inner products of tanh codes (HashNet's own 10/q)
+        beta_epochs: hq.Positive = 20.0  #: of 200, for beta = sqrt(floor(epoch / these) + 1)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -53,12 +53,15 @@ class MDSHC(hq.Method):
 
         #: code | bernoulli | hadamard
         centers: Annotated[str, hq.OneOf("code", "bernoulli", "hadamard")] = "code"
-        center_seed: int = 0  #: seed of centres that are drawn
+        center_seed: hq.Natural = 0  #: seed of centres that are drawn
         over_classes: bool = False  #: the class term is a mean over images | true: and classes
-        pair_weight: float = 1.0  #: of pairs with the bank; 0 keeps neither bank nor average
-        pair_epoch: int = 9  #: epoch, from 0, at which the pair term comes in
-        momentum: float = 0.9  #: decay a step of the average that fills the bank
-        quantization_weight: float = 1e-4  #: of the mean of (|u| - 1)²
+        pair_weight: hq.NonNegative = (
+            1.0  #: of pairs with the bank; 0 keeps neither bank nor average
+        )
+        pair_epoch: hq.Natural = 9  #: epoch, from 0, at which the pair term comes in
+        #: decay a step of the average that fills the bank; 0: the network itself does
+        momentum: hq.Decay = 0.9
+        quantization_weight: hq.NonNegative = 1e-4  #: of the mean of (|u| - 1)²
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

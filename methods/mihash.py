@@ -42,8 +42,9 @@ class MIHash(hq.Method):
     class Config:
         """How distances are counted."""
 
-        bins: int = 16  #: between distance 0 and q: one centre more than this (FIRe: 16 centres)
-        slope: float = 1.0  #: p, of the sigmoid, which the head can learn as well
+        #: between distance 0 and q: one centre more than this (FIRe: 16 centres)
+        bins: hq.Count = 16
+        slope: hq.Positive = 1.0  #: p, of the sigmoid, which the head can learn as well
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

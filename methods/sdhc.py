@@ -34,9 +34,9 @@ class SDHC(hq.Method):
     class Config:
         """The port's weights."""
 
-        quantization_weight: float = 1e-3  #: of mean (u - sign u)²
-        variance_weight: float = 1e-3  #: of ½·mean u², which is to be large
-        independence_weight: float = 1e-3  #: of mean (WWᵀ - I)² of the projection's rows
+        quantization_weight: hq.NonNegative = 1e-3  #: of mean (u - sign u)²
+        variance_weight: hq.NonNegative = 1e-3  #: of ½·mean u², which is to be large
+        independence_weight: hq.NonNegative = 1e-3  #: of mean (WWᵀ - I)² of the projection's rows
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
