@@ -80,9 +80,11 @@ class HSWD(hq.Method):
             terms = {"class": cross_entropy(self.classify(u), labels)}
         else:
             terms = {"pair": self._pairs(u, batch)}
-        # Sorted against sorted is the least cost of all assignments, bit by bit.
-        error = (u.sort(dim=0).values - self._target(u)).square().mean()
-        return terms | {"quantization": self.config.quantization_weight * error}
+        if self.config.quantization_weight:
+            # Sorted against sorted is the least cost of all assignments, bit by bit.
+            error = (u.sort(dim=0).values - self._target(u)).square().mean()
+            terms["quantization"] = self.config.quantization_weight * error
+        return terms
 
     def _target(self, u: Tensor) -> Tensor:
         """Return sorted ±1 of a batch's size, a column a bit."""

@@ -36,7 +36,7 @@ class MDSHC(hq.Method):
     name = "mdshc"
     display = hq.Name("MDSHC", words={
         "centers": "{} centres", "pair_weight=0.0": "without the pair term",
-        "over_classes=true": "class term divided by C"})  # fmt: skip
+        "over_classes=True": "class term divided by C"})  # fmt: skip
     family = hq.Binary()
     paper_batch = 64
     reference = hq.Reference(

@@ -97,7 +97,7 @@ class OrthoHash(hq.Method):
         else:
             shifted = torch.where(own > 0, self._turned(cosine), cosine)
         terms = {"margin": cross_entropy(self.scale * shifted, labels)}
-        if self.config.quantization != "off":
+        if self.config.quantization != "off" and self.config.quantization_weight:
             error = self.config.quantization_weight * self._quantization(v)
             terms["quantization"] = error
         return terms

@@ -60,16 +60,17 @@ class SDHC(hq.Method):
         return hashed
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
-        """Return the four terms."""
+        """Return the four terms, but those of weight 0."""
         u, config = embedding[: batch.known], self.config
         bits = torch.where(u.detach() > 0, 1.0, -1.0)
         # Paper: the port compares WWᵀ with ones everywhere, which makes all rows the same one.
         weight = self.hash.weight
         inner = weight @ weight.T - torch.eye(len(weight), dtype=u.dtype, device=u.device)
-        return {
-            "class": cross_entropy(self.classify(u), batch.labels[: batch.known]),
-            "quantization": config.quantization_weight * (u - bits).square().mean(),
+        constraints = {
+            "quantization": (config.quantization_weight, (u - bits).square().mean()),
             # Paper: tr(UᵀU)/q there grows with the batch; here it is a mean over it.
-            "variance": -config.variance_weight / 2 * u.square().mean(),
-            "independence": config.independence_weight * inner.square().mean(),
+            "variance": (-config.variance_weight / 2, u.square().mean()),
+            "independence": (config.independence_weight, inner.square().mean()),
         }
+        terms = {"class": cross_entropy(self.classify(u), batch.labels[: batch.known])}
+        return terms | {key: weight * term for key, (weight, term) in constraints.items() if weight}
