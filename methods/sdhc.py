@@ -27,7 +27,8 @@ class SDHC(hq.Method):
         authors="Venice Erin Liong, Jiwen Lu, Gang Wang, Pierre Moulin, Jie Zhou",
         venue="CVPR, pp. 2475-2483",
         year=2015,
-        url="https://github.com/CISiPLab/cisip-FIRe",
+        url="https://www.cv-foundation.org/openaccess/content_cvpr_2015/papers/"
+        "Liong_Deep_Hashing_for_2015_CVPR_paper.pdf",
     )
 
     @dataclass(frozen=True)
