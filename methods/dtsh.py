@@ -33,9 +33,8 @@ class DTSH(hq.Method):
     class Config:
         """The code's settings; those of two ports in brackets."""
 
-        margin: hq.NonNegative = (
-            0.5  #: alpha / q, of theta_ap - theta_an (ports: 5 / q, half=false)
-        )
+        #: alpha / q, of theta_ap - theta_an (ports: 5 / q, half=false)
+        margin: hq.NonNegative = 0.5
         half: bool = True  #: theta is half the inner product, as the paper's (ports: all of it)
         anchor_only: bool = False  #: a gradient for the anchor alone, as the code
         #: lambda, of the mean |u - sign u|² of an image; the code's 100 stands beside a sum of

@@ -55,9 +55,8 @@ class MDSHC(hq.Method):
         centers: Annotated[str, hq.OneOf("code", "bernoulli", "hadamard")] = "code"
         center_seed: hq.Natural = 0  #: seed of centres that are drawn
         over_classes: bool = False  #: the class term is a mean over images | true: and classes
-        pair_weight: hq.NonNegative = (
-            1.0  #: of pairs with the bank; 0 keeps neither bank nor average
-        )
+        #: of pairs with the bank; 0 keeps neither bank nor average
+        pair_weight: hq.NonNegative = 1.0
         pair_epoch: hq.Natural = 9  #: epoch, from 0, at which the pair term comes in
         #: decay a step of the average that fills the bank; 0: the network itself does
         momentum: hq.Decay = 0.9
