@@ -33,12 +33,13 @@ class DTSH(hq.Method):
     class Config:
         """The code's settings; those of two ports in brackets."""
 
-        margin: float = 0.5  #: alpha / q, of theta_ap - theta_an (ports: 5 / q, half=false)
+        #: alpha / q, of theta_ap - theta_an (ports: 5 / q, half=false)
+        margin: hq.NonNegative = 0.5
         half: bool = True  #: theta is half the inner product, as the paper's (ports: all of it)
         anchor_only: bool = False  #: a gradient for the anchor alone, as the code
         #: lambda, of the mean |u - sign u|² of an image; the code's 100 stands beside a sum of
         #: 50 · 50 · 9 triplets (ports: 1 of the mean over bits)
-        quantization: float = 100 / 22500
+        quantization: hq.NonNegative = 100 / 22500
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

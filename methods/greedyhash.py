@@ -44,7 +44,7 @@ class GreedyHash(hq.Method):
     class Config:
         """The released settings for CIFAR-10."""
 
-        cubic_weight: float = 0.1  #: alpha, of the mean of | |h| - 1 |³; 1.0 ImageNet
+        cubic_weight: hq.NonNegative = 0.1  #: alpha, of the mean of | |h| - 1 |³; 1.0 ImageNet
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -38,6 +38,8 @@ class H2Q(hq.Method):
     name = "h2q"
     display = hq.Name("H2Q of the float embedding", short="H2Q (float emb.)")
     family = hq.Binary()
+    # Paper: its first stage is a deep hashing method of q values without its penalty; cehash of the
+    # same bits is to be the base once a base's code may have as many values as bits.
     base = "float"
     closed_form = True
     reference = hq.Reference(
@@ -54,9 +56,9 @@ class H2Q(hq.Method):
 
         #: of σ(z), mean σ(1-σ) | l2 | l1 to the signs | least: -min |z|
         error: Annotated[str, hq.OneOf("variance", "l2", "l1", "least")] = "variance"
-        epochs: int = 300  #: over all embeddings
-        batch: int = 0  #: rows of a step, 0: all of them (companion code 128)
-        rate: float = 0.01  #: of Adam
+        epochs: hq.Natural = 300  #: over all embeddings; 0: a random rotation
+        batch: hq.Natural = 0  #: rows of a step, 0: all of them (companion code 128)
+        rate: hq.Positive = 0.01  #: of Adam
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

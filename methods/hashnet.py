@@ -35,11 +35,13 @@ class HashNet(hq.Method):
     class Config:
         """The code's settings, with the paper's weights of pairs."""
 
-        inner_scale: float = 10.0  #: alpha·q, of inner products (ports: alpha 1 or 0.1 whatever q)
+        #: alpha·q, of inner products (ports: alpha 1 or 0.1 whatever q)
+        inner_scale: hq.Positive = 10.0
         #: |S|/|S1| and |S|/|S0|, the paper's | positives | none (code: a flag)
         weights: Annotated[str, hq.OneOf("both", "positives", "none")] = "both"
-        growth: float = 0.005  #: of beta = sqrt(1 + growth·t); 0: beta stays 1
-        iterations: int = 10000  #: what t grows to over a run of any length; 0: t counts its steps
+        growth: hq.NonNegative = 0.005  #: of beta = sqrt(1 + growth·t); 0: beta stays 1
+        #: what t grows to over a run of any length; 0: t counts its steps
+        iterations: hq.Natural = 10000
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

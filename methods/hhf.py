@@ -67,11 +67,14 @@ class HHF(hq.Method):
         """The released scripts' settings."""
 
         loss: Annotated[str, hq.OneOf("anchor", "hyp2")] = "anchor"  #: anchor (HHF) | hyp2
-        sharpness: float = 16.0  #: alpha, multiplies the hinges (anchor)
-        slack: float = 0.2  #: delta, of either hinge (anchor)
-        quantization_weight: float = 0.085  #: anchor; code: 0.001 of a sum over its 85 images
+        #: alpha, multiplies the hinges, of at most 2 (anchor); e^(2·45) is past float32
+        sharpness: Annotated[float, hq.Range(above=0, at_most=40)] = 16.0
+        slack: hq.Share = 0.2  #: delta, of either hinge (anchor)
+        #: anchor; code: 0.001 of a sum over its 85 images
+        quantization_weight: hq.NonNegative = 0.085
         all_classes: bool = False  #: negatives count by classes in the batch | true: by C (code)
-        proxy_rate: float = 10.0  #: times the head's rate, for the proxies; 2 or 1 hyp2
+        #: times the head's rate, for the proxies; 2 or 1 hyp2; 0: fixed
+        proxy_rate: hq.NonNegative = 10.0
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

@@ -47,9 +47,9 @@ class HSWD(hq.Method):
         host: Annotated[str, hq.OneOf("hashnet", "cehash")] = "hashnet"
         #: bits by coins (code) | half: as many +1 as -1, without variance
         target: Annotated[str, hq.OneOf("random", "half")] = "random"
-        quantization_weight: float = 0.1  #: of the mean squared distance to the target
-        alpha: float = 0.1  #: scales inner products of tanh codes (HashNet's own 10/q)
-        beta_epochs: float = 20.0  #: of 200, for beta = sqrt(floor(epoch / these) + 1)
+        quantization_weight: hq.NonNegative = 0.1  #: of the mean squared distance to the target
+        alpha: hq.Positive = 0.1  #: scales inner products of tanh codes (HashNet's own 10/q)
+        beta_epochs: hq.Positive = 20.0  #: of 200, for beta = sqrt(floor(epoch / these) + 1)
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -74,14 +74,17 @@ class HSWD(hq.Method):
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
         """Return the host's loss and the distance of each bit's values to half ±1."""
-        u, labels = embedding[: batch.known], batch.labels[: batch.known]
+        u = embedding[: batch.known]
         if self.config.host == "cehash":
+            labels = batch.labels[: batch.known]
             terms = {"class": cross_entropy(self.classify(u), labels)}
         else:
-            terms = {"pair": self._pairs(u, labels, batch)}
-        # Sorted against sorted is the least cost of all assignments, bit by bit.
-        error = (u.sort(dim=0).values - self._target(u)).square().mean()
-        return terms | {"quantization": self.config.quantization_weight * error}
+            terms = {"pair": self._pairs(u, batch)}
+        if self.config.quantization_weight:
+            # Sorted against sorted is the least cost of all assignments, bit by bit.
+            error = (u.sort(dim=0).values - self._target(u)).square().mean()
+            terms["quantization"] = self.config.quantization_weight * error
+        return terms
 
     def _target(self, u: Tensor) -> Tensor:
         """Return sorted ±1 of a batch's size, a column a bit."""
@@ -91,7 +94,7 @@ class HSWD(hq.Method):
         upper = torch.arange(len(u), device=u.device) >= len(u) // 2
         return (2 * upper[:, None] - 1).to(u.dtype)
 
-    def _pairs(self, u: Tensor, labels: hq.Labels, batch: hq.Batch) -> hq.Scalar:
+    def _pairs(self, u: Tensor, batch: hq.Batch) -> hq.Scalar:
         """Return HashNet's loss: similar and dissimilar pairs count as much as each other.
 
         Paper: its pairs are those with a memory of all images, an image with itself among them.
@@ -99,10 +102,5 @@ class HSWD(hq.Method):
         grown = batch.step / batch.steps * EPOCHS / self.config.beta_epochs
         h = (math.sqrt(math.floor(grown) + 1) * u).tanh()
         theta = self.config.alpha * h @ h.T
-        own = torch.eye(len(u), dtype=torch.bool, device=u.device)
-        same = (labels[:, None] == labels) & ~own
-        other = ~same & ~own
-        cost = softplus(theta) - same * theta
-        kinds = [(cost * kind).sum() / kind.sum().clamp_min(1) for kind in (same, other)]
-        mean: Tensor = (kinds[0] + kinds[1]) / (same.any().int() + other.any().int()).clamp_min(1)
-        return mean
+        pairs = hq.batch_pairs(batch)
+        return pairs.mean(softplus(theta) - pairs.same * theta, "both", per_weight=True)

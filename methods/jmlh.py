@@ -44,8 +44,8 @@ class JMLH(hq.Method):
 
         #: uniform in [0, 1] for each bit of a step, as FIRe | half: 0.5
         threshold: Annotated[str, hq.OneOf("drawn", "half")] = "drawn"
-        divergence_weight: float = 0.1  #: lambda, nats; 0.2 in the author's code
-        init_sd: float = 0.01  #: of the normal weights of both layers
+        divergence_weight: hq.NonNegative = 0.1  #: lambda, nats; 0.2 in the author's code
+        init_sd: hq.Positive = 0.01  #: of the normal weights of both layers
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int

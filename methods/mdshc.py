@@ -36,7 +36,7 @@ class MDSHC(hq.Method):
     name = "mdshc"
     display = hq.Name("MDSHC", words={
         "centers": "{} centres", "pair_weight=0.0": "without the pair term",
-        "over_classes=true": "class term divided by C"})  # fmt: skip
+        "over_classes=True": "class term divided by C"})  # fmt: skip
     family = hq.Binary()
     paper_batch = 64
     reference = hq.Reference(
@@ -53,12 +53,14 @@ class MDSHC(hq.Method):
 
         #: code | bernoulli | hadamard
         centers: Annotated[str, hq.OneOf("code", "bernoulli", "hadamard")] = "code"
-        center_seed: int = 0  #: seed of centres that are drawn
+        center_seed: hq.Natural = 0  #: seed of centres that are drawn
         over_classes: bool = False  #: the class term is a mean over images | true: and classes
-        pair_weight: float = 1.0  #: of pairs with the bank; 0 keeps neither bank nor average
-        pair_epoch: int = 9  #: epoch, from 0, at which the pair term comes in
-        momentum: float = 0.9  #: decay a step of the average that fills the bank
-        quantization_weight: float = 1e-4  #: of the mean of (|u| - 1)²
+        #: of pairs with the bank; 0 keeps neither bank nor average
+        pair_weight: hq.NonNegative = 1.0
+        pair_epoch: hq.Natural = 9  #: epoch, from 0, at which the pair term comes in
+        #: decay a step of the average that fills the bank; 0: the network itself does
+        momentum: hq.Decay = 0.9
+        quantization_weight: hq.NonNegative = 1e-4  #: of the mean of (|u| - 1)²
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -133,7 +135,6 @@ class MDSHC(hq.Method):
         labels, rows = batch.labels[: batch.known], batch.indices[: batch.known]
         (others,) = torch.isin(self.state["label"], labels).nonzero(as_tuple=True)
         bank = normalize(self.state["bank"][others].to(u.dtype), dim=1)
-        positive = labels[:, None] == self.state["label"][others]
-        positive = positive & (rows[:, None] != others)  # an image is no pair with itself
-        cosine = (normalize(u, dim=1) @ bank.T)[positive]
+        pairs = hq.pairs_of(labels, self.state["label"][others], rows[:, None] == others)
+        cosine = (normalize(u, dim=1) @ bank.T)[pairs.same]
         return softplus((1 - cosine) / 2).sum() / max(len(cosine), 1)

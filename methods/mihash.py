@@ -42,8 +42,9 @@ class MIHash(hq.Method):
     class Config:
         """How distances are counted."""
 
-        bins: int = 16  #: between distance 0 and q: one centre more than this (FIRe: 16 centres)
-        slope: float = 1.0  #: p, of the sigmoid, which the head can learn as well
+        #: between distance 0 and q: one centre more than this (FIRe: 16 centres)
+        bins: hq.Count = 16
+        slope: hq.Positive = 1.0  #: p, of the sigmoid, which the head can learn as well
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -66,14 +67,12 @@ class MIHash(hq.Method):
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
         """Return -MI = P⁺·H(D|⁺) + P⁻·H(D|⁻) - H(D), the mean over the batch as queries."""
-        u, labels = embedding[: batch.known], batch.labels[: batch.known]
+        u, pairs = embedding[: batch.known], hq.batch_pairs(batch)
         phi = (self.config.slope / 2 * u).tanh()  # 2·sigmoid(p·u) - 1
         distance = (self.budget.bits - phi @ phi.T) / 2
-        own = torch.eye(len(u), dtype=torch.bool, device=u.device)
-        same = (labels[:, None] == labels) & ~own
         shares = self._shares(distance)  # (b, b, bins + 1)
-        relevant, counts = self._histogram(shares, same)
-        other, rest = self._histogram(shares, ~same & ~own)
+        relevant, counts = self._histogram(shares, pairs.same)
+        other, rest = self._histogram(shares, pairs.other)
         both = (counts + rest).clamp_min(1)
         p = counts / both
         whole = (counts[:, None] * relevant + rest[:, None] * other) / both[:, None]

@@ -38,17 +38,20 @@ class OrthoHash(hq.Method):
     class Config:
         """The released script's defaults."""
 
-        scale: float = 8.0  #: s, multiplies the cosines; 0: sqrt(2)·log(C - 1), for many classes
-        margin: float = 0.2  #: m, taken from the own class's cosine (or angle); 0.3 CIFAR-10, FIRe
+        #: s, multiplies the cosines; 0: sqrt(2)·log(C - 1), for many classes
+        scale: hq.NonNegative = 8.0
+        #: m, taken from the own class's cosine (or angle); 0.3 CIFAR-10, FIRe
+        margin: Annotated[float, hq.Range(0, 2)] = 0.2
         #: cosine | angle (radians; FIRe's OrthoArc)
         margin_on: Annotated[str, hq.OneOf("cosine", "angle")] = "cosine"
         #: bernoulli | hadamard | code (FIRe: words far apart)
         centers: Annotated[str, hq.OneOf("bernoulli", "hadamard", "code")] = "bernoulli"
-        center_seed: int = 0  #: seed of centres that are drawn
+        center_seed: hq.Natural = 0  #: seed of centres that are drawn
         #: off | cosine | l1 | l2, between the embedding and its signs
         quantization: Annotated[str, hq.OneOf("off", "cosine", "l1", "l2")] = "off"
-        quantization_weight: float = 1.0  #: of that term, where there is one
-        trunk_rate: float = 1.0  #: times the head's rate, for a trunk from scratch; 0.1 fine-tuned
+        quantization_weight: hq.NonNegative = 1.0  #: of that term, where there is one
+        #: times the head's rate, for a trunk from scratch; 0.1 fine-tuned, 0 fixed
+        trunk_rate: hq.NonNegative = 1.0
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -94,7 +97,7 @@ class OrthoHash(hq.Method):
         else:
             shifted = torch.where(own > 0, self._turned(cosine), cosine)
         terms = {"margin": cross_entropy(self.scale * shifted, labels)}
-        if self.config.quantization != "off":
+        if self.config.quantization != "off" and self.config.quantization_weight:
             error = self.config.quantization_weight * self._quantization(v)
             terms["quantization"] = error
         return terms

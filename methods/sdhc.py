@@ -27,16 +27,17 @@ class SDHC(hq.Method):
         authors="Venice Erin Liong, Jiwen Lu, Gang Wang, Pierre Moulin, Jie Zhou",
         venue="CVPR, pp. 2475-2483",
         year=2015,
-        url="https://github.com/CISiPLab/cisip-FIRe",
+        url="https://www.cv-foundation.org/openaccess/content_cvpr_2015/papers/"
+        "Liong_Deep_Hashing_for_2015_CVPR_paper.pdf",
     )
 
     @dataclass(frozen=True)
     class Config:
         """The port's weights."""
 
-        quantization_weight: float = 1e-3  #: of mean (u - sign u)²
-        variance_weight: float = 1e-3  #: of ½·mean u², which is to be large
-        independence_weight: float = 1e-3  #: of mean (WWᵀ - I)² of the projection's rows
+        quantization_weight: hq.NonNegative = 1e-3  #: of mean (u - sign u)²
+        variance_weight: hq.NonNegative = 1e-3  #: of ½·mean u², which is to be large
+        independence_weight: hq.NonNegative = 1e-3  #: of mean (WWᵀ - I)² of the projection's rows
 
     def __init__(
         self, config: Config, budget: hq.CodeBudget, in_features: int, num_classes: int
@@ -60,16 +61,17 @@ class SDHC(hq.Method):
         return hashed
 
     def loss(self, embedding: hq.Embedding, batch: hq.Batch) -> dict[str, hq.Scalar]:
-        """Return the four terms."""
+        """Return the four terms, but those of weight 0."""
         u, config = embedding[: batch.known], self.config
         bits = torch.where(u.detach() > 0, 1.0, -1.0)
         # Paper: the port compares WWᵀ with ones everywhere, which makes all rows the same one.
         weight = self.hash.weight
         inner = weight @ weight.T - torch.eye(len(weight), dtype=u.dtype, device=u.device)
-        return {
-            "class": cross_entropy(self.classify(u), batch.labels[: batch.known]),
-            "quantization": config.quantization_weight * (u - bits).square().mean(),
+        constraints = {
+            "quantization": (config.quantization_weight, (u - bits).square().mean()),
             # Paper: tr(UᵀU)/q there grows with the batch; here it is a mean over it.
-            "variance": -config.variance_weight / 2 * u.square().mean(),
-            "independence": config.independence_weight * inner.square().mean(),
+            "variance": (-config.variance_weight / 2, u.square().mean()),
+            "independence": (config.independence_weight, inner.square().mean()),
         }
+        terms = {"class": cross_entropy(self.classify(u), batch.labels[: batch.known])}
+        return terms | {key: weight * term for key, (weight, term) in constraints.items() if weight}
