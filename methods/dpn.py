@@ -20,7 +20,7 @@ class DPN(hq.Method):
     name = "dpn"
     display = hq.Name("DPN", words={
         "centers": "{} targets", "update_epochs": "targets chosen anew every {} epochs",
-        "bit_mean=true": "mean over bits", "size_weight": "size term {}"})  # fmt: skip
+        "bit_mean=True": "mean over bits", "size_weight": "size term {}"})  # fmt: skip
     family = hq.Binary()
     reference = hq.Reference(
         title="Deep Polarized Network for Supervised Learning of Accurate Binary Hashing Codes",

@@ -20,8 +20,8 @@ class DSH(hq.Method):
     name = "dsh"
     display = hq.Name("DSH")
     family = hq.Binary()
+    # Paper: ten classes a batch of 200 images; batches here are smaller, and classes many.
     sampling = "balanced"
-    images_per_class = 20  # the authors' batch: ten classes of 200 images
     paper_batch = 200
     reference = hq.Reference(
         title="Deep Supervised Hashing for Fast Image Retrieval",

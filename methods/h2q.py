@@ -36,11 +36,11 @@ class H2Q(hq.Method):
     """sign((x - mean) W R): W from PCA where x is no code's embedding, R from reflections."""
 
     name = "h2q"
-    display = hq.Name("H2Q of the float embedding", short="H2Q (float emb.)")
+    display = hq.Name("H2Q of CE hashing", short="H2Q (CE)")
     family = hq.Binary()
-    # Paper: its first stage is a deep hashing method of q values without its penalty; cehash of the
-    # same bits is to be the base once a base's code may have as many values as bits.
-    base = "float"
+    # Paper: its first stage is any similarity loss without a penalty on values that are no bits;
+    # CE hashing has none. It is trained at the same bits.
+    base = "cehash"
     closed_form = True
     reference = hq.Reference(
         title="Deep Hashing via Householder Quantization",

@@ -57,7 +57,7 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     if spec.base:
         base = build_network(base_spec(spec), num_classes, device)
         trunk: torch.nn.Module = Stacked(base)
-        features = base.method.budget.bits // 32  # its embedding, in float32
+        features = _embedding_size(base, spec.image_size, device)
     else:
         features = spec.features
         with seeded(spec.seed, "trunk"):
@@ -66,6 +66,13 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     with seeded(spec.seed, "head"):
         method = cls(config, cls.budget_for(config, spec.bits), features, num_classes)
     return Network(trunk, method).to(device)
+
+
+def _embedding_size(network: Network, image_size: int, device: torch.device) -> int:
+    """Return how many values a base's embedding of an image has."""
+    blank = torch.zeros(1, 3, image_size, image_size, device=device)
+    with torch.inference_mode():
+        return int(network.eval().embed(blank).shape[1])
 
 
 def train_cell(

@@ -59,9 +59,10 @@ def plan_epoch(
 
     "shuffled" visits every image once; the last short batch is kept, but a single left-over image
     (batch normalisation cannot take it) joins the batch before. "balanced" draws P classes x K
-    images: K is `images_per_class`, or more where fewer than `batch_size` / K classes exist; every
-    class is visited, and a class with fewer than K images repeats them. Where labels are hidden, a
-    step is half labelled (drawn as above, starting over when all were seen) and half unlabelled.
+    images: K is `images_per_class`, or more where fewer than `batch_size` / K classes exist, and at
+    most half a batch; every class is visited, and a class with fewer than K images repeats them.
+    Where labels are hidden, a step is half labelled (drawn as above, starting over when all were
+    seen) and half unlabelled.
 
     Raises:
         UsageError: if `batch_size` is below 2 or `sampling` is unknown.
@@ -117,6 +118,7 @@ def _balanced(
 ) -> list[Tensor]:
     present, labels = torch.unique(labels, return_inverse=True)
     classes = len(present)
+    per_class = min(per_class, max(1, batch_size // 2))  # pairs of two classes in every step
     group = max(1, min(batch_size // per_class, classes))
     per_class = max(per_class, batch_size // group) if group == classes else per_class
     if steps is None:

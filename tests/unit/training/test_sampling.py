@@ -136,3 +136,9 @@ def test_bad_requests_are_refused():
         plan([0])
     with pytest.raises(DataError, match="0 labelled"):
         plan([-1, -1], torch.zeros(2, dtype=torch.bool))
+
+
+def test_a_balanced_batch_holds_two_classes_even_if_it_is_small():
+    labels = torch.arange(60) % 6
+    steps = plan(labels, sampling="balanced", batch_size=16, per_class=20)
+    assert all((labels[step.rows].bincount() > 0).sum() == 2 for step in steps)

@@ -234,8 +234,8 @@ def _source(block: Block, record: EvalRecord) -> str:
     spec = record.spec
     if block.families[spec.label] == REFERENCE and not uncoded(record):
         return ""
-    shared = bool(spec.base) or uncoded(record)
-    return f"{block.dataset} {base_spec(spec).label} {'' if shared else spec.bits}"
+    trained = base_spec(spec)
+    return f"{block.dataset} {trained.label} {trained.bits}"
 
 
 def _by_cell(evals: Iterable[EvalRecord]) -> dict[Key, list[EvalRecord]]:
