@@ -3,9 +3,11 @@
 import dataclasses
 import importlib
 import inspect
+import re
 import sys
+from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hashquant.errors import PluginError
 from hashquant.plugins._entries import Entry
@@ -16,6 +18,9 @@ if TYPE_CHECKING:  # both import torch, which listing names must not
     from hashquant.plugins.method import Method
 
 C = TypeVar("C")
+
+#: Public names by which a method would offer codes of its own making.
+_ENCODES = re.compile(r"^encode(_|$)|^(?!_).*gallery")
 
 
 def class_of(entry: Entry, base: type[C]) -> type[C]:
@@ -44,7 +49,8 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
     """Hold a method to what a plan needs of it, before any of its code is called.
 
     Raises:
-        PluginError: if its name is another, or it lacks a family, a Config or a `forward`.
+        PluginError: if its name is another, it lacks a family, a Config or a `forward`, or it
+            would make codes of more than the image.
     """
     from hashquant.codes.family import Binary, ProductQuantized, Real
 
@@ -62,9 +68,35 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
             f"Config must be a dataclass, got {config!r}",
         ),
         (not missing, f"it must define {missing}"),
+        *_codes_are_of_images(method),
     ):
         if not kept:
             raise PluginError(f"method '{entry.name}' cannot be used: {rule}"[:400])
+
+
+def _codes_are_of_images(method: "type[Method]") -> Iterator[tuple[bool, str]]:
+    """Yield what holds a method to codes that its `forward` makes of images, and the sentences.
+
+    A gallery's codes that are made of labels (ADSH, FISH) are searched for labels, not images.
+    """
+    from hashquant.plugins.method import Method
+
+    own = {name for cls in method.__mro__ if cls not in Method.__mro__ for name in vars(cls)}
+    hooks = ", ".join(sorted(filter(_ENCODES.search, own - vars(Method).keys())))
+    rule = "codes are made by forward and family alone, never of labels: it must not define"
+    yield not hooks, f"{rule} {hooks} (a helper's name begins with _)"
+    for name, given in (("forward", "features"), ("assign", "embedding")):
+        more = ", ".join(_taken(getattr(method, name))[1:])
+        yield not more, f"{name} must take the {given} alone, never labels or rows, got {more}"
+
+
+def _taken(function: Any) -> list[str]:  # Any: whatever a plug-in has there
+    """Return the named parameters after `self`; none where they cannot be told."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+    except (TypeError, ValueError):  # no function, or a compiled one: its cell tells what is wrong
+        return []
+    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def gives(entry: Entry, cls: type) -> bool:

@@ -4,16 +4,18 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
 from hashquant.data.items import TrainingSet
-from hashquant.errors import UsageError
+from hashquant.errors import HashQuantError, UsageError, one_line
 from hashquant.machine.environment import utc_now
 from hashquant.machine.files import opened
 from hashquant.machine.seeds import seeded
 from hashquant.plugins import registry
+from hashquant.plugins.method import Method
 from hashquant.plugins.versions import code_used
 from hashquant.records.cellfolder import CellFolder
 from hashquant.records.provenance import provenance
@@ -63,9 +65,36 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
         with seeded(spec.seed, "trunk"):
             name, weights = unsealed(spec.trunk)
             trunk = build_trunk(name, spec.image_size, features, weights=weights)
+    return Network(trunk, _head(spec, cls, config, features, num_classes)).to(device)
+
+
+def _head(
+    spec: RunSpec, cls: type[Method], config: Any, features: int, num_classes: int
+) -> Method:  # Any: a method's own Config
     with seeded(spec.seed, "head"):
-        method = cls(config, cls.budget_for(config, spec.bits), features, num_classes)
-    return Network(trunk, method).to(device)
+        return cls(config, cls.budget_for(config, spec.bits), features, num_classes)
+
+
+def _keep_only_tensors(network: Network, spec: RunSpec, device: torch.device) -> None:
+    """Build the trained head anew and give it the tensors that are stored, and nothing else.
+
+    A code can then depend on no row of an image that a method kept elsewhere: `__init__`, which
+    is told of no image, has made all that it may hold.
+
+    Raises:
+        HashQuantError: if the trained head has other tensors than `__init__` makes.
+    """
+    old = network.method
+    new = _head(spec, type(old), old.config, old.in_features, old.num_classes).to(device)
+    try:
+        new.load_state_dict(old.state_dict())
+    except RuntimeError as error:
+        what = one_line(str(error).partition("\n")[2]) or one_line(str(error))
+        raise HashQuantError(
+            f"{old.name}: what training leaves must be tensors that __init__ made, in their "
+            f"final shapes: {what}"
+        ) from error
+    network.method = new.train(old.training)
 
 
 def _embedding_size(network: Network, image_size: int, device: torch.device) -> int:
@@ -87,6 +116,7 @@ def train_cell(
 
     Raises:
         DivergedError: if a loss or gradient is no longer finite.
+        HashQuantError: if the method left tensors that a rebuilt one would not have.
         StoreError: if the results cannot be written.
     """
     training = prepared.training
@@ -112,6 +142,7 @@ def train_cell(
         choice = EpochChoice(spec.selection, _judge(prepared, spec, device))
         result = train(network, training, spec, device=device, checkpoint=checkpoint,
                        on_epoch=on_epoch, choice=choice, jobs=jobs)  # fmt: skip
+    _keep_only_tensors(network, spec, device)
     files = _save_weights(network, folder)
     record = TrainRecord(
         run_id=name, status="done", spec=spec, started_at=started,

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hashquant.errors import HashQuantError, UsageError
 from hashquant.settings._strictyaml import read_yaml
+from hashquant.settings.ranges import OneOf
 from hashquant.settings.reading import build
 
 
@@ -14,8 +15,8 @@ from hashquant.settings.reading import build
 class Claim:
     """A published number: where it stands and what protocol it was measured under.
 
-    The fields from `trunk` on are the protocol as far as it is known: empty or 0 says that the
-    source does not tell. `precision` is how far a number read from a plot may be off.
+    The fields from `trunk` on are the protocol as far as it is known: left out, empty or 0 says
+    that the source does not tell. `precision` is how far a number read from a plot may be off.
     """
 
     dataset: str  #: trained on
@@ -25,20 +26,22 @@ class Claim:
     source: str  #: the document and its table or figure
     protocol: str  #: what a reader must know, in words
     target: str = ""  #: examined on, where it is another set
-    read_from: str = "table"  #: table | figure | text
+    read_from: Annotated[str, OneOf("table", "figure", "text")] = "table"
     precision: float = 0.0
     measured_by: str = ""  #: who ran the method, unless its authors did
     trunk: str = ""
     image_size: int = 0  #: pixels
     epochs: int = 0
-    selection: str = ""  #: which epoch is examined: last | train-loss | validation | test
+    #: which epoch is examined; "test": the one that scores best on what is reported
+    selection: Annotated[str, OneOf("last", "train-loss", "validation", "test")] = ""
     classes: int = 0  #: trained on
     training: int = 0  #: images trained on
     queries: int = 0
     gallery: int = 0
     denominator: str = ""  #: of average precision, as a record's score names it
     comparison: str = ""  #: as a record's score names it
-    ties: str = ""  #: expected | best | worst | sorted (as the sort left them)
+    #: "sorted": as the sort left them
+    ties: Annotated[str, OneOf("expected", "best", "worst", "sorted")] = ""
     settings: Mapping[str, Any] = field(default_factory=dict)  # Any: of the method's Config
 
 

@@ -23,6 +23,9 @@ from hashquant.types import Embedding, Features, PackedCodes, QueryTable
 FORWARD_BATCH = 256
 #: Features of frozen trunks that one source keeps, in bytes.
 KEPT_BYTES = 128 << 20
+#: How far an embedding may be off when it is made again: of its value, of all values' root mean
+#: square. Codes are not compared bit by bit: a value at 0 may round to either side.
+ROUNDING = {"rtol": 1e-3, "atol": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -57,22 +60,26 @@ def encode(
 
     Raises:
         HashQuantError: if there is no image, or the method gives embeddings that are not finite
-            or indices that are out of range.
+            or indices that are out of range, or its codes depend on more than the image.
     """
-    method = network.method
+    method, look = network.method, _SecondLook(len(source))
     packed, tables, embeddings, errors = [], [], [], []
     product = isinstance(method.family, ProductQuantized)
     with repeatable(device), torch.inference_mode():
         for features, count in _kept_features(network, source, spec, device, frozen):
+            look.before(features, count)
             embedding = method(features)
-            packed.append(encode_embedding(method, embedding)[:count])
+            codes = encode_embedding(method, embedding)
+            look.after(embedding, codes)
+            packed.append(codes[:count])
             errors.append(quantization_error(method, embedding)[:count].sum())
             if queries:
                 embeddings.append(embedding[:count])
                 if product:
                     tables.append(method.query_table(embedding)[:count])
-    if not packed:
-        raise HashQuantError("there must be images to encode, got none")
+        if not packed:
+            raise HashQuantError("there must be images to encode, got none")
+        look.check(method)
     # Concatenated outside inference mode: what leaves here is an ordinary tensor.
     return Encoded(
         torch.cat(packed),
@@ -131,6 +138,61 @@ def encode_embedding(method: Method, embedding: Embedding) -> PackedCodes:
         _check_values(method, embedding, method.budget.bits // 32)
         return pack_real(embedding)
     return pack_indices(method.assign(embedding), method.budget)
+
+
+class _SecondLook:
+    """Images from all over a source, encoded a second time: beside others, in the other order.
+
+    Codes made of labels (ADSH's and FISH's galleries) are found by an image's place among the
+    others, which the method counts: it counts wrong here. One forward pass of the head, none of
+    the trunk.
+    """
+
+    def __init__(self, images: int) -> None:
+        count = min(images, FORWARD_BATCH)
+        self._rows = torch.linspace(0, images - 1, count, dtype=torch.float64).round().long()
+        self._begun = 0
+        self._own = self._rows
+        self._features: list[Features] = []
+        self._embeddings: list[Embedding] = []
+        self._codes: list[PackedCodes] = []
+
+    def before(self, features: Features, count: int) -> None:
+        """Keep what a pass is given, of which the first `count` rows are images."""
+        rows = self._rows - self._begun
+        self._own = rows[(rows >= 0) & (rows < count)].to(features.device)
+        self._begun += count
+        self._features.append(features[self._own])  # a copy: a method may change its input
+
+    def after(self, embedding: Embedding, codes: PackedCodes) -> None:
+        """Keep what the pass gave."""
+        self._embeddings.append(embedding[self._own])
+        self._codes.append(codes[self._own])
+
+    def check(self, method: Method) -> None:
+        """Encode what was kept once more.
+
+        Raises:
+            HashQuantError: if it gets other codes than before.
+        """
+        features = torch.cat(self._features).flip(0)
+        count = len(features)
+        filled = torch.arange(FORWARD_BATCH, device=features.device).clamp_max(count - 1)
+        embedding = method(features[filled])
+        codes = encode_embedding(method, embedding)[:count].flip(0)
+        first, again = torch.cat(self._embeddings), embedding[:count].flip(0)
+        near = ROUNDING["atol"] * first.double().square().mean().sqrt()
+        off = (again - first).abs() > near + ROUNDING["rtol"] * first.abs()
+        changed, allowed = int(off.any(1).sum()), 0
+        if isinstance(method.family, ProductQuantized) and not changed:
+            # Two codewords may lie equally far but for rounding: rare, and so of few images.
+            changed = int((codes != torch.cat(self._codes)).any(1).sum())
+            allowed = max(1, count // 100)
+        if changed > allowed:
+            raise HashQuantError(
+                f"codes of {method.name} depend on something besides the image: {changed} of "
+                f"{count} images got others when they were encoded again in another order"
+            )
 
 
 def _check_values(method: Method, embedding: Embedding, values: int) -> None:

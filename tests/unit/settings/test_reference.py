@@ -91,6 +91,30 @@ def test_claims_of_a_file_share_what_their_group_says(tmp_path):
     assert read_claims(tmp_path / "none.yaml") == ()
 
 
+SHARED = "dataset: lfw, bits: 24, metric: mAP, source: table 1, protocol: seen"
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (
+            "selection",
+            ("last", "train-loss", "validation", "test"),
+        ),  # "test": no suite may, papers do
+        ("read_from", ("table", "figure", "text")),
+        ("ties", ("expected", "best", "worst", "sorted")),
+    ],
+)
+def test_words_of_a_protocol_are_those_that_are_documented(tmp_path, key, words):
+    path = tmp_path / "new.yaml"
+    for word in words:
+        path.write_text(f"- shared: {{{SHARED}, {key}: {word}}}\n  claims: [{{value: 0.5}}]\n")
+        assert getattr(read_claims(path)[0], key) == word
+    path.write_text(f"- shared: {{{SHARED}, {key}: {words[-1]}x}}\n  claims: [{{value: 0.5}}]\n")
+    with pytest.raises(ClaimsError, match=f"did you mean '{words[-1]}'"):
+        read_claims(path)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

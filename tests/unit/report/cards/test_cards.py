@@ -78,6 +78,7 @@ def test_a_reading_error_widens_what_was_published(store, middling):
         ({"gallery": 55000}, "gallery images 7,000, not 55,000"),
         ({"classes": 530}, "training classes 10, not 530"),
         ({"selection": "train-loss"}, "selected epoch last, not train-loss"),
+        ({"selection": "test"}, "selected epoch last, not test"),
         ({"settings": {"scale": 40.0}}, "scale unset, not 40.0"),
     ],
 )
