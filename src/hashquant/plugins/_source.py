@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from hashquant.errors import PluginError
 from hashquant.plugins._entries import Entry
+from hashquant.plugins._essence import essence
 from hashquant.plugins.failures import calling
 
 #: Of a larger package only the plug-in's own module counts.
@@ -21,8 +22,8 @@ _AT_IMPORT: WeakKeyDictionary[ModuleType, tuple[str, str]] = WeakKeyDictionary()
 def source_now(entry: Entry) -> tuple[str, str]:
     """Return what holds a plug-in's source, and a digest of that as it is stored now.
 
-    The digest is 12 hex digits of a SHA-256, with the version of a package behind it; "" where
-    nothing can be read. No plug-in is imported.
+    The digest is 12 hex digits of a SHA-256 of what can change a result, with the version of a
+    package behind it; "" where nothing can be read. No plug-in is imported.
     """
     if entry.path is not None:
         return entry.origin, _digest([(entry.path.name, entry.path)])
@@ -56,7 +57,7 @@ def _digest(files: list[tuple[str, Path]]) -> str:
     whole = hashlib.sha256()
     try:
         for name, path in files:
-            inner = hashlib.sha256(path.read_bytes()).hexdigest()
+            inner = hashlib.sha256(essence(path.read_bytes())).hexdigest()
             whole.update(f"{name}\t{inner}\n".encode(errors="backslashreplace"))
     except OSError:
         return ""

@@ -53,7 +53,9 @@ def test_what_is_in_memory_is_kept_and_what_is_stored_now_is_compared(tmp_path, 
     file.write_text(METHOD.format(name="edited1", cls="M"))
     spec = spec_of(methods=("edited1",))
     before = code_used(spec)
-    file.write_text(file.read_text() + "# other\n")
+    file.write_text("# said\n" + file.read_text().replace('"""Far."""', '"""Near."""'))
+    assert Code().notes([trained(spec, before)]) == []  # what is not run is no other code
+    file.write_text(file.read_text() + "other = 1\n")
     assert code_used(spec) == before
     [note] = Code().notes([trained(spec, before)])
     assert note.startswith("edited1: 1 cell trained by other code than now (methods/edited1.py ch")
