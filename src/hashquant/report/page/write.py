@@ -9,6 +9,7 @@ from typing import Any
 from hashquant import __version__
 from hashquant.machine.files import write_atomic
 from hashquant.machine.plaintext import STEERING
+from hashquant.report.drawing.kinds import in_parts
 from hashquant.report.drawing.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
 from hashquant.report.naming import faded, named, never_trained
@@ -48,7 +49,8 @@ def write_page(found: Findings, folder: Path) -> Path:
 
 def page(found: Findings) -> str:
     """Return the page as HTML; its first line names the digest of the records."""
-    look = faded(looks(row_families(found.records)), found.blocks)
+    look = looks(row_families(found.records))
+    look = faded(in_parts(look, found.names), found.blocks)
     values, data = _said(found), Values()
     values |= {"rows": _rows(look, found), "markers": svg.markers()}
     values |= {"light": variables(LIGHT, look), "dark": variables(DARK, look)}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hashquant.report.captions import counted
-from hashquant.report.drawing.style import row_order
 from hashquant.report.evidence.queries import ALPHA, Evidence
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import NOTHING
@@ -37,13 +36,13 @@ def wins_frame(tables: Sequence[MapTable]) -> pd.DataFrame:
     code lengths of the table. References do not compete.
     """
     count = _Count(Counter(), Counter(), Counter(), Counter())
-    families: dict[str, str] = {}
+    places: dict[str, tuple[int, int, int, str]] = {}
     for table in tables:
         block = table.block
-        families |= {x: block.families[x] for x in block.families if block.rivals(x)}
+        places |= {x: block.order(x) for x in block.families if block.rivals(x)}
         _count_means(table.cells, count)
         _count_tests(table.cells, table.evidence, count)
-    ordered = sorted(families, key=lambda label: row_order(label, families[label]))
+    ordered = sorted(places, key=places.__getitem__)
     rows = [
         {"row": row, "rival": rival, "better": count.better[row, rival],
          "significantly_better": count.significant[row, rival],
