@@ -14,7 +14,7 @@ from hashquant.report.drawing.style import (
     drawable,
     line_options,
 )
-from hashquant.report.rows import REFERENCE
+from hashquant.report.rows import REFERENCE, UNTRAINED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,8 @@ SMALLER = 0.82
 #: Letters of a line of a legend, at least.
 FEWEST = 9
 LIGHT = "#B4B4B4"
+#: Stands behind the names of rows that did not train.
+MARK = "‡"
 
 Draw = Callable[["Axes", Sequence[str]], None]
 #: What draws one row into a panel with these keywords of `Axes.plot`.
@@ -109,7 +111,8 @@ def _legend(
     labels: Sequence[str], look: Mapping[str, Look], width: float
 ) -> tuple[list[str], int, int]:
     """Return names, columns and lines of a part's legend that is `width` em wide."""
-    names = [drawable(name) for name in row_names(labels, look).values()]
+    said = row_names(labels, look).values()
+    names = [drawable(name.replace(f" ({UNTRAINED})", f" {MARK}")) for name in said]
     room = (width - 1.0) / SMALLER
     found: list[tuple[list[str], int, int]] = []
     for columns in range(1, len(names) + 1):
@@ -154,6 +157,8 @@ def _key(figure: "Figure", whole: Sequence[str], look: Mapping[str, Look], prese
     shown = {look[label].name or label: _behind(look[label].color, preset, look[label].dash)
              for label in whole}  # fmt: skip
     shown["best of each other part"] = _behind(LIGHT, preset, ())
+    if any(UNTRAINED in row.name for row in look.values()):
+        shown[f"{MARK} {UNTRAINED}"] = {"linestyle": ""}
     handles = [Line2D([], [], **options) for options in shown.values()]  # type: ignore[arg-type]
     figure.legend(
         handles, [drawable(name) for name in shown], loc="outside lower center", frameon=False,
