@@ -42,6 +42,10 @@ FRONT = "#BDBDBD"
 FRONT_NAME = "Pareto front"
 #: Times are drawn on a logarithmic scale where the longest is this many times the shortest.
 LOG_FROM = 4
+#: Ends of a logarithmic scale of many rows beyond whose ratio powers of ten alone are written.
+WIDE = 50
+#: Share of a panel's width within which names on one line would meet.
+BESIDE = 0.85
 
 
 def budget_drawings(
@@ -114,9 +118,9 @@ def _panel(
         [cost for cost, _ in front], [score for _, score in front], where="post", color=FRONT,
         linewidth=preset.line * 2.4, zorder=1.2, label=FRONT_NAME, solid_joinstyle="round",
     )  # fmt: skip
+    _scale(axes, mine, budget, preset)
     if parts:
         _front_names(axes, mine, budget, names, preset)
-    _scale(axes, mine, budget, preset)
 
 
 def _cloud(
@@ -139,15 +143,25 @@ def _cloud(
 def _front_names(
     axes: "Axes", mine: pd.DataFrame, budget: Budget, names: Mapping[str, str], preset: Preset
 ) -> None:
-    """Name the rows on the front beside their points."""
-    front = mine[mine[f"front_{budget.name}"]]
-    dear = competing(mine, budget)[budget.column].max() * 0.99
+    """Name the rows on the front beside their points, the best first, as far as there is room."""
+    from matplotlib.ticker import LogLocator
+
+    locator = axes.xaxis.get_major_locator()
+    if isinstance(locator, LogLocator) and max(axes.get_xlim()) > WIDE * min(axes.get_xlim()):
+        locator.set_params(subs=(1,))
+    em, taken = preset.font * 0.8, list[tuple[float, float]]()
+    front = mine[mine[f"front_{budget.name}"]].sort_values("mean", ascending=False)
     for label, cost, score in zip(front["label"], front[budget.column], front["mean"], strict=True):
-        last = cost > dear
+        x, y = axes.transLimits.transform(axes.transScale.transform((cost, score)))
+        line = 1.3 * em / (preset.height * 72 * 0.8)
+        if any(abs(x - a) < BESIDE and abs(y - b) < line for a, b in taken):
+            continue
+        taken.append((x, y))
+        right = x > 0.5
         axes.annotate(
-            drawable(names[str(label)]), (cost, score), (preset.marker * (1 - 2 * last), 2.0),
-            textcoords="offset points", ha="right" if last else "left", va="bottom",
-            fontsize=preset.font * 0.8, zorder=4,
+            drawable(names[str(label)]), (cost, score), (preset.marker * (-1 if right else 1), 2.0),
+            textcoords="offset points", ha="right" if right else "left", va="bottom", fontsize=em,
+            zorder=4,
         )  # fmt: skip
 
 

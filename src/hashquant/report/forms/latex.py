@@ -22,6 +22,8 @@ LETTER_WIDTH, GAP, COLUMN, PAGE = 4.4, 8.0, 250.0, 590.0
 LONG, LINE = 56, 46
 #: Lines of the longest table that stands on one page.
 LINES = 52
+#: All that stands on one page, in lines of a table; letters of such a line in captions and notes.
+PAGE_LINES, CAPTION_LINE, NOTE_LINE = 68, 85, 150
 #: What stands beside a mean: its standard deviation, or its interval.
 _SPREAD = re.compile(r" (± [\d.]+|\[[\d., ]+\])")
 #: Shrinks a table that is too wide for where it stands, and leaves any other as it is.
@@ -61,7 +63,7 @@ def _needs() -> str:
 
 def _paged(display: Display) -> list[Display]:
     """Return a table in parts that fit a page each."""
-    parts = max(1, math.ceil(len(display.frame) / LINES))
+    parts = max(1, math.ceil(len(display.frame) / LINES), math.ceil(_lines(display) / PAGE_LINES))
     if parts == 1:
         return [display]
     found = []
@@ -71,6 +73,16 @@ def _paged(display: Display) -> list[Display]:
         frame = display.frame.iloc[rows]
         found.append(replace(display, title=title, frame=frame, families=families))
     return found
+
+
+def _lines(display: Display) -> float:
+    """Return about how many lines a table takes: panels, headings, caption, footnotes."""
+    families = display.families
+    heads = sum(a != b for a, b in pairwise(families)) + 1 if families else 0
+    said = sum(map(len, (display.caption, *display.before))) / CAPTION_LINE
+    small = [*display.notes, *display.lines, *display.points]
+    rows = len(_panels(display)) * (len(display.frame) + 1.6 * heads)
+    return rows + said + sum(1 + len(text) // NOTE_LINE for text in small)
 
 
 def _caption(sheet: Sheet, display: Display, first: str) -> str:

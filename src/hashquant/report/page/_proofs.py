@@ -4,13 +4,12 @@ import pandas as pd
 
 from hashquant.report.blocks import examined_as
 from hashquant.report.captions import INTERVAL
-from hashquant.report.drawing.kinds import MANY
 from hashquant.report.evidence.claimlist import CLAIMS
 from hashquant.report.evidence.claims import NO_RECORDS, at_a_glance, said
 from hashquant.report.numerals import NOTHING, chance, number, within
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.page._scores import COMPARED
-from hashquant.report.tables.wins import STANDING, STANDINGS, standings
+from hashquant.report.tables.wins import STANDING, STANDINGS, WIDEST, standings
 
 
 def verdict_grid(judged: pd.DataFrame) -> Grid:
@@ -94,7 +93,7 @@ def win_grid(won: pd.DataFrame) -> Grid | None:
     if won.empty:
         return None
     labels = list(dict.fromkeys([*won["row"], *won["rival"]]))
-    if len(labels) > MANY:
+    if len(labels) > WIDEST:
         return _standing_grid(won)
     texts = {
         (line["row"], line["rival"]):

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from hashquant.report.captions import counted
-from hashquant.report.drawing.kinds import MANY
 from hashquant.report.evidence.queries import ALPHA, Evidence
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import NOTHING
 from hashquant.report.tables.maps import MapTable
 from hashquant.statistics import holm
 
+#: Columns of the widest matrix: beyond it, a row says how many rivals it is ahead of.
+WIDEST = 20
 #: Counts of a row's rivals → what a reader calls them, where rows are too many for a matrix.
 STANDINGS = {"ahead": "ahead of", "behind": "behind", "better": "significantly better than",
              "worse": "significantly worse than", "rivals": "rivals"}  # fmt: skip
@@ -108,7 +109,7 @@ def wins_sheet(frame: pd.DataFrame, suite: str) -> Sheet:
         for line in frame.to_dict("records")
     }  # fmt: skip
     labels = list(dict.fromkeys([*frame["row"], *frame["rival"]]))
-    if len(labels) > MANY:
+    if len(labels) > WIDEST:
         return Sheet(
             "wins", suite, title, f"{STANDING} {_tested(frame)}".strip(), [_standing(frame)]
         )
