@@ -168,7 +168,7 @@ def _widths(grid: pd.DataFrame) -> list[int]:
 
 def _cell(table: MapTable, cell: Cell) -> str:
     # The footnote names the missing seeds; what follows the bar is padded to align the digits.
-    note = table.footnotes.get(cell["note"])
+    note = table.footnotes.get(table.note(cell["note"]))
     text = table.number(cell).replace(" ± ", " ±")
     text = text.partition(" (")[0] if note else text
     mark = {1: "*", 2: "°"}.get(table.rank(cell), " ") + table.sign(cell)

@@ -1,5 +1,6 @@
 """The tables as text: marks, footnotes, captions, escapes, width."""
 
+import dataclasses
 import io
 import re
 
@@ -210,3 +211,19 @@ def test_many_rows_stand_under_their_parts_in_every_form(make):
     blocks = select_blocks(few, None, Names(kinds=kinds))
     assert "triplets" not in terminal_table(few, block_tables(gather(few, blocks)))
     assert "triplets" not in latex(map_sheet(block_tables(gather(few, blocks)), few), "d")
+
+
+def test_many_rows_that_did_not_train_share_a_footnote(make):
+    methods = [f"m{i}" for i in range(12)]
+    records = make.full(methods, (16,), (0,))
+    (block,) = select_blocks(records)
+    reasons = {(m, 16): f"did not train: mAP 0.{at}" for at, m in enumerate(methods[:5])}
+    block = dataclasses.replace(block, untrained=reasons)
+    (table,) = block_tables(gather(records, [block]))
+    assert table.footnotes == {"did not train (the CSV says why)": 1}
+    assert as_text(table, records).count("<sup>1</sup>") == 5 + 1
+    assert "did not train: mAP 0.3" in csv([table], "d")
+
+
+def as_text(table, records):
+    return markdown(map_sheet([table], records), "d")

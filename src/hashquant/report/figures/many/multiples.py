@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Narrowest panel, height of a panel's axes, of what stands around them, of a line of a legend,
 #: and of what stands above and below all panels, in em.
-NARROWEST, HIGH, AROUND, LINE, EDGES = 16.5, 10.5, 3.6, 1.35, 5.4
+NARROWEST, HIGH, AROUND, LINE, EDGES = 16.5, 10.5, 3.6, 1.35, 6.0
 #: What a legend entry takes beside its letters, and the average width of a letter, in em.
 HANDLE, LETTER = 2.5, 0.56
 #: Sizes of the legends' letters in that of the text.
@@ -160,8 +160,10 @@ def _key(figure: "Figure", whole: Sequence[str], look: Mapping[str, Look], prese
     if any(UNTRAINED in row.name for row in look.values()):
         shown[f"{MARK} {UNTRAINED}"] = {"linestyle": ""}
     handles = [Line2D([], [], **options) for options in shown.values()]  # type: ignore[arg-type]
+    widths = [HANDLE + LETTER * len(name) + 1.2 for name in shown]
+    one = sum(widths) * SMALLER * preset.font / 72 < preset.width
     figure.legend(
         handles, [drawable(name) for name in shown], loc="outside lower center", frameon=False,
-        ncols=len(shown), handlelength=2.4, handletextpad=0.4, columnspacing=1.2, borderpad=0.1,
-        fontsize=preset.font * SMALLER,
+        ncols=len(shown) if one else 2, handlelength=2.4, handletextpad=0.4, columnspacing=1.2,
+        borderpad=0.1, fontsize=preset.font * SMALLER,
     )  # fmt: skip

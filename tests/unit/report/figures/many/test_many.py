@@ -204,11 +204,13 @@ def test_a_part_that_no_panel_can_hold_is_cut(field, make):
     ]  # fmt: skip
 
 
-def test_what_did_not_train_has_a_mark_that_is_explained(field):
+def test_what_did_not_train_has_a_mark_that_is_explained(field, inside):
     look = dict(field.look)
     look["pair1"] = dataclasses.replace(look["pair1"], name="pair1 (did not train)")
+    look["float"] = dataclasses.replace(look["float"], name="uncompressed embedding")
     with drawing(PRESETS["column"]):
         figure = curve_figure(pr_frame(field.blocks[0], 16), PR, look, "lfw", PRESETS["column"])
+        assert inside(figure)
     named = [t.get_text() for t in figure.axes[1].get_legend().get_texts()]
     assert "pair1 ‡" in named
     assert "‡ did not train" in [t.get_text() for t in figure.legends[0].get_texts()]
