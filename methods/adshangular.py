@@ -22,6 +22,7 @@ class ADSHAngular(hq.Method):
     name = "adshangular"
     display = hq.Name("ADSH (angular)", words={"margin_on": "margin on the {}"})
     family = hq.Binary()
+    kind = "centres"
     paper_batch = 64
     head_terms = ("distance", "evenness")
     reference = hq.Reference(

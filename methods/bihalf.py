@@ -38,6 +38,7 @@ class BiHalf(hq.Method):
         "gamma=0.0": "without the pull to halves", "std=True": "standardised values",
         "halves=False": "plain signs"})  # fmt: skip
     family = hq.Binary()
+    kind = "classification"
     paper_batch = 64
     reference = hq.Reference(
         title="Deep Unsupervised Image Hashing by Maximizing Bit Entropy",

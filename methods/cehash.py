@@ -18,6 +18,7 @@ class CEHash(hq.Method):
     name = "cehash"
     display = hq.Name("CE hashing", words={"std=True": "standardised bits"})
     family = hq.Binary()
+    kind = "classification"
     paper_batch = 64
     reference = hq.Reference(
         title="Fast Image Retrieval (FIRe)",

@@ -37,6 +37,7 @@ class CroVCA(hq.Method):
     name = "crovca"
     display = hq.Name("CroVCA", words={"two_views=True": "two views"})
     family = hq.Binary()
+    kind = "triplets"
     sampling = "balanced"
     reference = hq.Reference(
         title="Image Hashing via Cross-View Code Alignment in the Age of Foundation Models",

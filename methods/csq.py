@@ -23,6 +23,7 @@ class CSQ(hq.Method):
         "centers": "{} centres", "pair_weight": "pair term {}",
         "quantization_weight=0.0": "without the quantization term"})  # fmt: skip
     family = hq.Binary()
+    kind = "centres"
     paper_batch = 64
     reference = hq.Reference(
         title="Central Similarity Quantization for Efficient Image and Video Retrieval",

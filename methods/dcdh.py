@@ -36,6 +36,7 @@ class DCDH(hq.Method):
     name = "dcdh"
     display = hq.Name("DCDH")
     family = hq.Binary()
+    kind = "centres"
     head_terms = ("pairwise",)
     reference = hq.Reference(
         title="Deep center-based dual-constrained hashing for discriminative face image retrieval",

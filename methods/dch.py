@@ -24,6 +24,7 @@ class DCH(hq.Method):
     name = "dch"
     display = hq.Name("DCH", words={"distance": "{} distance"})
     family = hq.Binary()
+    kind = "pairs"
     sampling = "balanced"
     paper_batch = 128
     reference = hq.Reference(

@@ -28,6 +28,7 @@ class DCWH(hq.Method):
         "centers=learned": "learned centres", "cube_weight=0.0": "without the cube",
         "vertex_weight=0.0": "without the pull to corners"})  # fmt: skip
     family = hq.Binary()
+    kind = "centres"
     paper_batch = 128
     reference = hq.Reference(
         title="Deep Class-Wise Hashing: Semantics-Preserving Hashing via Class-wise Loss",

@@ -46,6 +46,7 @@ class DDQH(hq.Method):
         "divide=False": "dense encoding", "bnq=False": "without batch norm before tanh",
         "quantization_weight=0.0": "without the quantization term"})  # fmt: skip
     family = hq.Binary()
+    kind = "classification"
     reference = hq.Reference(
         title="Discriminative Deep Quantization Hashing for Face Image Retrieval",
         authors="Jinhui Tang, Jie Lin, Zechao Li, Jian Yang",

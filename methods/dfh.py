@@ -27,6 +27,7 @@ class DFH(hq.Method):
     display = hq.Name("DFH", words={
         "against=bank": "with a memory bank", "weights=both": "balanced pairs"})  # fmt: skip
     family = hq.Binary()
+    kind = "discrete"
     sampling = "balanced"
     paper_batch = 128
     reference = hq.Reference(

@@ -22,6 +22,7 @@ class DHD(hq.Method):
     name = "dhd"
     display = hq.Name("DHD", words={"two_views=False": "one view"})
     family = hq.Binary()
+    kind = "centres"
     paper_batch = 128
     known_failures: ClassVar[Mapping[str, str]] = {
         "every_term_reaches_the_trunk": "distillation moves the second view, not the first"

@@ -25,6 +25,7 @@ class DHN(hq.Method):
         "DHN", words={"normed=True": "of cosines", "quantization=0.0": "without its log cosh"}
     )
     family = hq.Binary()
+    kind = "pairs"
     sampling = "balanced"
     paper_batch = 128
     reference = hq.Reference(

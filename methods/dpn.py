@@ -22,6 +22,7 @@ class DPN(hq.Method):
         "centers": "{} targets", "update_epochs": "targets chosen anew every {} epochs",
         "bit_mean=True": "mean over bits", "size_weight": "size term {}"})  # fmt: skip
     family = hq.Binary()
+    kind = "centres"
     reference = hq.Reference(
         title="Deep Polarized Network for Supervised Learning of Accurate Binary Hashing Codes",
         authors="Lixin Fan, Kam Woh Ng, Ce Ju, Tianyu Zhang, Chee Seng Chan",

@@ -21,6 +21,7 @@ class DPSH(hq.Method):
     name = "dpsh"
     display = hq.Name("DPSH", words={"against=bank": "with a memory bank"})
     family = hq.Binary()
+    kind = "pairs"
     sampling = "balanced"
     paper_batch = 128
     reference = hq.Reference(

@@ -31,6 +31,7 @@ class DSDH(hq.Method):
         "against=bank": "with a memory bank", "codes=epoch": "codes once an epoch",
         "weights=both": "balanced pairs"})  # fmt: skip
     family = hq.Binary()
+    kind = "discrete"
     sampling = "balanced"
     paper_batch = 128
     reference = hq.Reference(

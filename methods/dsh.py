@@ -20,6 +20,7 @@ class DSH(hq.Method):
     name = "dsh"
     display = hq.Name("DSH")
     family = hq.Binary()
+    kind = "pairs"
     # Paper: ten classes a batch of 200 images; batches here are smaller, and classes many.
     sampling = "balanced"
     paper_batch = 200

@@ -19,6 +19,7 @@ class DTSH(hq.Method):
     name = "dtsh"
     display = hq.Name("DTSH")
     family = hq.Binary()
+    kind = "triplets"
     sampling = "balanced"
     paper_batch = 128
     reference = hq.Reference(

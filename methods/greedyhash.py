@@ -31,6 +31,7 @@ class GreedyHash(hq.Method):
     name = "greedyhash"
     display = hq.Name("GreedyHash", words={"cubic_weight=0.0": "without the cubic term"})
     family = hq.Binary()
+    kind = "classification"
     paper_batch = 32
     reference = hq.Reference(
         title="Greedy Hash: Towards Fast Optimization for Accurate Hash Coding in CNN",

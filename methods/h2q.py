@@ -38,6 +38,7 @@ class H2Q(hq.Method):
     name = "h2q"
     display = hq.Name("H2Q of CE hashing", short="H2Q (CE)")
     family = hq.Binary()
+    kind = "fitted"
     # Paper: its first stage is any similarity loss without a penalty on values that are no bits;
     # CE hashing has none. It is trained at the same bits.
     base = "cehash"

@@ -21,6 +21,7 @@ class HashNet(hq.Method):
     name = "hashnet"
     display = hq.Name("HashNet", words={"growth=0.0": "without continuation"})
     family = hq.Binary()
+    kind = "pairs"
     sampling = "balanced"
     paper_batch = 72  # two loaders of 36 images
     reference = hq.Reference(

@@ -51,6 +51,7 @@ class HHF(hq.Method):
     name = "hhf"
     display = hq.Name("HHF", words={"loss=hyp2": "HyP2 loss", "loss=anchor": ""})
     family = hq.Binary()
+    kind = "centres"
     sampling = "balanced"
     paper_batch = 85
     reference = hq.Reference(

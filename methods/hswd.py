@@ -28,6 +28,7 @@ class HSWD(hq.Method):
         "host=hashnet": "pairs", "host=cehash": "classifier",
         "target=half": "equal halves"})  # fmt: skip
     family = hq.Binary()
+    kind = "pairs"
     sampling = "balanced"
     paper_batch = 64
     reference = hq.Reference(

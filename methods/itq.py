@@ -21,6 +21,7 @@ class ITQ(hq.Method):
         "ITQ of the float embedding", short="ITQ (float emb.)", words={"rounds": "{} rounds"}
     )
     family = hq.Binary()
+    kind = "fitted"
     base = "float"
     closed_form = True
     reference = hq.Reference(

@@ -29,6 +29,7 @@ class JMLH(hq.Method):
         "threshold=half": "threshold at a half",
         "divergence_weight=0.0": "without the divergence"})  # fmt: skip
     family = hq.Binary()
+    kind = "classification"
     paper_batch = 64
     reference = hq.Reference(
         title="Embarrassingly Simple Binary Representation Learning",

@@ -17,6 +17,7 @@ class LSH(hq.Method):
     name = "lsh"
     display = hq.Name("LSH of the float embedding", short="LSH (float emb.)")
     family = hq.Binary()
+    kind = "fitted"
     base = "float"
     closed_form = True
     reference = hq.Reference(

@@ -38,6 +38,7 @@ class MDSHC(hq.Method):
         "centers": "{} centres", "pair_weight=0.0": "without the pair term",
         "over_classes=True": "class term divided by C"})  # fmt: skip
     family = hq.Binary()
+    kind = "centres"
     paper_batch = 64
     reference = hq.Reference(
         title="Deep Hashing with Minimal-Distance-Separated Hash Centers",

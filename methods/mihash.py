@@ -29,6 +29,7 @@ class MIHash(hq.Method):
     name = "mihash"
     display = hq.Name("MIHash")
     family = hq.Binary()
+    kind = "triplets"
     sampling = "balanced"
     reference = hq.Reference(
         title="Hashing with Mutual Information",

@@ -22,6 +22,7 @@ class OPQ(hq.Method):
         "OPQ of the float embedding", short="OPQ (float emb.)", words={"rounds": "{} rounds"}
     )
     family = hq.ProductQuantized(larger_is_closer=False)
+    kind = "fitted"
     base = "float"
     closed_form = True
     reference = hq.Reference(

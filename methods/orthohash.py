@@ -25,6 +25,7 @@ class OrthoHash(hq.Method):
         "centers": "{} centres", "margin_on": "margin on the {}",
         "quantization": "{} quantization term"})  # fmt: skip
     family = hq.Binary()
+    kind = "centres"
     reference = hq.Reference(
         title="One Loss for All: Deep Hashing with a Single Cosine Similarity based Learning "
         "Objective",

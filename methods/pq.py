@@ -17,6 +17,7 @@ class PQ(hq.Method):
     name = "pq"
     display = hq.Name("PQ of the float embedding", short="PQ (float emb.)")
     family = hq.ProductQuantized(larger_is_closer=False)
+    kind = "fitted"
     base = "float"
     closed_form = True
     reference = hq.Reference(

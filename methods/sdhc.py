@@ -20,6 +20,7 @@ class SDHC(hq.Method):
     name = "sdhc"
     display = hq.Name("SDH-C")
     family = hq.Binary()
+    kind = "classification"
     paper_batch = 64
     head_terms = ("independence",)
     reference = hq.Reference(

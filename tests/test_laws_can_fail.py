@@ -59,6 +59,7 @@ PLANTS = [
     ("names_say_what_is_inside", "tests/helpers/test_x.py", "", "helpers"),
     ("readme_lists_the_methods", "methods/x.py", "", "`x` is missing"),
     ("readme_lists_the_methods", "README.md", "| Method |\n|---|\n| `nope` |", "`nope` is no file"),
+    ("readme_says_each_kind", "methods/good.py", 'class A:\n    kind = "pairs"', "of kind pairs"),
     ("licence_is_mit", "LICENSE", "All rights reserved", "LICENSE"),
     ("lock_is_plain_and_complete", "requirements.lock", "torch @ https://x.y/torch.whl", "no name"),
     ("lock_is_plain_and_complete", "requirements.lock", "numpy==2.0", "torch is not in"),

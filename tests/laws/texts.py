@@ -25,6 +25,19 @@ def readme_lists_the_methods(root: Path) -> Found:
 
 
 @law
+def readme_says_each_kind(root: Path) -> Found:
+    """Where a method says what it learns from, its row of the README's table does too."""
+    readme = root / "README.md"
+    lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
+    rows = [line.strip().removeprefix("|").split("|") for line in lines if line.startswith("|")]
+    for path in sorted((root / "methods").glob("*.py")):
+        said = re.search(r'^    kind(?:: \S+)? = "(\w+)"$', path.read_text(encoding="utf-8"), re.M)
+        families = [row[1] for row in rows if f"`{path.stem}`" in row[0]]
+        if said and families and not re.search(rf"\b{said[1]}\b", families[0]):
+            yield f"`{path.stem}` is of kind {said[1]}, its row in the README says{families[0]}"
+
+
+@law
 def licence_is_mit(root: Path) -> Found:
     licence = root / "LICENSE"
     if not licence.is_file() or not licence.read_text(encoding="utf-8").startswith("MIT License"):

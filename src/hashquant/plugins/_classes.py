@@ -13,6 +13,7 @@ from hashquant.errors import PluginError
 from hashquant.plugins._entries import Entry
 from hashquant.plugins._source import remember
 from hashquant.plugins.failures import calling
+from hashquant.settings.names import KINDS
 
 if TYPE_CHECKING:  # both import torch, which listing names must not
     from hashquant.plugins.method import Method
@@ -49,11 +50,12 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
     """Hold a method to what a plan needs of it, before any of its code is called.
 
     Raises:
-        PluginError: if its name is another, it lacks a family, a Config or a `forward`, or it
-            would make codes of more than the image.
+        PluginError: if its name is another, it is of no known kind, it lacks a family, a Config or
+            a `forward`, or it would make codes of more than the image.
     """
     from hashquant.codes.family import Binary, ProductQuantized, Real
 
+    kind = getattr(method, "kind", None)
     name, family = getattr(method, "name", None), getattr(method, "family", None)
     config = getattr(method, "Config", None)
     missing = ", ".join(sorted(getattr(method, "__abstractmethods__", ())))
@@ -67,6 +69,7 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
             inspect.isclass(config) and dataclasses.is_dataclass(config),
             f"Config must be a dataclass, got {config!r}",
         ),
+        (kind in ("", *KINDS), f"kind must be one of {', '.join(KINDS)}, or empty, got {kind!r}"),
         (not missing, f"it must define {missing}"),
         *_codes_are_of_images(method),
     ):

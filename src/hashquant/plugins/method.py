@@ -53,6 +53,9 @@ class Method(nn.Module, ABC):
     reference: ClassVar[Reference]
     #: what readers call it and its settings; without a text, its `name`
     display: ClassVar[Name] = Name("")
+    #: what it learns from, one of `settings.names.KINDS` ("": not said): large tables and figures
+    #: stand in parts by it
+    kind: ClassVar[str] = ""
     #: a frozen dataclass with every field defaulted
     Config: ClassVar[type[Any]] = NoSettings  # Any: a method may have its own
     #: "shuffled" | "balanced" (P classes x `images_per_class` images a batch)

@@ -8,7 +8,7 @@ from hashquant.errors import HashQuantError, PluginError
 from hashquant.plugins import registry
 from hashquant.plugins._literals import display_in, names_in, text_in
 from hashquant.plugins.failures import calling
-from hashquant.settings.names import IDENTITIES, TARGET_OPTIONS, Name, Names
+from hashquant.settings.names import IDENTITIES, KINDS, TARGET_OPTIONS, Name, Names
 from hashquant.settings.trunknames import DISPLAY
 
 
@@ -18,16 +18,20 @@ def names(methods: Iterable[str], datasets: Iterable[str]) -> Names:
     Whatever cannot be read, or says no name, keeps its identifier.
     """
     called: dict[str, Name] = {}
+    kinds: dict[str, str] = {}
     for name in sorted(set(methods)):
         with suppress(HashQuantError):
             if (found := display(name)).text:
                 called[name] = found
+        with suppress(HashQuantError):
+            if (word := kind(name)) in KINDS:
+                kinds[name] = word
     sets: dict[str, str] = {}
     classes: dict[str, str] = {}
     for name in sorted({name.partition(":")[0] for name in datasets}):
         with suppress(HashQuantError):
             sets[name], classes[name] = _dataset(name)
-    return Names(called, _distinct(sets), classes, TARGET_OPTIONS, DISPLAY)
+    return Names(called, _distinct(sets), classes, TARGET_OPTIONS, DISPLAY, kinds)
 
 
 def display(name: str) -> Name:
@@ -48,6 +52,18 @@ def display(name: str) -> Name:
     if not all(isinstance(text, str) for text in (said.text, said.short, *words, *words.values())):
         raise PluginError(f"method '{name}': display must hold texts, got {said!r}"[:200])
     return said
+
+
+def kind(name: str) -> str:
+    """Return the kind that a method says it is of; one of a third party is imported for it.
+
+    Raises:
+        UsageError: if there is no such method.
+        PluginError: if it must be imported for this, and cannot be.
+    """
+    path = registry.method_file(name)
+    found = text_in(path, "kind") if path else None
+    return str(registry.declared_method(name).kind) if found is None else found
 
 
 def _dataset(name: str) -> tuple[str, str]:

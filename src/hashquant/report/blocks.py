@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hashquant.records.gate import OTHER_CLASSES
 from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.records.store import SuiteRecords
+from hashquant.report.drawing.kinds import MANY, part_name
 from hashquant.report.drawing.style import row_order
 from hashquant.report.rows import (
     REFERENCE,
@@ -18,7 +19,7 @@ from hashquant.report.rows import (
     uncoded,
     untrained_cells,
 )
-from hashquant.report.settings import differences, fixed_settings
+from hashquant.report.settings import alike, differences, fixed_settings, own_settings
 from hashquant.settings.names import Names
 from hashquant.settings.suite import RunSpec, canonical_json, digest
 from hashquant.settings.words import split_target, target_name
@@ -69,13 +70,22 @@ class Block:
         """Tell whether a cell may be best and be compared: no reference, and trained."""
         return self.families[label] != REFERENCE and (label, bits) not in self.untrained
 
-    def place(self, label: str) -> tuple[bool, tuple[int, int, str]]:
+    def kind(self, label: str) -> str:
+        """Return the kind of a row where the block holds many, else ""."""
+        return self.names.kind(label) if len(self.families) > MANY else ""
+
+    def order(self, label: str) -> tuple[int, int, int, str]:
+        """Return the sorting key of a row: by family, among many by kind too."""
+        return row_order(label, self.families[label], self.kind(label))
+
+    def place(self, label: str) -> tuple[bool, tuple[int, int, int, str]]:
         """Return the sorting key of a row: what did not train comes last."""
-        return self.fails(label), row_order(label, self.families[label])
+        return self.fails(label), self.order(label)
 
     def section(self, label: str) -> str:
-        """Return what a row stands under in a table: its family, or that it did not train."""
-        return UNTRAINED if self.fails(label) else self.families[label]
+        """Return what a row stands under in a table: its family (and kind), or `UNTRAINED`."""
+        named = part_name(self.families[label], self.kind(label))
+        return UNTRAINED if self.fails(label) else named
 
     def rivals(self, label: str) -> bool:
         """Tell whether a row competes at some code length."""
@@ -194,7 +204,7 @@ def _block(
     names: Names,
 ) -> Block:
     candidates: list[EvalRecord | TrainRecord] = [*evals] if evals else [*trains]
-    wanted = [record for record in candidates if like and _alike(record.spec, like)]
+    wanted = [record for record in candidates if like and alike(record.spec, like)]
     newest = max(wanted or candidates, key=_age)
     shown = _of_settings(evals, newest)
     fixed = fixed_settings(newest.spec)
@@ -245,18 +255,6 @@ def _in_every_length(
     return spread, tuple(sorted(missing, key=lambda gap: (gap.label, gap.bits, gap.seed)))
 
 
-def _alike(spec: RunSpec, like: RunSpec) -> bool:
-    """Tell whether two specs agree in all that a table fixes, whatever their data sets."""
-    same = dataclasses.replace(
-        like, dataset=spec.dataset, dataset_options=spec.dataset_options, suite=spec.suite
-    )
-    return fixed_settings(spec) == fixed_settings(same)
-
-
-def _own_settings(spec: RunSpec) -> str:
-    return canonical_json([spec.settings, spec.schedule, spec.features])
-
-
 def _age(record: EvalRecord | TrainRecord) -> tuple[str, str]:
     return record.started_at, record.run_id
 
@@ -266,11 +264,11 @@ def _of_settings(evals: Iterable[EvalRecord], newest: EvalRecord | TrainRecord) 
     if isinstance(newest, TrainRecord):
         return []
     same = sorted((r for r in evals if r.comparability_key == newest.comparability_key), key=_age)
-    latest = {(r.spec.label, r.spec.bits): _own_settings(r.spec) for r in same}
+    latest = {(r.spec.label, r.spec.bits): own_settings(r.spec) for r in same}
     kept = {
         (r.spec.label, r.spec.bits, r.spec.seed): r
         for r in same
-        if _own_settings(r.spec) == latest[r.spec.label, r.spec.bits]
+        if own_settings(r.spec) == latest[r.spec.label, r.spec.bits]
     }
     return list(kept.values())
 

@@ -7,8 +7,10 @@ import pandas as pd
 
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
+from hashquant.report.drawing.kinds import MANY
 from hashquant.report.frame import Metric
 from hashquant.report.naming import spoken
+from hashquant.report.rows import UNTRAINED
 from hashquant.settings.names import IDENTITIES
 
 COMPARISONS = {
@@ -133,6 +135,18 @@ def marks(cells: pd.DataFrame, ranks: str, noun: str = IDENTITIES) -> str:
         over = f"{noun} and seeds" if covered else f"{noun} alone: 1 seed"
         parts.append(f"{said} (paired test over {over}, Holm-corrected over the table, 5 %).")
     return " ".join(parts)
+
+
+def short_note(note: str, rows: int) -> str:
+    """Return a footnote as a table of so many rows shows it.
+
+    Of many rows it is not said of each why it did not train: the CSV and the page do.
+
+    >>> short_note("did not train: mAP 0.1", 30), short_note("did not train: mAP 0.1", 10)
+    ('did not train (the CSV says why)', 'did not train: mAP 0.1')
+    """
+    before, said, _ = note.partition(f"{UNTRAINED}: ")
+    return f"{before}{UNTRAINED} (the CSV says why)" if said and rows > MANY else note
 
 
 def sign(cell: Mapping[Hashable, Any]) -> str:  # Any: one row of `frame.cells`, by column

@@ -8,7 +8,6 @@ import pandas as pd
 
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
-from hashquant.report.drawing.style import row_order
 
 DISTANCES = ["label", "bits", "seed", "comparison", "larger_is_closer", "low", "high", "same",
              "different", "same_share", "different_share", "same_median", "different_median",
@@ -59,11 +58,8 @@ def cell_counts(
             found[label] = CellCounts(label, bits, record.spec.seed, record.gallery, arrays)
         missing[label] = None
 
-    def order(label: str) -> tuple[int, int, str]:
-        return row_order(label, block.families[label])
-
-    cells = [found[label] for label in sorted(found, key=order)]
-    return cells, sorted(set(missing) - set(found), key=order)
+    cells = [found[label] for label in sorted(found, key=block.order)]
+    return cells, sorted(set(missing) - set(found), key=block.order)
 
 
 def _whole(arrays: Mapping[str, np.ndarray]) -> bool:

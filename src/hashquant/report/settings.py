@@ -12,6 +12,19 @@ def fixed_settings(spec: RunSpec) -> dict[str, object]:
     return {name: getattr(spec, name) for name in names}
 
 
+def alike(spec: RunSpec, like: RunSpec) -> bool:
+    """Tell whether two specs agree in all that a table fixes, whatever their data sets."""
+    same = dataclasses.replace(
+        like, dataset=spec.dataset, dataset_options=spec.dataset_options, suite=spec.suite
+    )
+    return fixed_settings(spec) == fixed_settings(same)
+
+
+def own_settings(spec: RunSpec) -> str:
+    """Return the settings of a row's own, which the seeds of one cell share."""
+    return canonical_json([spec.settings, spec.schedule, spec.features])
+
+
 def differences(
     newest: EvalRecord | TrainRecord, foreign: list[EvalRecord | TrainRecord]
 ) -> tuple[str, ...]:

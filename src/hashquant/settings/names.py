@@ -8,6 +8,8 @@ from hashquant.settings.words import split_target
 
 #: Options of a target as its name says them → in words.
 TARGET_OPTIONS: Mapping[str, str] = {"norm_stats=target": "own batch-norm statistics"}
+#: What a method learns from, a word each, in the order of tables; the family is said beside it.
+KINDS = ("pairs", "triplets", "centres", "classification", "discrete", "fitted")
 #: What a data set's classes are called where nothing else is declared.
 IDENTITIES = "identities"
 
@@ -49,6 +51,15 @@ class Names:
     classes: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)  #: of targets
     trunks: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)  #: of methods, each one of `KINDS`
+
+    def kind(self, label: str) -> str:
+        """Return the kind of a row's method, or "" where it is not known.
+
+        >>> Names(kinds={"itq": "fitted"}).kind("itq float.margin=0.3"), Names().kind("itq")
+        ('fitted', '')
+        """
+        return self.kinds.get(label.partition(" ")[0], "")
 
     def method(self, name: str) -> str:
         """Return what a method is called."""

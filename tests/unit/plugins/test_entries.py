@@ -58,6 +58,8 @@ def test_a_class_that_is_none_is_one_sentence(install, value, said):
         ('family = "binary"', "family must be a Binary"),
         ("family = hq.Binary", "family must be a Binary"),
         ("class Config:\n        lr = 1", "Config must be a dataclass"),
+        ('kind = "centers"', "kind must be one of pairs, triplets, centres, .*got 'centers'"),
+        ("kind = None", "kind must be one of .*got None"),
         ('name = "other"', "name must be 'far', as it is called, got 'other'"),
         ("forward = hq.Method.forward", "it must define forward"),
     ],

@@ -1,5 +1,6 @@
 """What readers call the plug-ins, read from their text; a third party's by importing it."""
 
+import zlib
 from types import SimpleNamespace
 
 import pytest
@@ -56,6 +57,26 @@ def test_a_name_that_is_no_literal_costs_an_import(tmp_path, monkeypatch):
     assert naming.display("namedmethod").text == "Far"
     assert naming.display("namelessmethod").text == ""
     assert naming.names(["namelessmethod", "no_such"], ["no_such"]).methods == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ('kind = "pairs"', "pairs"),
+        ('kind: str = "fitted"', "fitted"),
+        ("kind = TEXT", ""),  # imported: no known kind
+        ('kind = "centers"', ""),
+        ("", ""),
+    ],
+)
+def test_the_kind_of_a_method_is_read_from_its_text(tmp_path, monkeypatch, line, kind):
+    monkeypatch.setattr(hashquant.methods, "__path__", [*hashquant.methods.__path__, str(tmp_path)])
+    name = f"kinded{zlib.crc32(line.encode())}"
+    text = NAMED.replace("    def forward", f"    {line}\n    def forward")
+    (tmp_path / f"{name}.py").write_text(text)
+    names = naming.names([name, "no_such"], [])
+    assert names.kinds == ({name: kind} if kind else {})
+    assert names.kind(f"{name} k=1") == kind
 
 
 def test_a_third_party_is_imported_for_its_name(tmp_path, monkeypatch):

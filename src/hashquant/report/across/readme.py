@@ -96,7 +96,7 @@ def _table(bits: tuple[int, ...], columns: list[_Column], known: Mapping[str, St
     return f"{_compact(drawn)}\n\n{_said(bits, tables)}"
 
 
-def _place(label: str, tables: list[MapTable]) -> tuple[bool, tuple[int, int, str]]:
+def _place(label: str, tables: list[MapTable]) -> tuple[bool, tuple[int, int, int, str]]:
     return next(t.block.place(label) for t in tables if label in t.block.families)
 
 

@@ -3,4 +3,4 @@
 What is shown is decided in `figures`.
 """
 
-__all__ = ["canvas", "files", "identity", "painters", "shortnames", "style"]
+__all__ = ["canvas", "files", "heat", "identity", "kinds", "painters", "shortnames", "style"]

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hashquant.report.drawing._fonts import WHOLE, families
+from hashquant.settings.names import KINDS
 from hashquant.settings.suite import digest
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Look:
     filled: bool = True
     name: str = ""  #: in a legend; without one, the row's label
     variant: str = ""  #: what the row changes of its method
+    part: str = ""  #: the panel it is drawn in where rows are many (`drawing.kinds`)
 
 
 #: Fixed for good: a method looks the same in every figure of the project.
@@ -127,8 +129,8 @@ def family_of(method: str, *, codewords: int | None = None) -> str:
     return "quantization" if codewords else "hashing"
 
 
-def row_order(label: str, family: str) -> tuple[int, int, str]:
-    """Return the sorting key of a row: family, then known methods in their order, then by name.
+def row_order(label: str, family: str, kind: str = "") -> tuple[int, int, int, str]:
+    """Return the sorting key of a row: family, kind, known methods in their order, then by name.
 
     >>> sorted(["gpq", "gpq words=8", "opqn"], key=lambda r: row_order(r, "quantization"))
     ['opqn', 'gpq', 'gpq words=8']
@@ -136,7 +138,8 @@ def row_order(label: str, family: str) -> tuple[int, int, str]:
     known = list(KNOWN)
     method = label.partition(" ")[0]
     place = known.index(method) if method in KNOWN else len(known)
-    return list(HUES).index(family), place, label
+    of_kind = KINDS.index(kind) if kind in KINDS else -1
+    return list(HUES).index(family), of_kind, place, label
 
 
 def looks(families: Mapping[str, str]) -> dict[str, Look]:

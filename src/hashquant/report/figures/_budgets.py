@@ -12,8 +12,10 @@ import pandas as pd
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import part_style, parts_of, short_part
 from hashquant.report.drawing.shortnames import row_names
 from hashquant.report.drawing.style import (
+    MARKER_SCALES,
     PRESETS,
     Look,
     Preset,
@@ -40,6 +42,10 @@ FRONT = "#BDBDBD"
 FRONT_NAME = "Pareto front"
 #: Times are drawn on a logarithmic scale where the longest is this many times the shortest.
 LOG_FROM = 4
+#: Ends of a logarithmic scale of many rows beyond whose ratio powers of ten alone are written.
+WIDE = 50
+#: Share of a panel's width within which names on one line would meet.
+BESIDE = 0.85
 
 
 def budget_drawings(
@@ -64,7 +70,7 @@ def budgets_figure(
     """Draw a block's mAP against each budget it has, with the Pareto fronts behind.
 
     Means stand with a bar of one sd; what has no code is a level line, since its cost is far
-    beyond the scale.
+    beyond the scale. Of many rows each part has a hue, and those on the front are named.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -87,7 +93,12 @@ def _panel(
 ) -> None:
     longest = competing(mine, budget)[budget.column].max()
     names = row_names(mine["label"], look)
-    for label, part in mine.groupby("label", sort=False):
+    parts = parts_of(look, mine["label"])
+    for group, labels in parts.items():
+        cloud = mine[mine["label"].isin(labels)]
+        _cloud(axes, cloud, budget, part_style(group), short_part(group, parts), preset)
+    apart = mine["label"].isin([label for labels in parts.values() for label in labels])
+    for label, part in mine[~apart].groupby("label", sort=False):
         name = drawable(names[str(label)])
         style = line_options(look[str(label)], preset)
         points = part.sort_values(budget.column, kind="stable")
@@ -108,6 +119,50 @@ def _panel(
         linewidth=preset.line * 2.4, zorder=1.2, label=FRONT_NAME, solid_joinstyle="round",
     )  # fmt: skip
     _scale(axes, mine, budget, preset)
+    if parts:
+        _front_names(axes, mine, budget, names, preset)
+
+
+def _cloud(
+    axes: "Axes",
+    mine: pd.DataFrame,
+    budget: Budget,
+    style: tuple[str, str],
+    name: str,
+    preset: Preset,
+) -> None:
+    """Draw the rows of one part as points: of many rows a panel shows where each part lies."""
+    color, marker = style
+    axes.plot(
+        mine[budget.column], mine["mean"], label=drawable(name), marker=marker,
+        linestyle="", color=color, markeredgecolor="white", markeredgewidth=0.3,
+        markersize=preset.marker * MARKER_SCALES.get(marker, 1.0),
+    )  # fmt: skip
+
+
+def _front_names(
+    axes: "Axes", mine: pd.DataFrame, budget: Budget, names: Mapping[str, str], preset: Preset
+) -> None:
+    """Name the rows on the front beside their points, the best first, as far as there is room."""
+    from matplotlib.ticker import LogLocator
+
+    locator = axes.xaxis.get_major_locator()
+    if isinstance(locator, LogLocator) and max(axes.get_xlim()) > WIDE * min(axes.get_xlim()):
+        locator.set_params(subs=(1,))
+    em, taken = preset.font * 0.8, list[tuple[float, float]]()
+    front = mine[mine[f"front_{budget.name}"]].sort_values("mean", ascending=False)
+    for label, cost, score in zip(front["label"], front[budget.column], front["mean"], strict=True):
+        x, y = axes.transLimits.transform(axes.transScale.transform((cost, score)))
+        line = 1.3 * em / (preset.height * 72 * 0.8)
+        if any(abs(x - a) < BESIDE and abs(y - b) < line for a, b in taken):
+            continue
+        taken.append((x, y))
+        right = x > 0.5
+        axes.annotate(
+            drawable(names[str(label)]), (cost, score), (preset.marker * (-1 if right else 1), 2.0),
+            textcoords="offset points", ha="right" if right else "left", va="bottom", fontsize=em,
+            zorder=4,
+        )  # fmt: skip
 
 
 def _scale(axes: "Axes", mine: pd.DataFrame, budget: Budget, preset: Preset) -> None:

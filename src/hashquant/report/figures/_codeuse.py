@@ -13,6 +13,7 @@ from hashquant.report.blocks import Block
 from hashquant.report.distances import codewords_frame, counted_blocks, ones_frame
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import MANY
 from hashquant.report.drawing.shortnames import called
 from hashquant.report.drawing.style import PRESETS, Look, Preset, looks_of
 from hashquant.report.figures._panels import heading, panel_grid
@@ -115,14 +116,18 @@ def ones_figure(
     """Draw the share of ones of every bit for each label of a `ones_frame`, on one scale."""
     reach = math.ceil(10 * (frame["share"] - 0.5).abs().max()) / 10 or 0.1
     parts = {str(label): part for label, part in frame.groupby("label", sort=False)}
+    crowded = len(parts) > 2 * MANY
     titles = [
-        f"{called(label, look)}\nmean |p − ½| {part['balance'].iloc[0]:.3f}"
+        f"{called(label, look)}\n{'' if crowded else 'mean '}|p − ½| {part['balance'].iloc[0]:.3f}"
         for label, part in parts.items()
     ]
     figure, panels = panel_grid(titles, preset, BITS_HIGH, title)
     for axes, (label, part) in zip(panels, parts.items(), strict=True):
-        axes.bar(part["bit"] + 1, part["share"] - 0.5, bottom=0.5, width=0.8,
-                 color=look[label].color)  # fmt: skip
+        bars = axes.bar(part["bit"] + 1, part["share"] - 0.5, bottom=0.5, width=0.8,
+                        color=look[label].color)  # fmt: skip
+        if crowded:  # their white edges would be wider than they are
+            for bar in bars:
+                bar.set_linewidth(0)
         axes.axhline(0.5, color="black", linewidth=preset.line * 0.6)
         axes.set_xlim(0.2, len(part) + 0.8)
         axes.set_ylim(0.5 - reach, 0.5 + reach)

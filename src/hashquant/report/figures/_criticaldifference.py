@@ -7,9 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import PARTS, part_style, parts_of, short_part
 from hashquant.report.drawing.shortnames import called
 from hashquant.report.drawing.style import GREY, Look, Preset, drawable, looks_of
+from hashquant.report.figures.many.dots import dots_figure
 from hashquant.report.numerals import number
 from hashquant.report.tables.ranks import RankStudy
 from hashquant.statistics.ranks import RankTest
@@ -56,6 +60,8 @@ def rank_drawings(
 def ranks_figure(study: RankStudy, look: Mapping[str, Look], preset: Preset) -> "Figure":
     """Draw a study that could be made; the better half of the rows is named on the left.
 
+    Many rows have a line each, the best first, with half a critical difference on either side.
+
     Raises:
         ValueError: if the study has no test.
     """
@@ -63,6 +69,8 @@ def ranks_figure(study: RankStudy, look: Mapping[str, Look], preset: Preset) -> 
 
     if study.test is None:
         raise ValueError(f"study must hold a test, got none: {study.reason}")
+    if parts_of(look, study.lines["row"]):
+        return _lined(study, study.test, look, preset)
     names = [
         drawable(textwrap.fill(f"{called(label, look)} ({number(rank, 1)})", NAME_WIDTH))
         for label, rank in zip(study.lines["row"], study.lines["mean_rank"], strict=True)
@@ -90,6 +98,27 @@ def ranks_figure(study: RankStudy, look: Mapping[str, Look], preset: Preset) -> 
         _draw_row(axes, plan, (line["mean_rank"], levels[place]), place < half, color, preset)
         _draw_name(axes, plan, names[place], levels[place], left=place < half)
     return figure
+
+
+def _lined(study: RankStudy, test: RankTest, look: Mapping[str, Look], preset: Preset) -> "Figure":
+    rows = [*study.lines["row"]]
+    half = test.critical_difference / 2 if test.p_value <= test.alpha else float("nan")
+    parts = [look[label].part for label in rows]
+    ranks = study.lines["mean_rank"]
+    frame = pd.DataFrame(
+        {"label": rows, "panel": "", "series": [short_part(part, parts) for part in parts],
+         "value": ranks, "low": (ranks - half).clip(lower=1),
+         "high": (ranks + half).clip(upper=len(rows))}
+    )  # fmt: skip
+    said = f"{study.kind}: mean ranks over {test.blocks} blocks"
+    if test.p_value > test.alpha:
+        said += ", no two told apart"
+    else:
+        said += f"; told apart where bars do not meet (critical difference {number(2 * half, 1)})"
+    title = drawable(textwrap.fill(said, int(preset.width * 72 / preset.font * 1.6)))
+    marks = {short_part(part, parts): part_style(part) for part in PARTS if part in parts}
+    marks |= {short_part(part, parts): part_style(part) for part in parts}
+    return dots_figure(frame, {"": rows}, look, "Mean rank", title, preset, marks)
 
 
 def _title(study: RankStudy, preset: Preset) -> str:

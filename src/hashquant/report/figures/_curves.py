@@ -1,11 +1,11 @@
 """Curves along a ranking and mAP against code length, each with the CSV of its plotted numbers."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from hashquant.records.record import Curve, EvalRecord
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.canvas import canvas, file_stem, short_title
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import parts_of
 from hashquant.report.drawing.shortnames import row_names
 from hashquant.report.drawing.style import (
     Look,
@@ -23,8 +24,9 @@ from hashquant.report.drawing.style import (
     legend_below,
     line_options,
     looks_of,
-    row_order,
 )
+from hashquant.report.figures.many.dots import dots_figure
+from hashquant.report.figures.many.multiples import multiples_figure
 from hashquant.report.frame import SECONDARY, Metric
 
 if TYPE_CHECKING:
@@ -94,8 +96,7 @@ def pr_frame(block: Block, bits: int) -> pd.DataFrame:
         n=("precision", "size"),
     ).reset_index()
     mean.insert(0, "family", mean["label"].map(dict(block.families)))
-    place = {name: row_order(name, family) for name, family in block.families.items()}
-    order = {label: at for at, label in enumerate(sorted(place, key=place.__getitem__))}
+    order = {label: at for at, label in enumerate(sorted(block.families, key=block.order))}
     keys = pd.DataFrame({"row": mean["label"].map(order), "rank": mean["rank"]})
     return mean.loc[keys.sort_values(["row", "rank"], kind="stable").index].reset_index(drop=True)
 
@@ -108,12 +109,41 @@ def _headline_curve(record: EvalRecord) -> Curve | None:
 def curve_figure(
     curves: pd.DataFrame, kind: CurveKind, look: Mapping[str, Look], title: str, preset: Preset
 ) -> "Figure":
-    """Draw the curves of a `pr_frame`, with a band of one sd where there are seeds."""
+    """Draw the curves of a `pr_frame`, with a band of one sd where there are seeds.
+
+    Many rows stand in parts, a panel each.
+    """
+    parts = parts_of(look, curves["label"])
+    if parts:
+        return _parted_curves(curves, kind, parts, look, title, preset)
     figure, axes = canvas(preset)
     draw_curves(axes, curves, kind, look, preset)
     axes.set(xlabel=NAMES[kind.x], ylabel=kind.y_name, title=title)
     legend_below(axes, preset)
     return figure
+
+
+def _parted_curves(
+    curves: pd.DataFrame,
+    kind: CurveKind,
+    parts: Mapping[str, Sequence[str]],
+    look: Mapping[str, Look],
+    title: str,
+    preset: Preset,
+) -> "Figure":
+    rows = {str(label): part for label, part in curves.groupby("label", sort=False)}
+
+    def draw(axes: "Axes", labels: Sequence[str]) -> None:
+        draw_curves(axes, curves[curves["label"].isin(labels)], kind, look, preset)
+        axes.set(xlabel=NAMES[kind.x], ylabel=kind.y_name, ylim=(0, top(curves, kind)))
+
+    def trace(axes: "Axes", label: str, options: Mapping[str, Any]) -> None:
+        axes.plot(rows[label][kind.x], rows[label][kind.y], **options)
+
+    def score(label: str) -> float:
+        return float(rows[label][kind.y].mean())
+
+    return multiples_figure(parts, look, draw, trace, score, title, preset)
 
 
 def draw_curves(
@@ -180,8 +210,11 @@ def bits_figure(
 ) -> "Figure":
     """Draw a metric against code length, with a bar of one sd where there are seeds.
 
-    Where there is one code length only, the rows stand side by side.
+    Where there is one code length only, the rows stand side by side. Many rows have a line each.
     """
+    parts = parts_of(look, cells.loc[cells["n"] > 0, "label"])
+    if parts:
+        return _parted_bits(cells[cells["n"] > 0], parts, look, metric, title, preset)
     figure, axes = canvas(preset)
     drawn = cells[cells["n"] > 0]
     # A row keeps its missing cells, so that its line breaks there instead of bridging the gap.
@@ -205,6 +238,22 @@ def bits_figure(
     axes.margins(y=0.08)
     legend_below(axes, preset)
     return figure
+
+
+def _parted_bits(
+    drawn: pd.DataFrame,
+    parts: Mapping[str, Sequence[str]],
+    look: Mapping[str, Look],
+    metric: Metric,
+    title: str,
+    preset: Preset,
+) -> "Figure":
+    sd = drawn["sd"].fillna(0)
+    frame = pd.DataFrame(
+        {"label": drawn["label"], "panel": "", "series": [f"{bits} bits" for bits in drawn["bits"]],
+         "value": drawn["mean"], "low": drawn["mean"] - sd, "high": drawn["mean"] + sd}
+    )  # fmt: skip
+    return dots_figure(frame, parts, look, str(metric), title, preset)
 
 
 def block_drawings(

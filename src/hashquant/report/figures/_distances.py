@@ -14,6 +14,7 @@ from hashquant.report.blocks import Block
 from hashquant.report.distances import counted_blocks, distances_frame
 from hashquant.report.drawing.canvas import file_stem
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import MANY
 from hashquant.report.drawing.shortnames import called
 from hashquant.report.drawing.style import PRESETS, Look, Preset, legend_below, looks_of
 from hashquant.report.figures._panels import heading, panel_grid
@@ -61,7 +62,7 @@ def distances_figure(
     figure, panels = panel_grid(overlaps, preset, HIGH, title)
     used = frame[(frame["comparison"] == "hamming") & (frame["same"] + frame["different"] > 0)]
     for axes, label, part in zip(panels, labels, parts, strict=True):
-        _panel(axes, part, look[label].color, preset)
+        _panel(axes, part, look[label].color, preset, ticks=4 if len(labels) <= 2 * MANY else 2)
         if part["comparison"].iloc[0] == "hamming":
             axes.set_xlim(used["low"].min(), used["high"].max())
     legend_below(panels[0], replace(preset, height=figure.get_figheight()))
@@ -69,7 +70,7 @@ def distances_figure(
     return figure
 
 
-def _panel(axes: "Axes", part: pd.DataFrame, color: str, preset: Preset) -> None:
+def _panel(axes: "Axes", part: pd.DataFrame, color: str, preset: Preset, *, ticks: int) -> None:
     """Draw both distributions of one cell, what they share, and their medians."""
     from matplotlib.ticker import MaxNLocator
 
@@ -96,7 +97,9 @@ def _panel(axes: "Axes", part: pd.DataFrame, color: str, preset: Preset) -> None
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=part["comparison"].iloc[0] == "hamming"))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(ticks, integer=part["comparison"].iloc[0] == "hamming")
+    )
     axes.set_xlabel(SCALES.get((part["comparison"].iloc[0], larger), "score"),
                     fontsize=preset.font * 0.8)  # fmt: skip
 

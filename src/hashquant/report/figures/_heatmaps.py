@@ -12,25 +12,27 @@ import numpy as np
 import pandas as pd
 
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.heat import EMPTY, ink, scales, short_number
+from hashquant.report.drawing.kinds import parts_of
 from hashquant.report.drawing.shortnames import short_names
-from hashquant.report.drawing.style import BLUE, PRESETS, VERMILLION, Preset, drawable
+from hashquant.report.drawing.style import PRESETS, Look, Preset, drawable, looks_of
 from hashquant.report.evidence.queries import ALPHA
+from hashquant.report.figures.many.grid import grid_figure
+from hashquant.report.figures.many.lines import lines_of
 from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.families import BEST, with_best
 from hashquant.settings.names import Names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
-    _Scale = tuple[Colormap, Normalize]
+    from hashquant.report.drawing.heat import Scale
 
 #: Average width of a letter in em, and widths of what stands in cells.
 LETTER, DIGIT, SIGN, POINT, STAR = 0.62, 0.636, 0.838, 0.318, 0.5
 #: Inches.
 WIDEST_CELL, CELL_HEIGHT, GAP, EDGE, BAR = 0.62, 0.235, 0.16, 0.06, 0.085
-EMPTY = "#E6E6E6"
 
 Cell = Mapping[Any, Any]  # Any: one line of `domains.matrix_frame`, by column
 
@@ -78,12 +80,13 @@ def matrix_drawings(
     folder: Path,
     preset: Preset = PRESETS["double"],
     names: Names | None = None,
+    look: Mapping[str, Look] | None = None,
 ) -> Iterator[Drawing]:
     """Yield `domain_matrix_<bits>bit` for each code length of a `matrix_frame`.
 
     `families` is a `families_frame`: its best-against-best lines fill the last panel. The colour
     scales are those of all code lengths together. In each CSV `train_short` and `target_short` are
-    the names that the figure shows.
+    the names that the figure shows. Many rows stand in one heat map, given their looks.
     """
     frame = with_best(frame, families)
     scored = frame[frame["mean"].notna() | frame["difference"].notna()]
@@ -96,6 +99,11 @@ def matrix_drawings(
         named.insert(2, "train_short", named["train"].map(short))
         named.insert(3, "target_short", named["target"].map(short))
         draw = partial(matrix_figure, named, int(str(bits)), limits, preset, names)
+        parts = parts_of(look or {}, named["label"])
+        if parts and look:
+            shown = looks_of(look, [x for x in look if named["label"].eq(x).any()])
+            lines = lines_of(parts, shown, shown)
+            draw = partial(grid_figure, named, int(str(bits)), limits, lines, shown, preset)
         yield Drawing(draw, named, folder / f"domain_matrix_{bits}bit", preset)
 
 
@@ -124,17 +132,17 @@ def matrix_figure(
     titles = [_called(label, part, called or Names()) for label in labels]
     layout = _layout([titles, trains, targets], names, preset)
     figure = Figure(figsize=(layout.width, layout.height))
-    scales = _scales(limits)
+    colors = scales(limits)
     for number, label in enumerate(labels):
         axes = figure.add_axes(layout.place(number))
         lines = part[part["label"] == label].to_dict("records")
-        _panel(axes, lines, trains, targets, _scale(lines[0], scales), layout)
+        _panel(axes, lines, trains, targets, _scale(lines[0], colors), layout)
         axes.set_title(_title(titles[number], layout), fontsize=preset.font, pad=preset.font * 0.35)
         left, bottom = number % layout.columns == 0, number + layout.columns >= len(labels)
         axes.set_yticks(range(len(trains)), _texts(trains, names) if left else [])
         axes.set_xticks(range(len(targets)), _texts(targets, names) if bottom else [], rotation=90)
         axes.tick_params(length=0, labelsize=layout.small, pad=2)
-    _bars(figure, scales[:2] if BEST in labels else scales[:1], bits, layout)
+    _bars(figure, colors[:2] if BEST in labels else colors[:1], bits, layout)
     return figure
 
 
@@ -146,7 +154,7 @@ def _called(label: str, part: pd.DataFrame, names: Names) -> str:
     return names.short(label) + ("" if trained else f" ({UNTRAINED})")
 
 
-def _scale(line: Cell, scales: "Sequence[_Scale]") -> "_Scale":
+def _scale(line: Cell, scales: "Sequence[Scale]") -> "Scale":
     """Return the colours of a panel: signed, of mAP, or grey for what did not train."""
     return scales[1] if line["label"] == BEST else scales[0 if line["trained"] else 2]
 
@@ -193,26 +201,12 @@ def _title(label: str, layout: _Layout) -> str:
     return drawable(textwrap.fill(label, max(1, letters)))
 
 
-def _scales(limits: tuple[float, float]) -> "list[_Scale]":
-    """Return the colours of mAP, even to the eye and in grey, those of the difference, and grey."""
-    import matplotlib as mpl
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
-
-    # The hues of the two families: the warm one where quantization is ahead.
-    signed = LinearSegmentedColormap.from_list("signed", [BLUE, "#FFFFFF", VERMILLION])
-    return [
-        (mpl.colormaps["cividis"], Normalize(0, limits[0])),
-        (signed, Normalize(-limits[1], limits[1])),
-        (mpl.colormaps["Greys"], Normalize(-limits[0], 2 * limits[0])),
-    ]
-
-
 def _panel(
     axes: "Axes",
     lines: Sequence[Cell],
     trains: Sequence[str],
     targets: Sequence[str],
-    scale: "_Scale",
+    scale: "Scale",
     layout: _Layout,
 ) -> None:
     """Colour the cells of one heat map, write their numbers and frame those at home."""
@@ -229,8 +223,8 @@ def _panel(
         values[row, column] = value
         star = "*" if signed and line["p_adjusted"] <= ALPHA else ""
         axes.text(
-            column, row, _short(value, signed=signed) + star, ha="center", va="center_baseline",
-            fontsize=size, color=_ink(scale[0](scale[1](value))),
+            column, row, short_number(value, signed=signed) + star, ha="center",
+            va="center_baseline", fontsize=size, color=ink(scale[0](scale[1](value))),
         )  # fmt: skip
         if line["single_domain"]:
             _frame(axes, row, column, layout)
@@ -253,27 +247,7 @@ def _frame(axes: "Axes", row: int, column: int, layout: _Layout) -> None:
         )  # fmt: skip
 
 
-def _ink(color: Sequence[float]) -> str:
-    """Return black or white, whichever stands out more (WCAG 2: at least 4.5 to 1)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
-    light = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "black" if light > 0.179 else "white"
-
-
-def _short(value: float, *, signed: bool) -> str:
-    """Write a number without the zero before the point.
-
-    >>> _short(0.834, signed=False), _short(-0.02, signed=True), _short(1.0, signed=False)
-    ('.83', '−.02', '1.0')
-    """
-    text = f"{abs(value):.2f}"
-    text = "1.0" if text == "1.00" else text.removeprefix("0")
-    if not signed:
-        return text
-    return text if text == ".00" else ("+" if value > 0 else "−") + text
-
-
-def _bars(figure: "Figure", scales: "Sequence[_Scale]", bits: int, layout: _Layout) -> None:
+def _bars(figure: "Figure", scales: "Sequence[Scale]", bits: int, layout: _Layout) -> None:
     """Draw the colour scales below the panels, each with what its marks mean."""
     from matplotlib.cm import ScalarMappable
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.canvas import canvas, file_stem, short_title
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import parts_of
 from hashquant.report.drawing.shortnames import row_names
 from hashquant.report.drawing.style import (
     PRESETS,
@@ -22,8 +23,10 @@ from hashquant.report.drawing.style import (
     line_options,
     looks_of,
 )
+from hashquant.report.figures.many.multiples import multiples_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -67,12 +70,43 @@ def learning_frame(block: Block, bits: int, trained: Mapping[str, TrainRecord]) 
 def learning_figure(
     frame: pd.DataFrame, look: Mapping[str, Look], title: str, preset: Preset
 ) -> "Figure":
-    """Draw each row's curve, with a band of one sd where several seeds were run."""
+    """Draw each row's curve, with a band of one sd where several seeds were run.
+
+    Many rows stand in parts, a panel each.
+    """
+    parts = parts_of(look, frame["label"])
+    if parts:
+        rows = {str(label): part for label, part in frame.groupby("label", sort=False)}
+
+        def draw(axes: "Axes", labels: Sequence[str]) -> None:
+            _draw(axes, frame, labels, look, preset)
+
+        def trace(axes: "Axes", label: str, options: Mapping[str, Any]) -> None:
+            axes.plot(rows[label]["epoch"], rows[label]["mean"], **options)
+
+        def score(label: str) -> float:
+            return float(rows[label]["mean"].iloc[-1])
+
+        shown = {label: row for label, row in look.items() if label in rows}
+        return multiples_figure(parts, shown, draw, trace, score, drawable(title), preset)
+    figure, axes = canvas(preset)
+    _draw(axes, frame, [*look], look, preset)
+    axes.set_title(drawable(title), fontsize=preset.font)
+    legend_below(axes, preset)
+    return figure
+
+
+def _draw(
+    axes: "Axes",
+    frame: pd.DataFrame,
+    labels: Sequence[str],
+    look: Mapping[str, Look],
+    preset: Preset,
+) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = canvas(preset)
     names = row_names(frame["label"], look)
-    for label in look:
+    for label in labels:
         part = frame[frame["label"] == label]
         style = line_options(look[label], preset)
         axes.plot(part["epoch"], part["mean"], label=drawable(names[label]), **style)
@@ -82,6 +116,3 @@ def learning_figure(
     axes.set_xlabel("Epoch")
     axes.set_ylabel("mAP, held-out training images")
     axes.set_ylim(bottom=0)
-    axes.set_title(drawable(title), fontsize=preset.font)
-    legend_below(axes, preset)
-    return figure

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hashquant.report.drawing.kinds import MANY
 from hashquant.report.drawing.style import Preset, drawable
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Least width of a panel and average width of a letter, in em.
 NARROWEST, LETTER = 14.4, 0.6
+#: The same width where panels are many, and their height as a share of that of few.
+CROWDED, LOWER = 9.8, 0.62
 #: Size of the panels' titles in that of the text.
 SMALLER = 0.9
 
@@ -21,15 +24,20 @@ def panel_grid(
 ) -> "tuple[Figure, list[Axes]]":
     """Return a figure with a titled panel for each of `titles`, `em_high` em each, row by row.
 
-    The figure's height follows from the number of panels; `heading` stands above them all.
+    The figure's height follows from the number of panels; `heading` stands above them all. Many
+    panels are smaller, so that they fit a page.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
 
     em = preset.font / 72
-    columns = min(len(titles), max(1, int(preset.width / (NARROWEST * em))))
+    many = len(titles) > 2 * MANY
+    narrowest = CROWDED if many else NARROWEST
+    em_high *= LOWER if many else 1
+    columns = min(len(titles), max(1, int(preset.width / (narrowest * em))))
     rows = -(-len(titles) // columns)
-    letters = int(preset.width / em / columns / LETTER / SMALLER) - 2
+    smaller = SMALLER**2 if many else SMALLER
+    letters = int(preset.width / em / columns / LETTER / smaller) - (0 if many else 2)
     wrapped = [
         "\n".join(textwrap.fill(line, letters) for line in title.split("\n")) for title in titles
     ]
@@ -42,7 +50,7 @@ def panel_grid(
         axes.remove()
     for axes, title in zip(every, wrapped, strict=False):
         sns.despine(ax=axes)
-        axes.set_title(drawable(title), fontsize=preset.font * SMALLER)
+        axes.set_title(drawable(title), fontsize=preset.font * smaller)
         axes.tick_params(labelsize=preset.font * 0.8)
     figure.suptitle(drawable(above), fontsize=preset.font)
     return figure, every[: len(titles)]

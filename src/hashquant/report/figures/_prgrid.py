@@ -10,6 +10,7 @@ import pandas as pd
 
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import best_looks, parts_of
 from hashquant.report.drawing.shortnames import row_names, short_names
 from hashquant.report.drawing.style import (
     PRESETS,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: A panel's height as a share of its width, and at most in lines of text.
 PANEL, PANEL_LINES = 0.72, 13.0
+#: What a grid of many rows shows.
+BEST = "The best of each kind, by mean precision over all panels"
 #: Panels of the smallest grid.
 FEWEST = 2
 
@@ -71,9 +74,18 @@ def page_drawing(
     stem: Path,
     preset: Preset = PRESETS["double"],
 ) -> Drawing:
-    """Return the drawing of one page of the grid."""
+    """Return the drawing of one page of the grid.
+
+    Of many rows it shows the best of each part: the highest mean precision over all panels.
+    """
     curves = grid_frame(blocks)
     shown = looks_of(look, curves["label"])
+    parts = parts_of(shown, curves["label"])
+    if parts:
+        means = curves.groupby(["label", "dataset", "target", "bits"])["precision"].mean()
+        over_all = {str(label): float(x) for label, x in means.groupby("label").mean().items()}
+        shown = best_looks(parts, shown, over_all)
+        curves = curves[curves["label"].isin(shown)].reset_index(drop=True)
     names = blocks[0].names
     return Drawing(partial(grid_figure, curves, shown, preset, names), curves, stem, preset)
 
@@ -120,6 +132,8 @@ def grid_figure(
     for axes in panels[-1]:
         axes.set_xlabel("Recall")
     figure.supylabel("Precision", fontsize=preset.font)
+    if any(row.part for row in look.values()):
+        figure.suptitle(BEST, fontsize=preset.font)
     _legend(panels[0][0], curves, look, preset)
     return figure
 
@@ -129,7 +143,9 @@ def _legend(axes: "Axes", curves: pd.DataFrame, look: Mapping[str, Look], preset
     for line in axes.get_lines():
         line.set_label("_drawn")
     families = dict(zip(curves["label"], curves["family"], strict=True))
+    parted = any(row.part for row in look.values())
     ordered = sorted(families, key=lambda label: row_order(label, families[label]))
+    ordered = [label for label in look if label in families] if parted else ordered
     names = row_names(ordered, look)
     for label in ordered:
         axes.plot([], [], label=drawable(names[label]), **line_options(look[label], preset))

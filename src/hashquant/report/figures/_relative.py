@@ -9,6 +9,7 @@ import pandas as pd
 
 from hashquant.machine.filenames import safe_name
 from hashquant.report.drawing.files import Drawing
+from hashquant.report.drawing.kinds import parts_of
 from hashquant.report.drawing.shortnames import row_names, short_names
 from hashquant.report.drawing.style import (
     BLACK,
@@ -20,6 +21,7 @@ from hashquant.report.drawing.style import (
     line_options,
     looks_of,
 )
+from hashquant.report.figures.many.dots import dots_figure
 from hashquant.settings.names import Names
 from hashquant.settings.words import split_target
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 #: Protocols in the order a figure goes through them.
 ORDER = ("seen", "unseen", "cross")
+SCALE = "r (0: chance, 1: uncompressed)"
 
 
 def relative_drawings(
@@ -68,7 +71,13 @@ def relative_figure(
     title: str,
     preset: Preset,
 ) -> "Figure":
-    """Draw r of every row on `targets` (identifier → name), with its interval."""
+    """Draw r of every row on `targets` (identifier → name), with its interval.
+
+    Many rows have a line each.
+    """
+    parts = parts_of(look, part["label"])
+    if parts:
+        return dots_figure(_dots(part, targets), parts, look, SCALE, drawable(title), preset)
     import seaborn as sns
     from matplotlib.figure import Figure
 
@@ -81,11 +90,20 @@ def relative_figure(
         axes.set_xticks(range(len(targets)), [drawable(name) for name in targets.values()],
                         rotation=25, ha="right", rotation_mode="anchor")  # fmt: skip
         axes.set_title(f"{bits} bits", fontsize=preset.font)
-    panels[0].set_ylabel("r (0: chance, 1: uncompressed)")
+    panels[0].set_ylabel(SCALE)
     panels[0].set_ylim(bottom=0)
     figure.suptitle(drawable(title), fontsize=preset.font)
     legend_below(panels[0], preset)
     return figure
+
+
+def _dots(part: pd.DataFrame, targets: Mapping[str, str]) -> pd.DataFrame:
+    lines = part.assign(panel=[f"{bits} bits" for bits in part["bits"]])
+    lines = lines.assign(
+        series=lines["target"].map(targets), place=lines["target"].map([*targets].index)
+    )
+    lines = lines.sort_values(["bits", "place"], kind="stable")
+    return lines.rename(columns={"r": "value", "r_low": "low", "r_high": "high"})
 
 
 def _panel(

@@ -7,6 +7,7 @@ from pathlib import Path
 from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
 from hashquant.report.drawing.files import FORMATS, Drawing, present_files
+from hashquant.report.drawing.kinds import in_parts
 from hashquant.report.drawing.painters import Painters
 from hashquant.report.drawing.style import PRESETS, Look, Preset, looks
 from hashquant.report.figures import _prgrid as prgrid
@@ -60,7 +61,7 @@ def _each(make: Callable[[], Iterable[Drawing]]) -> Iterator[Drawing]:
 def _kinds(found: Findings, folder: Path, options: Options) -> Iterator[Kind]:
     """Yield the kinds of figures in their order: what each is called, and what makes them."""
     records, extras, blocks, names = found.records, found.extras, found.blocks, found.names
-    look = named_looks(looks(row_families(records)), names)
+    look = in_parts(named_looks(looks(row_families(records)), names), names)
     preset = PRESETS[options.preset]
     wide = max(preset, PRESETS["double"], key=lambda preset: preset.width)
     for table in found.asked:
@@ -72,7 +73,7 @@ def _kinds(found: Findings, folder: Path, options: Options) -> Iterator[Kind]:
     matrix = extras.matrix
     yield (
         "the domain matrix",
-        partial(matrix_drawings, matrix, extras.families, folder, wide, names),
+        partial(matrix_drawings, matrix, extras.families, folder, wide, names, look),
     )
     yield "what codes keep", partial(relative_drawings, matrix, look, folder, wide, names)
     yield "ranks", partial(rank_drawings, extras.ranks, look, folder, preset)

@@ -22,6 +22,10 @@ LETTER_WIDTH, GAP, COLUMN, PAGE = 4.4, 8.0, 250.0, 590.0
 LONG, LINE = 56, 46
 #: Lines of the longest table that stands on one page.
 LINES = 52
+#: All that stands on one page, in lines of a table; letters of such a line in captions and notes.
+PAGE_LINES, CAPTION_LINE, NOTE_LINE = 68, 88, 160
+#: Lines of the heads of one panel.
+HEAD = 6
 #: What stands beside a mean: its standard deviation, or its interval.
 _SPREAD = re.compile(r" (± [\d.]+|\[[\d., ]+\])")
 #: Shrinks a table that is too wide for where it stands, and leaves any other as it is.
@@ -32,7 +36,10 @@ def latex(sheet: Sheet, digest: str) -> str:
     r"""Return a file of tables as LaTeX for `\input`; its second line says what it needs."""
     parts = [f"% records: {digest}\n% needs {_needs()}\n{LETTER}"]
     label = f"tab:{safe_name(sheet.suite, LABEL)}-{sheet.name.replace('_', '-')}"
-    floats = [part for display in sheet.displays if len(display.frame) for part in _paged(display)]
+    shown = [display for display in sheet.displays if len(display.frame)]
+    # The first table says what holds for all of them.
+    intros = [sheet.intro, *[""] * len(shown)]
+    floats = [part for pair in zip(shown, intros, strict=False) for part in _paged(*pair)]
     for number, display in enumerate(floats, start=1):
         own = label if number == 1 else f"{label}-{number}"
         parts.append(_float(display, _caption(sheet, display, "" if number == 1 else label), own))
@@ -59,18 +66,38 @@ def _needs() -> str:
     return " ".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
 
 
-def _paged(display: Display) -> list[Display]:
+def _paged(display: Display, intro: str = "") -> list[Display]:
     """Return a table in parts that fit a page each."""
-    parts = max(1, math.ceil(len(display.frame) / LINES))
+    parts = max(1, math.ceil(len(display.frame) / LINES), _pages(display, intro))
     if parts == 1:
         return [display]
     found = []
     for place, rows in enumerate(np.array_split(np.arange(len(display.frame)), parts), start=1):
         families = [display.families[row] for row in rows] if display.families else ()
-        title = f"{display.title}, part {place} of {parts}"
+        title, caption = f"{display.title}, part {place} of {parts}", display.caption
+        caption += f" Part {place} of {parts}." if caption else ""
         frame = display.frame.iloc[rows]
-        found.append(replace(display, title=title, frame=frame, families=families))
+        found.append(replace(display, title=title, caption=caption, frame=frame, families=families))
     return found
+
+
+def _pages(display: Display, intro: str) -> int:
+    """Return how many parts fit a page each, with their panels, headings, caption and footnotes."""
+    families, panels = display.families, _panels(display)
+    heads = sum(a != b for a, b in pairwise(families)) + 1 if families else 0
+    rows = len(panels) * (len(display.frame) + 1.5 * heads + HEAD)
+    caption, note = (
+        (CAPTION_LINE, NOTE_LINE) if _wide(panels) else (CAPTION_LINE / 2, NOTE_LINE / 2)
+    )
+    said = sum(map(len, (intro, display.caption, *display.before))) / caption
+    small = [*display.notes, *display.lines, *display.points]
+    said += sum(0.84 * math.ceil(len(text) / note) for text in small)
+    return math.ceil(rows / max(PAGE_LINES / 3, PAGE_LINES - said))
+
+
+def _wide(panels: Sequence[Display]) -> bool:
+    """Tell whether a table takes both columns of a page."""
+    return max(sum(_widths(panel)) for panel in panels) > COLUMN
 
 
 def _caption(sheet: Sheet, display: Display, first: str) -> str:
@@ -86,7 +113,7 @@ def _caption(sheet: Sheet, display: Display, first: str) -> str:
 
 def _float(display: Display, caption: str, label: str) -> str:
     panels = _panels(display)
-    wide = "*" if max(sum(_widths(panel)) for panel in panels) > COLUMN else ""
+    wide = "*" if _wide(panels) else ""
     body = [line for panel in panels for line in (r"\par\medskip", *_tabular(panel))]
     notes = [rf"\textsuperscript{{{n}}}~{tex_escape(text)}"
              for n, text in enumerate(display.notes, start=1)]  # fmt: skip

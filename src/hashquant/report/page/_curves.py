@@ -8,7 +8,7 @@ from typing import Any
 
 from hashquant.records.record import Curve, EvalRecord
 from hashquant.report.blocks import Block
-from hashquant.report.drawing.style import Look, row_order
+from hashquant.report.drawing.style import Look
 from hashquant.report.frame import SECONDARY
 from hashquant.report.numerals import spread
 from hashquant.report.page._grid import Cell, Column, Grid, cells
@@ -65,7 +65,7 @@ def _means(block: Block, bits: int, secondary: bool) -> list[Mean]:
     for record in block.evals:
         if record.spec.bits == bits and (curve := _curve(record, secondary)) is not None:
             kept[record.spec.label].append(curve)
-    order = sorted(kept, key=lambda label: row_order(label, block.families[label]))
+    order = sorted(kept, key=block.order)
     return [_mean(label, kept[label]) for label in order]
 
 

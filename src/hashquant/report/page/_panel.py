@@ -1,8 +1,8 @@
 """A plot as plain values: what the server draws first and the reader's browser draws anew."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 #: Steps of a scale of shares, and most of them on one scale; most marks of a scale of costs.
 SHARE_STEPS, MOST = (0.01, 0.02, 0.05, 0.1, 0.2), 6
@@ -56,6 +56,10 @@ class Panel:
     front: tuple[tuple[float, float], ...] = ()
     every: bool = True
     note: str = ""
+
+    def only(self, labels: Container[str]) -> "Panel":
+        """Return the plot of some rows, on the same scales."""
+        return replace(self, series=[one for one in self.series if one.label in labels])
 
 
 def share_axis(label: str, values: Iterable[float], short: str = "") -> Axis:

@@ -9,6 +9,7 @@ from hashquant.report.evidence.claims import NO_RECORDS, at_a_glance, said
 from hashquant.report.numerals import NOTHING, chance, number, within
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.page._scores import COMPARED
+from hashquant.report.tables.wins import STANDING, STANDINGS, WIDEST, standings
 
 
 def verdict_grid(judged: pd.DataFrame) -> Grid:
@@ -92,6 +93,8 @@ def win_grid(won: pd.DataFrame) -> Grid | None:
     if won.empty:
         return None
     labels = list(dict.fromkeys([*won["row"], *won["rival"]]))
+    if len(labels) > WIDEST:
+        return _standing_grid(won)
     texts = {
         (line["row"], line["rival"]):
         (f"{line['better']} of {line['compared']}", f"{line['significantly_better']} significant")
@@ -108,6 +111,16 @@ def win_grid(won: pd.DataFrame) -> Grid | None:
         "compete."
     )
     return Grid("wins", caption, heads, rows)
+
+
+def _standing_grid(won: pd.DataFrame) -> Grid:
+    """Return how many rivals each of many rows stands before and behind."""
+    rows = [
+        [Cell(line["row"], "row"), *cells(str(line[name]) for name in STANDINGS)]
+        for line in standings(won).to_dict("records")
+    ]
+    heads = [Column("method", rows=True), *(Column(name, True) for name in STANDINGS.values())]
+    return Grid("wins", STANDING.replace("`", ""), heads, rows)
 
 
 def _won(text: tuple[str, str] | None, *, same: bool) -> Cell:

@@ -79,7 +79,7 @@ def _row(
 def _score(table: MapTable, cell: Mapping[Any, Any] | None, notes: Sequence[str]) -> Cell:
     if cell is None:
         return Cell("")
-    mark = str(notes.index(cell["note"]) + 1) if cell["note"] else ""
+    mark = str(notes.index(table.note(cell["note"])) + 1) if cell["note"] else ""
     marks = ",".join(filter(None, [table.sign(cell), mark]))
     css = RANKS[table.rank(cell)] if cell["trained"] else "untrained"
     return Cell(table.number(cell), css, mark=marks)

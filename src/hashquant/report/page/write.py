@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from hashquant import __version__
 from hashquant.machine.files import write_atomic
 from hashquant.machine.plaintext import STEERING
+from hashquant.report.drawing.kinds import in_parts, parts_of, short_part
 from hashquant.report.drawing.style import MARKERS, Look, looks
 from hashquant.report.findings import Findings
 from hashquant.report.naming import faded, named, never_trained
@@ -23,7 +26,7 @@ from hashquant.report.page import _summary as summary
 from hashquant.report.page import _svg as svg
 from hashquant.report.page._panel import Panel
 from hashquant.report.page._theme import DARK, LIGHT, script, style, template, variables
-from hashquant.report.rows import UNTRAINED, row_families
+from hashquant.report.rows import REFERENCE, UNTRAINED, row_families
 from hashquant.report.tables.health import MEANING
 
 NAME = "index.html"
@@ -31,6 +34,9 @@ NAME = "index.html"
 CURVE_SIZE, COST_SIZE = (820, 460), (520, 322)
 #: What ends a script, or a line of one, or steers a terminal, is written as its number.
 _IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&" + STEERING})
+
+#: What the script is told of every row; `whole` only where there are parts.
+SCRIPTED = ("label", "marker", "filled", "whole")
 
 Values = dict[str, Any]  # Any: what the template and the script are given
 
@@ -48,14 +54,16 @@ def write_page(found: Findings, folder: Path) -> Path:
 
 def page(found: Findings) -> str:
     """Return the page as HTML; its first line names the digest of the records."""
-    look = faded(looks(row_families(found.records)), found.blocks)
+    look = looks(row_families(found.records))
+    look = faded(in_parts(look, found.names), found.blocks)
     values, data = _said(found), Values()
     values |= {"rows": _rows(look, found), "markers": svg.markers()}
     values |= {"light": variables(LIGHT, look), "dark": variables(DARK, look)}
-    values |= _curves(found, look, data) | _costs(found, look, data)
+    firsts = _firsts(look, found)
+    values |= _curves(found, look, data, firsts) | _costs(found, look, data, firsts)
     values["contents"] = [(name, title) for name, title, shown in _contents(values) if shown]
     data |= {
-        "rows": [{k: row[k] for k in ("label", "marker", "filled")} for row in values["rows"]],
+        "rows": [{k: row[k] for k in SCRIPTED if row[k] is not None} for row in values["rows"]],
         "metrics": scores.metric_texts(found.headline), "margins": svg.MARGINS,
         "markers": svg.CURVE_MARKERS, "parts": curves.PARTS, "shown": curves.SHOWN,
         "blocks": [block.name for block in found.blocks],
@@ -109,14 +117,31 @@ def _rows(look: Mapping[str, Look], found: Findings) -> list[Values]:
     failed = never_trained(found.blocks)
     marks = dict(zip(MARKERS, (name for name, _ in svg.markers()), strict=True))
     names = {x: found.names.row(x) + (f" ({UNTRAINED})" if x in failed else "") for x in look}
+    firsts, parts = _firsts(look, found), [row.part for row in look.values() if row.part]
     return [
         {"label": names[label], "css": f"m{at}", "marker": marks[row.marker], "filled": row.filled,
-         "dash": " ".join(f"{part * svg.LINE:g}" for part in row.dash) or "none"}
+         "dash": " ".join(f"{part * svg.LINE:g}" for part in row.dash) or "none", "at": at,
+         "part": short_part(row.part, parts), "first": label in firsts,
+         "whole": row.family == REFERENCE if row.part else None}
         for at, (label, row) in enumerate(look.items())
     ]  # fmt: skip
 
 
-def _curves(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
+def _firsts(look: Mapping[str, Look], found: Findings) -> set[str]:
+    """Return the rows that plots begin with: of many the best of each part, and references."""
+    parts = parts_of(look, look)
+    if not parts:
+        return set(look)
+    shown = [table.cells for table in found.headline if not table.secondary]
+    scored = pd.concat(shown) if shown else pd.DataFrame({"label": [], "mean": []})
+    means = scored.groupby("label")["mean"].mean().fillna(0).to_dict()
+    best = {max(labels, key=lambda label: means.get(label, 0.0)) for labels in parts.values()}
+    return best | {label for label, row in look.items() if row.family == REFERENCE}
+
+
+def _curves(
+    found: Findings, look: Mapping[str, Look], data: Values, firsts: Container[str]
+) -> Values:
     groups = curves.curve_groups(found.blocks)
     data["curves"] = curves.embedded(groups, look)
     if not groups:
@@ -125,8 +150,9 @@ def _curves(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
     panel = curves.panel(first, blocks[first.block])
     places = dict.fromkeys(group.block for group in groups)
     shown = {
-        "panel": panel, "svg": svg.drawn(panel, look, *CURVE_SIZE), "width": CURVE_SIZE[0],
-        "height": CURVE_SIZE[1], "grid": curves.curve_grid(first, blocks[first.block]),
+        "panel": panel, "svg": svg.drawn(panel.only(firsts), look, *CURVE_SIZE),
+        "width": CURVE_SIZE[0], "height": CURVE_SIZE[1],
+        "grid": curves.curve_grid(first, blocks[first.block]),
     }  # fmt: skip
     return {
         "curves": shown, "kinds": list(curves.KINDS.items()),
@@ -135,7 +161,9 @@ def _curves(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
     }  # fmt: skip
 
 
-def _costs(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
+def _costs(
+    found: Findings, look: Mapping[str, Look], data: Values, firsts: Container[str]
+) -> Values:
     blocks = found.blocks
     data["costs"] = []
     if found.extras.budgets.empty:
@@ -155,7 +183,7 @@ def _costs(found: Findings, look: Mapping[str, Look], data: Values) -> Values:
     ]
     first = next(iter(panels.values()))
     shown = {
-        "plots": [(panel, svg.drawn(panel, look, *COST_SIZE)) for panel in first],
+        "plots": [(panel, svg.drawn(panel.only(firsts), look, *COST_SIZE)) for panel in first],
         "width": COST_SIZE[0], "height": COST_SIZE[1],
         "grid": costs.cost_grid(frame, blocks),
     }  # fmt: skip

@@ -17,6 +17,7 @@ from hashquant.report.captions import (
     head,
     joint_caption,
     marks,
+    short_note,
     sign,
     target_line,
     title,
@@ -60,9 +61,13 @@ class MapTable:
 
     @functools.cached_property
     def footnotes(self) -> dict[str, int]:
-        """Number every note in reading order."""
-        notes = dict.fromkeys(note for note in self.joint["note"] if note)
+        """Number every note that is shown in reading order."""
+        notes = dict.fromkeys(filter(None, map(self.note, self.joint["note"])))
         return {note: number for number, note in enumerate(notes, start=1)}
+
+    def note(self, text: str) -> str:
+        """Return what the table shows of a cell's note."""
+        return short_note(text, len(self.block.families))
 
     @functools.cached_property
     def seeds(self) -> int:
@@ -260,7 +265,7 @@ def _display(
 
 
 def _mark(table: MapTable, cell: Cell) -> Mark:
-    note = table.footnotes.get(cell["note"], 0)
+    note = table.footnotes.get(table.note(cell["note"]), 0)
     return Mark(table.number(cell), table.rank(cell), table.sign(cell), note, not cell["trained"])
 
 

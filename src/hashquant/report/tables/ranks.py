@@ -7,7 +7,6 @@ import pandas as pd
 
 from hashquant.errors import HashQuantError
 from hashquant.report.captions import counted
-from hashquant.report.drawing.style import row_order
 from hashquant.report.evidence.queries import ALPHA
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import chance, number
@@ -107,11 +106,10 @@ def _scores(tables: Sequence[MapTable]) -> pd.DataFrame:
         wide = rivals.pivot_table(index="bits", columns="label", values="mean", aggfunc="first")
         wide.index = pd.Index([(table.block.dataset, table.block.target, b) for b in wide.index])
         parts.append(wide)
-    families = {k: v for table in tables for k, v in table.block.families.items()}
+    places = {x: table.block.order(x) for table in tables for x in table.block.families}
     joined = pd.concat(parts) if parts else pd.DataFrame()
     labels = [str(label) for label in joined.columns]
-    ordered = sorted(labels, key=lambda label: row_order(label, families[label]))
-    return joined[ordered]
+    return joined[sorted(labels, key=lambda label: places[str(label)])]
 
 
 def complete(scores: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from hashquant.records.store import SuiteRecords
 from hashquant.report.captions import damaged, head, marks, target_line
+from hashquant.report.drawing.kinds import MANY
 from hashquant.report.parts import Parts
 from hashquant.report.rows import UNTRAINED
 from hashquant.report.tables.maps import (
@@ -84,7 +85,7 @@ def _single(table: MapTable) -> str:
         groups[-1].append(place)
         used += width
     parts = [_wrap(f"{table.title}: {table.caption}"), *map(_wrap, told_lines([table]))]
-    parts += [_body(grid.iloc[:, group], labels) for group in groups]
+    parts += [_body(grid.iloc[:, group], labels, _sections(grid)) for group in groups]
     return "\n".join([*parts, *_below(table, table.marked)])
 
 
@@ -94,7 +95,7 @@ def _joined(group: Sequence[MapTable]) -> str:
     labels = _labels(grids[0])
     if _room(labels) + sum(sum(_widths(grid)) for grid in grids) > WIDTH:
         return ""
-    body = _body(pd.concat(grids, axis=1), labels)
+    body = _body(pd.concat(grids, axis=1), labels, _sections(grids[0]))
     parts = [_wrap(f"{beside_title(group)}: {beside_caption(group)}")]
     parts += [_wrap(target_line(table.block)) for table in group]
     parts += map(_wrap, told_lines(group))
@@ -125,8 +126,18 @@ def _heads(group: Sequence[MapTable], columns: Sequence[int], body: str) -> list
     return lines
 
 
-def _body(grid: pd.DataFrame, labels: Sequence[str]) -> str:
-    rows = [[label, *row] for label, row in zip(labels, grid.to_numpy(), strict=True)]
+def _sections(grid: pd.DataFrame) -> list[str]:
+    """Return what each row stands under where rows are many; few need no headings here."""
+    names = [str(part) for part, _ in grid.index]
+    return names if len(names) > MANY else []
+
+
+def _body(grid: pd.DataFrame, labels: Sequence[str], sections: Sequence[str]) -> str:
+    rows: list[list[str]] = []
+    for at, (label, row) in enumerate(zip(labels, grid.to_numpy(), strict=True)):
+        if sections and (not at or sections[at] != sections[at - 1]):
+            rows.append([sections[at], *[""] * len(row)])
+        rows.append([label, *row])
     heads = ["method", *(f"{bits} bits" for bits in grid.columns)]
     aligned = ["left", *["right"] * len(grid.columns)]
     return tabulate(
@@ -141,9 +152,10 @@ def _below(table: MapTable, cells: pd.DataFrame) -> list[str]:
 
 
 def _labels(grid: pd.DataFrame) -> list[str]:
-    """Return the rows' names; what did not train says so, since no family heads it here."""
+    """Return the rows' names; what did not train says so, since few rows have no headings here."""
+    before = "  " if _sections(grid) else ""
     names = [f"{row} ({UNTRAINED})" if part == UNTRAINED else row for part, row in grid.index]
-    return [textwrap.fill(name, 28, subsequent_indent="  ") for name in names]
+    return [textwrap.fill(before + name, 28, subsequent_indent=before + "  ") for name in names]
 
 
 def _room(labels: Sequence[str]) -> int:
@@ -156,7 +168,7 @@ def _widths(grid: pd.DataFrame) -> list[int]:
 
 def _cell(table: MapTable, cell: Cell) -> str:
     # The footnote names the missing seeds; what follows the bar is padded to align the digits.
-    note = table.footnotes.get(cell["note"])
+    note = table.footnotes.get(table.note(cell["note"]))
     text = table.number(cell).replace(" ± ", " ±")
     text = text.partition(" (")[0] if note else text
     mark = {1: "*", 2: "°"}.get(table.rank(cell), " ") + table.sign(cell)

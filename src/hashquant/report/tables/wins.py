@@ -5,16 +5,28 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from hashquant.report.captions import counted
-from hashquant.report.drawing.style import row_order
 from hashquant.report.evidence.queries import ALPHA, Evidence
 from hashquant.report.forms.display import Display, Sheet
 from hashquant.report.numerals import NOTHING
 from hashquant.report.tables.maps import MapTable
 from hashquant.statistics import holm
 
+#: Columns of the widest matrix: beyond it, a row says how many rivals it is ahead of.
+WIDEST = 20
+#: Counts of a row's rivals → what a reader calls them, where rows are too many for a matrix.
+STANDINGS = {"ahead": "ahead of", "behind": "behind", "better": "significantly better than",
+             "worse": "significantly worse than", "rivals": "rivals"}  # fmt: skip
+STANDING = (
+    "Rivals that a row is ahead of, and behind: the mAP is larger, or smaller, in more than half "
+    "of the tables × code lengths; and those with a significant difference at least once (paired "
+    "bootstrap over identities and seeds, Holm-corrected over all pairs and code lengths of a "
+    "table, 5 %; with 1 seed the spread between seeds is not covered). References do not compete. "
+    "Every pair stands in `wins.csv`."
+)
 COLUMNS = ["row", "rival", "better", "significantly_better", "compared", "tested"]
 
 
@@ -37,13 +49,13 @@ def wins_frame(tables: Sequence[MapTable]) -> pd.DataFrame:
     code lengths of the table. References do not compete.
     """
     count = _Count(Counter(), Counter(), Counter(), Counter())
-    families: dict[str, str] = {}
+    places: dict[str, tuple[int, int, int, str]] = {}
     for table in tables:
         block = table.block
-        families |= {x: block.families[x] for x in block.families if block.rivals(x)}
+        places |= {x: block.order(x) for x in block.families if block.rivals(x)}
         _count_means(table.cells, count)
         _count_tests(table.cells, table.evidence, count)
-    ordered = sorted(families, key=lambda label: row_order(label, families[label]))
+    ordered = sorted(places, key=places.__getitem__)
     rows = [
         {"row": row, "rival": rival, "better": count.better[row, rival],
          "significantly_better": count.significant[row, rival],
@@ -97,22 +109,58 @@ def wins_sheet(frame: pd.DataFrame, suite: str) -> Sheet:
         for line in frame.to_dict("records")
     }  # fmt: skip
     labels = list(dict.fromkeys([*frame["row"], *frame["rival"]]))
+    if len(labels) > WIDEST:
+        return Sheet(
+            "wins", suite, title, f"{STANDING} {_tested(frame)}".strip(), [_standing(frame)]
+        )
     rows = [[row, *(texts.get((row, rival), NOTHING) for rival in labels)] for row in labels]
     grid = Display.of("", rows, ["better ↓ than →", *labels], "l" + "r" * len(labels))
     return Sheet("wins", suite, title, _said(frame), [grid])
 
 
+def standings(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a line a row of a `wins_frame`: how many rivals it stands before and behind.
+
+    `ahead` and `behind` count rivals that have the smaller, or larger, mAP in more than half of
+    what is compared; `better` and `worse` those with a significant difference at least once.
+    """
+    larger, smaller = (
+        frame["better"] * 2 > frame["compared"],
+        frame["better"] * 2 < frame["compared"],
+    )
+    reverse = frame.set_index(["row", "rival"])["significantly_better"]
+    lost = [reverse.get((b, a), 0) for a, b in zip(frame["row"], frame["rival"], strict=True)]
+    told = frame.assign(
+        ahead=larger, behind=smaller, better=frame["significantly_better"] > 0,
+        worse=np.array(lost) > 0, rivals=1,
+    )  # fmt: skip
+    return told.groupby("row", sort=False)[list(STANDINGS)].sum().reset_index()
+
+
+def _standing(frame: pd.DataFrame) -> Display:
+    rows = [
+        [str(line["row"]), *(str(line[name]) for name in STANDINGS)]
+        for line in standings(frame).to_dict("records")
+    ]
+    return Display.of("", rows, ["method", *STANDINGS.values()], "l" + "r" * len(STANDINGS))
+
+
 def _said(frame: pd.DataFrame) -> str:
-    untested = int((frame["compared"] - frame["tested"]).sum() // 2)
     said = (
         "Tables × code lengths in which the row has the larger mAP than the column; in brackets "
         "those in which the difference is significant (paired bootstrap over identities and "
         "seeds, Holm-corrected over all pairs and code lengths of a table, 5 %; with 1 seed the "
         "spread between seeds is not covered). References do not compete."
     )
+    return f"{said} {_tested(frame)}".strip()
+
+
+def _tested(frame: pd.DataFrame) -> str:
+    """Say how many comparisons could not be tested, or nothing."""
+    untested = int((frame["compared"] - frame["tested"]).sum() // 2)
     if untested:
-        said += (
-            f" {counted(untested, 'comparison')} could not be tested: values of queries are "
+        return (
+            f"{counted(untested, 'comparison')} could not be tested: values of queries are "
             "missing, or the pairs are too many for the correction."
         )
-    return said
+    return ""

@@ -211,3 +211,18 @@ def test_the_tables_of_a_committed_suite_compile(tmp_path):
     write_report(records, tmp_path, Options(figures=False))
     names, _ = checked(tmp_path / "tables")
     assert {"map", "claims"} < {*names}
+
+
+def test_headings_and_captions_of_many_rows_count_where_a_table_is_cut():
+    rows = [[f"m{i}", "0.5"] for i in range(40)]
+    frame = pd.DataFrame(rows, columns=["method", "16 bits"])
+    few = Display("t", frame, "lr", families=["hashing"] * 40, caption="short")
+    parts = [f"part {i // 4}" for i in range(40)]
+    assert latex(sheet(few), "d").count(r"\begin{tabular}") == 1
+    many = Display("t", frame, "lr", families=parts, caption="long " * 300)
+    source = latex(sheet(many), "d")
+    assert source.count(r"\begin{tabular}") == 2
+    # Each part of the table names what its first row stands under.
+    assert all(
+        r"\multicolumn{2}{l}{\emph{part" in float_ for float_ in source.split("tabular")[1::2]
+    )

@@ -14,6 +14,7 @@ from hashquant.report.blocks import records_digest
 from hashquant.report.findings import find
 from hashquant.report.options import Options
 from hashquant.report.page.write import page
+from hashquant.settings.names import Names
 
 VOID = {"meta", "link", "br", "input", "path", "use", "circle"}
 HOSTILE = '<script>alert("1")</script>&Zoë 人'
@@ -202,3 +203,36 @@ def test_other_metrics_are_embedded_by_row(make, read):
     # min(R, relevant) is the denominator taken: a quarter of 0.30 and 0.32 (opqn, 16 bits, lfw).
     opqn = next(row for row in texts if row[0].startswith("0.0775"))
     assert opqn[0] == "0.0775 ± 0.0035"
+
+
+KINDS = {f"pair{i}": "pairs" for i in range(6)} | {f"list{i}": "triplets" for i in range(6)}
+
+
+def crowd(make):
+    methods = [*KINDS, "opqn", "random"]
+    records = make.full(methods, (16,), (0,), lambda m, b, s: 0.9 - methods.index(m) / 20)
+    return page(find(records, Options(names=Names(kinds=KINDS))))
+
+
+def test_many_methods_stand_in_parts_and_plots_begin_with_the_best_of_each(make):
+    text = crowd(make)
+    read = Reader(text)
+    assert not read.faults
+    groups = [found["aria-label"] for tag, found in read.all("div") if found.get("class") == "part"]
+    assert groups == ["pairs", "triplets", "quantization", "reference"] * 2
+    boxes = [found for _, found, inside in read.elements
+             if found.get("type") == "checkbox" and "fieldset" in inside]  # fmt: skip
+    rows = [row["label"] for row in json.loads(embedded_in(read))["rows"]]
+    first = [rows[int(box["value"])] for box in boxes[: len(rows)] if "checked" in box]
+    assert first == ["pair0", "list0", "opqn", "random"]
+    # The plot that stands in the page without a script shows those rows alone.
+    plot = re.search(r'<figure class="plot" id="curve-plot">.*?</figure>', text, re.S)[0]
+    assert len(re.findall(r'<g class="s m\d+">', plot)) == len(first)
+    assert [row["whole"] for row in json.loads(embedded_in(read))["rows"]].count(True) == 1
+    assert ">hashing: pairs<" in text
+
+
+def test_few_methods_have_one_legend_and_all_of_them_are_shown(text, read):
+    assert 'class="part"' not in text
+    assert text.count('type="checkbox"') == text.count(" checked>")
+    assert "whole" not in json.loads(embedded_in(read))["rows"][0]

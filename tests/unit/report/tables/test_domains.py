@@ -11,10 +11,11 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from hashquant.report.blocks import select_blocks
+from hashquant.report.drawing.heat import ink
 from hashquant.report.drawing.shortnames import short_names
 from hashquant.report.drawing.style import PRESETS, drawing
 from hashquant.report.evidence.queries import gather
-from hashquant.report.figures._heatmaps import _ink, matrix_drawings, matrix_figure
+from hashquant.report.figures._heatmaps import matrix_drawings, matrix_figure
 from hashquant.report.figures.drawings import draw_all
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
@@ -217,7 +218,7 @@ def test_numbers_stand_out_from_every_colour():
 
     for share in np.linspace(0, 1, 50):
         color = colormaps["cividis"](share)[:3]
-        pair = sorted([light(color), light(to_rgb(_ink(color)))])
+        pair = sorted([light(color), light(to_rgb(ink(color)))])
         assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5
 
 

@@ -1,5 +1,6 @@
 """The tables as text: marks, footnotes, captions, escapes, width."""
 
+import dataclasses
 import io
 import re
 
@@ -7,11 +8,14 @@ import pandas as pd
 import pytest
 
 from hashquant.records.record import Score
-from hashquant.report.blocks import records_digest
+from hashquant.report import terminal_table
+from hashquant.report.blocks import records_digest, select_blocks
+from hashquant.report.evidence.queries import gather
 from hashquant.report.forms.latex import latex
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.frame import Metric
-from hashquant.report.tables.maps import csv, map_sheet, map_tables
+from hashquant.report.tables.maps import block_tables, csv, map_sheet, map_tables
+from hashquant.settings.names import Names
 
 
 def built(records):
@@ -110,7 +114,8 @@ def test_terminal_table_fits_and_loses_nothing(make, shown):
     for bits in (16, 24, 36, 48, 64, 128):
         assert text.count(f"{bits} bits") == 1
     assert "0.1230" in text
-    aligned = [line for line in text.splitlines() if line.startswith(("opqn ", "float", "random"))]
+    rows = ("  opqn ", "  float", "  random")
+    aligned = [line for line in text.splitlines() if line.startswith(rows)]
     assert len({line.index(".") for line in aligned if "codebooks" not in line}) == 1
 
 
@@ -182,3 +187,43 @@ def test_one_seed_has_an_interval_over_identities(exams, people, middling):
     expected = f"{cell['mean']:.4f} [{cell['low']:.3f}, {cell['high']:.3f}]"
     assert cell["low"] < cell["mean"] < cell["high"]
     assert expected in markdown(map_sheet([table], records), "d")
+
+
+def test_many_rows_stand_under_their_parts_in_every_form(make):
+    methods = [*(f"pair{i}" for i in range(6)), *(f"list{i}" for i in range(6)), "opqn"]
+    kinds = {m: "pairs" if m.startswith("pair") else "triplets" for m in methods[:-1]}
+    records = make.full(methods, (16,), (0,))
+    blocks = select_blocks(records, None, Names(kinds=kinds))
+    tables = block_tables(gather(records, blocks))
+    lines = terminal_table(records, tables).splitlines()
+    at = {
+        line.split(maxsplit=1)[0] if line.startswith(" ") else line: n
+        for n, line in enumerate(lines)
+        if line
+    }
+    heads = ["hashing: pairs", "hashing: triplets", "quantization"]
+    assert [line for line in lines if line.strip() in heads] == heads
+    assert at["hashing: pairs"] < at["pair0"] < at["hashing: triplets"] < at["list0"]
+    source = latex(map_sheet(tables, records), "d")
+    assert source.index("hashing: pairs") < source.index("pair5") < source.index("triplets")
+    # Ten rows need no parts, whatever is known of them.
+    few = make.full(methods[:10], (16,), (0,))
+    blocks = select_blocks(few, None, Names(kinds=kinds))
+    assert "triplets" not in terminal_table(few, block_tables(gather(few, blocks)))
+    assert "triplets" not in latex(map_sheet(block_tables(gather(few, blocks)), few), "d")
+
+
+def test_many_rows_that_did_not_train_share_a_footnote(make):
+    methods = [f"m{i}" for i in range(12)]
+    records = make.full(methods, (16,), (0,))
+    (block,) = select_blocks(records)
+    reasons = {(m, 16): f"did not train: mAP 0.{at}" for at, m in enumerate(methods[:5])}
+    block = dataclasses.replace(block, untrained=reasons)
+    (table,) = block_tables(gather(records, [block]))
+    assert table.footnotes == {"did not train (the CSV says why)": 1}
+    assert as_text(table, records).count("<sup>1</sup>") == 5 + 1
+    assert "did not train: mAP 0.3" in csv([table], "d")
+
+
+def as_text(table, records):
+    return markdown(map_sheet([table], records), "d")

@@ -3,7 +3,7 @@
 from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.forms.markdown import markdown
 from hashquant.report.tables.maps import map_tables
-from hashquant.report.tables.wins import wins_frame, wins_sheet
+from hashquant.report.tables.wins import WIDEST, standings, wins_frame, wins_sheet
 
 
 def won(records):
@@ -53,3 +53,27 @@ def test_without_queries_means_are_counted_and_said_to_be_untested(make):
     assert found["opqn", "dcdh"] == (2, 0, 2)
     assert set(frame["tested"]) == {0}
     assert "2 comparisons could not be tested" in markdown(wins_sheet(frame, "demo"), "d")
+
+
+def test_many_rows_say_how_many_rivals_they_are_ahead_of(make):
+    methods = [f"m{i:02}" for i in range(WIDEST + 1)]
+    frame, _ = won(make.full(methods))
+    lines = standings(frame).set_index("row")
+    # Each method scores less than the one before it, at both lengths.
+    assert list(lines.loc["m00", ["ahead", "behind"]]) == [WIDEST, 0]
+    assert list(lines.loc["m03", ["ahead", "behind"]]) == [WIDEST - 3, 3]
+    assert set(lines["rivals"]) == {WIDEST}
+    assert set(lines["better"]) == set(lines["worse"]) == {0}
+    text = markdown(wins_sheet(frame, "demo"), "d")
+    assert "| m03 " in text
+    assert "ahead of |" in text
+    assert "better ↓ than →" not in text
+
+
+def test_significant_differences_count_for_both_rivals(exams, people, middling):
+    exams.add(middling, people, method="opqn")
+    exams.add(middling - 0.1, people, method="dcdh")
+    frame, _ = won(exams.records())
+    lines = standings(frame).set_index("row")
+    assert list(lines.loc["opqn", ["better", "worse"]]) == [1, 0]
+    assert list(lines.loc["dcdh", ["better", "worse"]]) == [0, 1]

@@ -313,12 +313,21 @@
       plot.draw();
     });
     boxes.forEach((box) => box.addEventListener("change", apply));
-    [["every", true], ["none", false]].forEach(([css, on]) => {
-      document.querySelector(`[data-legend="${name}"] .${css}`).addEventListener("click", () => {
-        boxes.forEach((box) => { box.checked = on; });
-        apply();
-      });
+    const choose = (button, isOn) => button.addEventListener("click", () => {
+      boxes.forEach((box) => { box.checked = isOn(box); });
+      apply();
     });
+    const at = document.querySelector(`[data-legend="${name}"]`);
+    choose(at.querySelector(".every"), () => true);
+    choose(at.querySelector(".none"), () => false);
+    // Many methods stand in parts: a part is shown beside the references.
+    all(".only", at).forEach((button) => {
+      const mine = all("input", button.parentElement);
+      choose(button, (box) => mine.includes(box) || data.rows[Number(box.value)].whole);
+    });
+    all(".firsts", at).forEach((button) => choose(button, (box) => box.defaultChecked));
+    boxes.forEach((box) => { box.checked = box.defaultChecked; });
+    if (boxes.some((box) => !box.checked)) apply();
   }
 
   // Curves
