@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from hashquant.errors import StoreError
+from hashquant.records.record import Score
 from hashquant.report import Options, terminal_table, write_report
 from hashquant.report.drawing import painters
 from hashquant.report.evidence.claims import claims_frame
@@ -22,6 +23,7 @@ COMPUTED = {
     "tables.supplements.budgets_frame": "budgets",
     "tables.supplements.ablation_frame": "ablation",
     "tables.supplements.health_cells": "health",
+    "tables.supplements.radius_frame": "radius",
     "tables.supplements.matrix_frame": "domain_matrix",
     "tables.supplements.rank_studies": "ranks",
     "tables.supplements.families_frame": "families",
@@ -33,6 +35,7 @@ WRITTEN = {
     "tables.supplements.budgets_sheet": "budgets",
     "tables.supplements.ablation_sheet": "ablation",
     "tables.supplements.health_sheet": "health",
+    "tables.supplements.radius_sheet": "radius",
     "tables.supplements.matrix_sheet": "domain_matrix",
     "tables.supplements.ranks_frame": "ranks",
     "tables.intervals.intervals_sheet": "intervals",
@@ -76,6 +79,8 @@ def records(make):
     cells = [(m, t) for m in ("opqn", "dcdh") for t in ("lfw", "olivetti")]
     evals = [make.evaluation(0.5, method=m, target=t) for m, t in cells]
     evals.append(make.evaluation(0.4, overrides={"margin": 0.1}))
+    ball = Score("precision-radius2", 0.5, 0, "retrieved", "expected", "hamming")
+    evals.append(make.evaluation(0.4, method="dcdh", bits=24, extra=[ball]))
     return make.records(evals, [make.training(method=m) for m in ("opqn", "dcdh")])
 
 

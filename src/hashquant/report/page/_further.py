@@ -1,4 +1,4 @@
-"""The domain matrix, the families, ablations and code health as tables of the page."""
+"""The domain matrix, the families, ablations and codes as tables of the page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,9 +9,10 @@ from hashquant.report.blocks import Block, examined_as
 from hashquant.report.numerals import NOTHING, chance, number, spread, within
 from hashquant.report.page._grid import Cell, Column, Grid, cells
 from hashquant.report.rows import UNTRAINED
+from hashquant.report.tables.codes.health import CENTERS, NAMES, between_centers
+from hashquant.report.tables.codes.radius import HEADS, radius_lines, radius_text
 from hashquant.report.tables.domains import MEANING, written
 from hashquant.report.tables.families import BEST, PAIR
-from hashquant.report.tables.health import CENTERS, NAMES, between_centers
 
 Line = Mapping[Any, Any]  # Any: one line of a frame, by column
 DECIMALS = {"perplexity": 1, "distinct_codes": 1, "dead_codewords": 1}
@@ -144,6 +145,37 @@ def _health(line: Line, name: str) -> str:
     if name == "perplexity" and value >= 0:
         return f"{text} of {line['codewords']}"
     return text
+
+
+def radius_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid | None:
+    """Return what lies within Hamming radius 2, or nothing where no row has a Hamming code."""
+    if frame.empty:
+        return None
+    heads = [
+        Column("trained on", filtered=True), Column("examined on", filtered=True),
+        Column("family", filtered=True), Column("method", rows=True, filtered=True),
+        Column("bits", True, filtered=True), *(Column(head, True) for head in HEADS.values()),
+        Column("seeds", True), Column("note"),
+    ]  # fmt: skip
+    shown = [block for block in blocks if len(radius_lines(frame, block))]
+    rows = [
+        _ball(block, line)
+        for block in shown
+        for line in radius_lines(frame, block).to_dict("records")
+    ]
+    first = {"trained on": shown[0].trained, "examined on": shown[0].examined}
+    caption = "What lies within Hamming radius 2 of the queries; ± standard deviation over seeds."
+    return Grid("radius", caption, heads, rows, first)
+
+
+def _ball(block: Block, line: Line) -> list[Cell]:
+    label, css = line["label"], "" if line["trained"] else "untrained"
+    return [
+        *cells((block.trained, block.examined, block.section(label))),
+        Cell(block.names.row(label), "row"), Cell(str(line["bits"])),
+        *(Cell(radius_text(line, name, line["n"]), css) for name in HEADS),
+        Cell(str(line["n"])), Cell(line["note"], "quiet"),
+    ]  # fmt: skip
 
 
 def _note(line: Line) -> str:

@@ -27,7 +27,7 @@ from hashquant.report.page import _svg as svg
 from hashquant.report.page._panel import Panel
 from hashquant.report.page._theme import DARK, LIGHT, script, style, template, variables
 from hashquant.report.rows import REFERENCE, UNTRAINED, row_families
-from hashquant.report.tables.health import MEANING
+from hashquant.report.tables.codes import health, radius
 
 NAME = "index.html"
 #: Sizes of plots that no script has fitted to the window, in CSS pixels.
@@ -89,7 +89,8 @@ def _said(found: Findings) -> Values:
         "families": further.family_grids(named(extras.families, names, blocks)),
         "ablation": further.ablation_grid(named(extras.ablation, names, blocks)),
         "health": further.health_grid(named(extras.health, names, blocks), blocks),
-        "health_meaning": MEANING,
+        "health_meaning": health.MEANING,
+        "radius": further.radius_grid(extras.radius, blocks), "radius_meaning": radius.MEANING,
         "cards": published.card_grid(found.cards, found.sources, names),
         "failures": provenance.failure_grid(records, blocks),
         "broken": list(found.parts.failures), "left_out": provenance.left_out(blocks),
@@ -105,7 +106,9 @@ def _contents(values: Values) -> list[tuple[str, str, object]]:
         ("matrix-section", "Domain matrix", values["matrix"]),
         ("families-section", "Families", values["families"]),
         ("ablation-section", "Ablations", values["ablation"]),
-        ("health-section", "Code health", values["health"]), ("statistics", "Statistics", True),
+        ("health-section", "Code health", values["health"]),
+        ("radius-section", "Hamming radius 2", values["radius"]),
+        ("statistics", "Statistics", True),
         ("cards-section", "Published numbers", values["cards"]),
         ("failures-section", "Failures and gaps", True),
         ("provenance-section", "Provenance", True), ("again", "Make it again", True),

@@ -2,9 +2,9 @@
 
 __all__ = [
     "budgets",
+    "codes",
     "domains",
     "families",
-    "health",
     "intervals",
     "maps",
     "ranks",

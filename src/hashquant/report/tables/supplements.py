@@ -1,4 +1,4 @@
-"""What goes beyond the tables of blocks: domains, families, budgets, ablations, code health."""
+"""What goes beyond the tables of blocks: domains, families, budgets, ablations, codes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,16 @@ from hashquant.report.forms.typeset import typeset
 from hashquant.report.naming import identifiers, named, spoken
 from hashquant.report.parts import Parts, called
 from hashquant.report.tables import _ablation as ablation
-from hashquant.report.tables import budgets, domains, families, health
+from hashquant.report.tables import budgets, domains, families
 from hashquant.report.tables._ablation import ablation_frame, ablation_sheet
 from hashquant.report.tables._budgettable import budgets_sheet
 from hashquant.report.tables._trainingtimes import training_times
 from hashquant.report.tables.budgets import budgets_frame
+from hashquant.report.tables.codes import health, radius
+from hashquant.report.tables.codes.health import health_cells, health_sheet
+from hashquant.report.tables.codes.radius import radius_frame, radius_sheet
 from hashquant.report.tables.domains import has_matrix, matrix_frame, matrix_sheet
 from hashquant.report.tables.families import families_frame, families_sheet
-from hashquant.report.tables.health import health_cells, health_sheet
 from hashquant.report.tables.maps import MapTable
 from hashquant.report.tables.ranks import (
     RankStudy,
@@ -38,7 +40,7 @@ class Supplements:
     """The frames of a suite's further tables.
 
     `matrix` is empty where no training set has several targets, `families` where one has no learned
-    method, `ablation` without variants.
+    method, `ablation` without variants, `radius` without Hamming codes.
     """
 
     suite: str
@@ -48,6 +50,7 @@ class Supplements:
     budgets: pd.DataFrame
     ablation: pd.DataFrame
     health: pd.DataFrame
+    radius: pd.DataFrame
     ranks: Sequence[RankStudy]
     names: Names = field(default_factory=Names)
 
@@ -74,6 +77,7 @@ def collect(
         ),
         parts.table("ablation", partial(ablation_frame, studies), ablation.COLUMNS),
         parts.table("health", partial(health_cells, blocks), health.COLUMNS),
+        parts.table("radius", partial(radius_frame, blocks), radius.COLUMNS),
         parts.attempt(called("ranks"), partial(rank_studies, maps), list),
         blocks[0].names if blocks else Names(),
     )  # fmt: skip
@@ -96,6 +100,7 @@ def table_texts(found: Supplements, digest: str) -> dict[str, Callable[[], dict[
         "budgets": (lambda: found.budgets, lambda: budgets_sheet(found.budgets, blocks, suite)),
         "ablation": (lambda: found.ablation, lambda: ablation_sheet(found.ablation, blocks, suite)),
         "health": (lambda: found.health, lambda: health_sheet(found.health, blocks, suite)),
+        "radius": (lambda: found.radius, lambda: radius_sheet(found.radius, blocks, suite)),
         "ranks": (lambda: ranks_frame(found.ranks), lambda: ranks_sheet(_ranked(found), suite)),
     }  # fmt: skip
     return {name: partial(_files, name, digest, *sheet) for name, sheet in sheets.items()}

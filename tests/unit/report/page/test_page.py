@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from hashquant.records.record import Provenance
+from hashquant.records.record import Provenance, Score
 from hashquant.report import write_report
 from hashquant.report.blocks import records_digest
 from hashquant.report.findings import find
@@ -203,6 +203,20 @@ def test_other_metrics_are_embedded_by_row(make, read):
     # min(R, relevant) is the denominator taken: a quarter of 0.30 and 0.32 (opqn, 16 bits, lfw).
     opqn = next(row for row in texts if row[0].startswith("0.0775"))
     assert opqn[0] == "0.0775 ± 0.0035"
+
+
+def test_balls_of_binary_codes_stand_after_their_health_by_the_names_of_their_rows(make):
+    names = ("precision-radius2", "recall-radius2", "empty-ball-rate")
+    balls = [Score(name, at / 4, 0, "", "expected", "hamming") for at, name in enumerate(names)]
+    evals = [make.evaluation(method="dcdh", extra=balls, seed=seed) for seed in (0, 1)]
+    text = page(find(make.records([*evals, make.evaluation()]), Options()))
+    assert rows_of(text, "radius") == [
+        ["lfw", "lfw", "hashing", "dcdh", "16", "0.0000 ± 0.0000", "0.2500 ± 0.0000",
+         "0.5000 ± 0.0000", "2", ""],
+    ]  # fmt: skip
+    assert text.index('id="health-section"') < text.index('id="radius-section"')
+    assert '<a href="#radius-section">' in text
+    assert not Reader(text).faults
 
 
 KINDS = {f"pair{i}": "pairs" for i in range(6)} | {f"list{i}": "triplets" for i in range(6)}

@@ -7,7 +7,7 @@ import pytest
 from hashquant.records.record import Score
 from hashquant.report.blocks import select_blocks
 from hashquant.report.forms.markdown import markdown
-from hashquant.report.tables.health import health_cells, health_sheet
+from hashquant.report.tables.codes.health import health_cells, health_sheet
 
 PRODUCT = {"distinct_codes": 500.0, "distinct_fraction": 0.25, "codeword_use": 0.9,
            "perplexity": 100.25, "dead_codewords": 12.0, "quantization_error": 0.5}  # fmt: skip
