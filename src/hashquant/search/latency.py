@@ -133,10 +133,11 @@ def _index(codes: StoredCodes, codebooks: Codebooks, size: int, width: int) -> A
     metric = faiss.METRIC_INNER_PRODUCT if codes.larger_is_closer else faiss.METRIC_L2
     if codes.form == "additive":
         by_table = faiss.AdditiveQuantizer.ST_LUT_nonorm
-        index = faiss.IndexResidualQuantizer(size, books, width, metric, by_table)
-        faiss.copy_array_to_vector(_floats(codebooks).ravel(), index.rq.codebooks)
-        index.rq.is_trained = True
-        return index
+        make: Any = faiss.IndexResidualQuantizer  # its stub knows fewer arguments
+        sums = make(size, books, width, metric, by_table)
+        faiss.copy_array_to_vector(_floats(codebooks).ravel(), sums.rq.codebooks)
+        sums.rq.is_trained = True
+        return sums
     index = faiss.IndexPQ(size, books, width, metric)
     faiss.copy_array_to_vector(_floats(codebooks).ravel(), index.pq.centroids)
     return index
