@@ -164,10 +164,11 @@ def check_codes_do_not_depend_on_the_batch(method: type[Method]) -> None:
     for order in (torch.arange(60).flip(0), torch.randperm(60, generator=SHUFFLE.manual_seed(0))):
         same = torch.equal(whole[order], codes_of(head, features[order]))
         require(method, same, "codes must not depend on batch size or row order")
+        some = order[:20]
         with torch.no_grad():
-            first, again = (head.query_embedding(head(x)) for x in (features, features[order]))
-        same = torch.allclose(first[order], again, rtol=1e-3, atol=1e-4)
-        require(method, same, "what queries ask with must not depend on row order")
+            first, again = (head.query_embedding(head(x)) for x in (features, features[some]))
+        same = torch.allclose(first[some], again, rtol=1e-3, atol=1e-4)
+        require(method, same, "what queries ask with must not depend on batch size or row order")
         if isinstance(method.family, Decoded):
             same = torch.equal(head.decode(whole)[order], head.decode(whole[order]))
             require(method, same, "decoded vectors must not depend on row order")
