@@ -1,4 +1,4 @@
-"""What training a run took, that of the embedding it was fitted on included."""
+"""What training a run took, that of its base included, and how fast its head makes codes."""
 
 import statistics
 from collections import Counter
@@ -10,6 +10,8 @@ from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.report.captions import at_once, counted
 
 COLUMNS = ("train_minutes", "train_machine")
+#: Images a second, from the trunk's features to stored codes.
+SPEED = ("code_images_per_second", "encode_machine")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,20 @@ def training_times(trains: Iterable[TrainRecord]) -> dict[str, TrainingTime]:
     return found
 
 
-def _machine(train: TrainRecord) -> str:
+def cell_speed(cell: Sequence[EvalRecord]) -> dict[str, Any]:  # Any: a number and a name
+    """Return the `SPEED` of a cell: the median over its records on the machine of most of them.
+
+    Records of before it was measured have none: NaN, and no machine.
+    """
+    timed = [record for record in cell if SPEED[0] in record.timing]
+    machines = Counter(map(_machine, timed))
+    machine = max(sorted(machines), key=machines.__getitem__, default="")
+    found = [record.timing[SPEED[0]] for record in timed if _machine(record) == machine]
+    median = statistics.median(found) if found else float("nan")
+    return {SPEED[0]: median, SPEED[1]: machine}
+
+
+def _machine(train: TrainRecord | EvalRecord) -> str:
     where = train.provenance
     if where is None:
         return ""
