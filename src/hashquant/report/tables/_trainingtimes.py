@@ -46,22 +46,22 @@ def training_times(trains: Iterable[TrainRecord]) -> dict[str, TrainingTime]:
 def cell_speed(cell: Sequence[EvalRecord]) -> dict[str, Any]:  # Any: a number and a name
     """Return the `SPEED` of a cell: the median over its records on the machine of most of them.
 
-    Records of before it was measured have none: NaN, and no machine.
+    On a CPU it is one thread's. Records of before it was measured have none: NaN, and no machine.
     """
-    timed = [record for record in cell if SPEED[0] in record.timing]
-    machines = Counter(map(_machine, timed))
+    timed = [(_machine(r, threads=1), r.timing[SPEED[0]]) for r in cell if SPEED[0] in r.timing]
+    machines = Counter(where for where, _ in timed)
     machine = max(sorted(machines), key=machines.__getitem__, default="")
-    found = [record.timing[SPEED[0]] for record in timed if _machine(record) == machine]
+    found = [speed for where, speed in timed if where == machine]
     median = statistics.median(found) if found else float("nan")
     return {SPEED[0]: median, SPEED[1]: machine}
 
 
-def _machine(train: TrainRecord | EvalRecord) -> str:
-    where = train.provenance
+def _machine(record: TrainRecord | EvalRecord, threads: int = 0) -> str:
+    where = record.provenance
     if where is None:
         return ""
-    alone = f"{where.cpu or 'cpu'}, {counted(where.threads, 'thread')}"
-    return (alone if where.device == "cpu" else where.device) + at_once(train.timing)
+    alone = f"{where.cpu or 'cpu'}, {counted(threads or where.threads, 'thread')}"
+    return (alone if where.device == "cpu" else where.device) + at_once(record.timing)
 
 
 def cell_minutes(
