@@ -1,8 +1,26 @@
 """The one module a plug-in imports: re-exports, nothing else."""
 
+from hashquant.codes.additive import beam_codes
+from hashquant.codes.binary import pack_bits, unpack_bits
 from hashquant.codes.centers import draw_centers
-from hashquant.codes.family import Binary, CodeBudget, Family, ProductQuantized, Real
-from hashquant.codes.shallow import learn_itq, learn_opq, learn_pq, pad_columns, padded_size
+from hashquant.codes.family import (
+    Additive,
+    Binary,
+    CodeBudget,
+    Decoded,
+    Family,
+    ProductQuantized,
+    Real,
+)
+from hashquant.codes.shallow import (
+    learn_itq,
+    learn_opq,
+    learn_pq,
+    learn_rq,
+    pad_columns,
+    padded_size,
+    principal_axes,
+)
 from hashquant.data.download import fetch, unpack_gzip, unpack_tar
 from hashquant.data.faces import GENERATOR_VERSION, render_faces
 from hashquant.data.folders import FolderDataset, Part, PublishedDataset
@@ -46,6 +64,7 @@ from hashquant.types import (
     Features,
     Indices,
     Labels,
+    PackedCodes,
     QueryTable,
     Scalar,
     SymmetricTable,
@@ -59,6 +78,7 @@ __all__ = [
     "STRONG",
     "UNVERIFIED",
     "WEAK",
+    "Additive",
     "Batch",
     "Binary",
     "BudgetError",
@@ -70,6 +90,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Decay",
+    "Decoded",
     "Embedding",
     "Family",
     "Features",
@@ -84,6 +105,7 @@ __all__ = [
     "Natural",
     "NonNegative",
     "OneOf",
+    "PackedCodes",
     "Pairs",
     "Part",
     "Parts",
@@ -107,6 +129,7 @@ __all__ = [
     "View",
     "array_head",
     "batch_pairs",
+    "beam_codes",
     "check_published",
     "content_digests",
     "draw_centers",
@@ -114,17 +137,21 @@ __all__ = [
     "learn_itq",
     "learn_opq",
     "learn_pq",
+    "learn_rq",
     "make_split",
     "map_array",
+    "pack_bits",
     "pad_columns",
     "padded_size",
     "pairs_of",
     "parts_in",
+    "principal_axes",
     "read_manifest",
     "render_faces",
     "short_name",
     "split_by_manifest",
     "unknown_name",
+    "unpack_bits",
     "unpack_gzip",
     "unpack_tar",
     "user_path",

@@ -11,7 +11,7 @@ from hashquant.data.items import Batch
 from hashquant.metrics.averageprecision import average_precision
 from hashquant.plugins.registry import load_method
 from hashquant.search.exhaustive import Gallery, cosine_groups, hamming_groups, table_groups
-from hashquant.training.encoding import encode_embedding
+from hashquant.training.coding import encode_embedding
 
 SHALLOW = ("lsh", "itq", "pq", "opq")
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from hashquant.checks._trial import build_shortest
-from hashquant.codes.family import Binary, Real
+from hashquant.codes.family import Binary, Decoded, Real
 from hashquant.data.items import Batch, TrainingSet
 from hashquant.data.pixels import ImageSource
 from hashquant.plugins.method import Method
@@ -149,13 +149,16 @@ def toy_precision(head: Method) -> tuple[float, float]:
 
 def scores_of(head: Method, queries: Tensor, gallery: Tensor) -> Tensor:
     """Return query x gallery scores, larger is nearer, from the definitions."""
-    asked, stored = head(queries), head(gallery)
+    asked, stored = head.query_embedding(head(queries)), head(gallery)
     if isinstance(head.family, Binary):
         return torch.where(asked > 0, 1.0, -1.0) @ torch.where(stored > 0, 1.0, -1.0).T
     if isinstance(head.family, Real):
         asked, stored = (normalize(x, dim=1) for x in (asked, stored))
         cosines: Tensor = asked @ stored.T
         return cosines
+    if isinstance(head.family, Decoded):
+        products: Tensor = asked @ head.decode(head.encode(stored)).T
+        return products
     table, codes = head.query_table(asked), head.assign(stored)
     scores = torch.stack([table[:, m, codes[:, m]] for m in range(table.shape[1])]).sum(0)
     return scores if head.family.larger_is_closer else -scores

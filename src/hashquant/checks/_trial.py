@@ -9,7 +9,7 @@ from torch import Tensor
 from hashquant.data.items import Batch
 from hashquant.errors import BudgetError, HashQuantError
 from hashquant.plugins.method import Method
-from hashquant.training.encoding import encode_embedding
+from hashquant.training.coding import encode_embedding
 from hashquant.types import Labels, PackedCodes
 
 BITS = (16, 24, 36, 48, 64)

@@ -5,8 +5,10 @@ A new code family comes here; what ranks whole galleries is in `search`.
 
 __all__ = [
     "adc",
+    "additive",
     "binary",
     "centers",
+    "decoded",
     "family",
     "fused",
     "kernels",

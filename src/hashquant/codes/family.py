@@ -1,6 +1,6 @@
-"""Code families and their bit budgets: how an item is stored and compared (ADR 0004)."""
+"""Code families and their bit budgets: how an item is stored and compared (ADR 0004, 0020)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hashquant.errors import BudgetError
 
@@ -81,6 +81,38 @@ class ProductQuantized:
 
 
 @dataclass(frozen=True)
+class Additive(ProductQuantized):
+    """Codes of M codeword indices whose words are as long as the embedding: an item is their sum.
+
+    Budget, storage and search are those of product codes, since a score is Σ_m T[m, b_m] too.
+    Compared by inner product: a distance would need the length of the sum beside the indices.
+    """
+
+    larger_is_closer: bool = field(default=True, init=False)
+    name: str = "additive"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Bytes that only their method reads: it decodes them to a vector, which is what is compared.
+
+    A score is the inner product of the raw query with the decoded vector (larger is nearer).
+    Whatever is kept of an item, scalars and norms too, is in its bits.
+    """
+
+    name: str = "decoded"
+
+    def budget(self, bits: int) -> CodeBudget:
+        """Return the budget of `bits`, which take whole bytes, the last one padded with zeros.
+
+        Raises:
+            BudgetError: if `bits` is not within 1 … 1024.
+        """
+        _check_range(bits)
+        return CodeBudget(bits)
+
+
+@dataclass(frozen=True)
 class Real:
     """Embeddings kept as float32 and compared by cosine (larger is nearer): no code at all.
 
@@ -99,7 +131,7 @@ class Real:
         return CodeBudget(32 * values)
 
 
-Family = Binary | ProductQuantized | Real
+Family = Binary | ProductQuantized | Decoded | Real
 
 
 def _check_range(bits: int) -> None:

@@ -1,4 +1,4 @@
-"""Codes learned in closed form from embeddings: PQ and OPQ by faiss, ITQ by its own few lines.
+"""Codes learned in closed form from embeddings: PQ, OPQ and RQ by faiss, ITQ by its few lines.
 
 All is learned on one CPU thread, so that a seed gives the same result whatever the machine's
 number of cores. Embeddings may be on any device; results are float32 on the CPU.
@@ -89,6 +89,28 @@ def learn_opq(
         origin = torch.from_numpy(mean @ rotation).view(subspaces, 1, -1)  # (m, 1, s)
         turned = torch.from_numpy(rotation[: x.shape[1]].copy())
         return turned, _centroids(quantizer) + origin
+
+
+def learn_rq(x: Embedding, books: int, codewords: int, seed: int, *, beam: int = 5) -> Codebooks:
+    """Return codebooks of full length, each learned on what those before it leave of `x`, "m k e".
+
+    k-means in growing dimensions, along a beam of the `beam` best partial sums. The words are not
+    solved for again by least squares: of less than a few images a codeword it spoils them.
+
+    Raises:
+        BudgetError: if there are fewer images than codewords, or K is no power of two.
+    """
+    import faiss
+
+    _check_codewords(len(x), codewords)
+    with one_thread():
+        quantizer = faiss.ResidualQuantizer(x.shape[1], books, (codewords - 1).bit_length())
+        quantizer.cp.seed, quantizer.cp.min_points_per_centroid = seed, 1
+        quantizer.max_beam_size = beam
+        quantizer.train_type = faiss.ResidualQuantizer.Train_progressive_dim
+        quantizer.train(_array(x))
+        words = faiss.vector_to_array(quantizer.codebooks)
+        return torch.from_numpy(words.reshape(books, codewords, x.shape[1]).copy())
 
 
 def learn_itq(

@@ -22,6 +22,8 @@ C = TypeVar("C")
 
 #: Public names by which a method would offer codes of its own making.
 _ENCODES = re.compile(r"^encode(_|$)|^(?!_).*gallery")
+#: What only the family that is decoded may define: its codec.
+_CODEC = ("encode", "decode")
 
 
 def class_of(entry: Entry, base: type[C]) -> type[C]:
@@ -53,7 +55,7 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
         PluginError: if its name is another, it is of no known kind, it lacks a family, a Config or
             a `forward`, or it would make codes of more than the image.
     """
-    from hashquant.codes.family import Binary, ProductQuantized, Real
+    from hashquant.codes.family import Binary, Decoded, ProductQuantized, Real
 
     kind = getattr(method, "kind", None)
     name, family = getattr(method, "name", None), getattr(method, "family", None)
@@ -62,8 +64,9 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
     for kept, rule in (
         (name == entry.name, f"name must be '{entry.name}', as it is called, got {name!r}"),
         (
-            isinstance(family, Binary | ProductQuantized | Real),
-            f"family must be a Binary(), a ProductQuantized(…) or a Real(), got {family!r}",
+            isinstance(family, Binary | ProductQuantized | Decoded | Real),
+            "family must be a Binary(), a ProductQuantized(…), an Additive(), a Decoded() or a "
+            f"Real(), got {family!r}",
         ),
         (
             inspect.isclass(config) and dataclasses.is_dataclass(config),
@@ -81,14 +84,22 @@ def _codes_are_of_images(method: "type[Method]") -> Iterator[tuple[bool, str]]:
     """Yield what holds a method to codes that its `forward` makes of images, and the sentences.
 
     A gallery's codes that are made of labels (ADSH, FISH) are searched for labels, not images.
+    Bytes that a method decodes it makes itself, by `encode`, of the embedding alone.
     """
+    from hashquant.codes.family import Decoded
     from hashquant.plugins.method import Method
 
     own = {name for cls in method.__mro__ if cls not in Method.__mro__ for name in vars(cls)}
-    hooks = ", ".join(sorted(filter(_ENCODES.search, own - vars(Method).keys())))
+    decoded = isinstance(getattr(method, "family", None), Decoded)
+    known = vars(Method).keys() - ({"encode"} if not decoded else set())
+    hooks = ", ".join(sorted(filter(_ENCODES.search, own - known)))
     rule = "codes are made by forward and family alone, never of labels: it must not define"
     yield not hooks, f"{rule} {hooks} (a helper's name begins with _)"
-    for name, given in (("forward", "features"), ("assign", "embedding")):
+    missing = ", ".join(name for name in _CODEC if decoded and name not in own)
+    yield not missing, f"codes that are decoded are its own: it must define {missing}"
+    codec = zip(_CODEC, ("embedding", "codes"), strict=True) if decoded else ()
+    asked = ("query_embedding", "embedding"), ("query_table", "embedding")
+    for name, given in (("forward", "features"), ("assign", "embedding"), *asked, *codec):
         more = ", ".join(_taken(getattr(method, name))[1:])
         yield not more, f"{name} must take the {given} alone, never labels or rows, got {more}"
 

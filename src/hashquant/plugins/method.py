@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from hashquant.codes.family import CodeBudget, Family
+from hashquant.codes.additive import beam_codes, sum_tables
+from hashquant.codes.family import Additive, CodeBudget, Family
 from hashquant.data.items import Batch, TrainingSet
 from hashquant.data.views import View
 from hashquant.settings.names import Name
@@ -20,6 +21,7 @@ from hashquant.types import (
     Features,
     Indices,
     Labels,
+    PackedCodes,
     QueryTable,
     Scalar,
     SymmetricTable,
@@ -178,29 +180,68 @@ class Method(nn.Module, ABC):
         pass over the training set, and n x e floats on the device.
         """
 
+    def query_embedding(self, embedding: Embedding) -> Embedding:
+        """Return what a query asks with, in place of its embedding; by default that itself.
+
+        Tables and the query's own code are made of it; a gallery's codes never are.
+        """
+        return embedding
+
+    def encode(self, embedding: Embedding) -> PackedCodes:
+        """Return the bytes that are stored of each item (decoded codes only).
+
+        All of a code is in the budget's bits, scalars and norms too; bits beyond them are 0.
+        """
+        raise TypeError(f"{self.name} has no encode: its codes are {self.family.name}")
+
+    def decode(self, codes: PackedCodes) -> Embedding:
+        """Return the float32 vectors that stored bytes stand for (decoded codes only)."""
+        raise TypeError(f"{self.name} has no decode: its codes are {self.family.name}")
+
+    @property
+    def decoder_bytes(self) -> int:
+        """Bytes that all items share to be decoded (decoded codes): by default every tensor's."""
+        return sum(tensor.nbytes for tensor in self.state_dict().values())
+
     def codebooks(self) -> Codebooks:
-        """Return the codewords that stored indices stand for (product codes only)."""
+        """Return the codewords that stored indices stand for (product and additive codes only).
+
+        Those of additive codes are as long as the embedding.
+        """
         raise TypeError(f"{self.name} has no codebooks: its codes are {self.family.name}")
 
     def assign(self, embedding: Embedding) -> Indices:
-        """Return each subspace's codeword index; by default the nearest codeword."""
+        """Return each book's codeword index; by default the nearest codeword of each subspace.
+
+        Of additive codes the sum that a beam of five finds nearest.
+        """
         books = self.codebooks()
+        if isinstance(self.family, Additive):
+            return beam_codes(embedding, books, 5)
         parts = embedding.reshape(len(embedding), books.shape[0], books.shape[2])
         distance = torch.cdist(parts.transpose(0, 1), books)  # (m, n, k)
         return distance.argmin(dim=2).T
 
     def symmetric_table(self) -> SymmetricTable:
-        """Return what SDC adds up: codeword against codeword of each book.
+        """Return what SDC adds up: codeword against codeword of each book (product codes only).
 
-        Inner products where a larger table value is nearer, squared distances otherwise.
+        Inner products where a larger table value is nearer, squared distances otherwise. Additive
+        codes have none: a query's own code is decoded, and asks with its table.
         """
+        if isinstance(self.family, Additive):
+            raise TypeError(f"{self.name} has no symmetric table: its codes are additive")
         books = self.codebooks()
         if getattr(self.family, "larger_is_closer", False):
             return books @ books.transpose(1, 2)
         return torch.cdist(books, books).square()
 
     def query_table(self, embedding: Embedding) -> QueryTable:
-        """Return each query's look-up table; by default squared distances to the codewords."""
+        """Return each query's look-up table; by default squared distances to the codewords.
+
+        Of additive codes the inner products with them, which must be what a table holds.
+        """
         books = self.codebooks()
+        if isinstance(self.family, Additive):
+            return sum_tables(embedding, books).to(embedding.dtype)
         parts = embedding.reshape(len(embedding), books.shape[0], books.shape[2])
         return torch.cdist(parts.transpose(0, 1), books).square().transpose(0, 1)

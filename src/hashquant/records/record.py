@@ -48,8 +48,10 @@ class Cost:
 
     code_bits: int
     code_bytes: int
-    codebook_bytes: int
-    query_form: str  #: "bits" (binary code), "table" (M·K values a query) or "float" (no code)
+    codebook_bytes: int  #: shared by all items: codewords, or what decodes (ADR 0020)
+    #: "bits" (binary code), "table" (M·K values a query, of a product code), "additive" (such a
+    #: table of full-length words), "decoded" (the embedding, items decoded), "float" (no code)
+    query_form: str
     subspaces: int
     codewords: int
     trunk_parameters: int

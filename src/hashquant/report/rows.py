@@ -23,7 +23,8 @@ def row_families(records: SuiteRecords) -> dict[str, str]:
     stored: tuple[EvalRecord | TrainRecord, ...] = (*records.trains, *records.evals)
     for record in stored:
         if record.cost is not None:
-            words[record.spec.method] = record.cost.codewords
+            vectors = record.cost.query_form == "decoded"  # what it is decoded to is a codeword
+            words[record.spec.method] = record.cost.codewords or int(vectors)
         if uncoded(record):
             real.add(record.spec.method)
     return {

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hashquant.codes.centers import center_distances
-from hashquant.codes.family import Binary, ProductQuantized, Real
+from hashquant.codes.family import Additive, Binary, Decoded, ProductQuantized, Real
 from hashquant.codes.product import unpack_indices
 from hashquant.machine.environment import Timer, utc_now
 from hashquant.metrics.health import binary_health, product_health
@@ -20,6 +20,7 @@ from hashquant.search.distributions import distributions
 from hashquant.search.evaluation import Evaluation, evaluate
 from hashquant.search.latency import search_times
 from hashquant.settings.suite import RunSpec, comparability_key
+from hashquant.training.coding import coding_speed
 from hashquant.training.encoding import Encoded, encode
 from hashquant.training.network import Network
 from hashquant.training.normstats import target_statistics
@@ -56,6 +57,7 @@ def examine(
         health=_health(network, gallery),
         timing={
             "encode_images_per_second": images / encoding.seconds,
+            "code_images_per_second": coding_speed(network.method, gallery.sample, device),
             "score_seconds": scoring.seconds,
             **search_times(codes, _codebooks(network), queries.embedding),
             "jobs_per_device": float(jobs),
@@ -107,25 +109,29 @@ def stored_codes(
 ) -> StoredCodes:
     """Return codes, labels and what every comparison needs, in the split's order."""
     method = network.method
+    additive, decoded = (isinstance(method.family, kind) for kind in (Additive, Decoded))
     product = isinstance(method.family, ProductQuantized)
     with torch.no_grad():
-        symmetric = method.symmetric_table().float() if product else None
+        symmetric = method.symmetric_table().float() if product and not additive else None
+    books = _codebooks(network) if additive else None
     return StoredCodes(
         form=query_form(network), budget=method.budget,
         gallery=gallery.packed, gallery_labels=examination.gallery_labels,
         query=queries.packed, query_labels=examination.query_labels,
-        query_embedding=queries.embedding if isinstance(method.family, Binary) else None,
+        query_embedding=queries.embedding if isinstance(method.family, Binary | Decoded) else None,
         query_table=queries.table, symmetric_table=symmetric,
+        codebooks=None if books is None else books.float(),
+        gallery_decoded=gallery.decoded if decoded else None,
+        query_decoded=queries.decoded if decoded else None,
         larger_is_closer=isinstance(method.family, ProductQuantized)
         and method.family.larger_is_closer,
     )  # fmt: skip
 
 
 def query_form(network: Network) -> str:
-    """Return how a query meets the stored codes: "bits", "table" or "float"."""
-    if isinstance(network.method.family, Real):
-        return "float"
-    return "table" if isinstance(network.method.family, ProductQuantized) else "bits"
+    """Return how a query meets the stored codes, a word of `search.comparisons.FORMS`."""
+    forms = {Real: "float", Decoded: "decoded", Additive: "additive", ProductQuantized: "table"}
+    return next((w for kind, w in forms.items() if isinstance(network.method.family, kind)), "bits")
 
 
 def cost(network: Network) -> Cost:
@@ -133,11 +139,18 @@ def cost(network: Network) -> Cost:
     budget, books = network.method.budget, _codebooks(network)
     return Cost(
         code_bits=budget.bits, code_bytes=budget.code_bytes,
-        codebook_bytes=0 if books is None else books.numel() * 4,
+        codebook_bytes=_shared_bytes(network, books),
         query_form=query_form(network), subspaces=budget.subspaces, codewords=budget.codewords,
         trunk_parameters=sum(p.numel() for p in network.trunk.parameters()),
         head_parameters=sum(p.numel() for p in network.method.parameters()),
     )  # fmt: skip
+
+
+def _shared_bytes(network: Network, books: torch.Tensor | None) -> int:
+    """Return the bytes that all items share: codewords of 4 bytes a value, or what decodes."""
+    if isinstance(network.method.family, Decoded):
+        return network.method.decoder_bytes
+    return 0 if books is None else books.numel() * 4
 
 
 def _codebooks(network: Network) -> torch.Tensor | None:

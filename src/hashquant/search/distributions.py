@@ -4,7 +4,7 @@ They are stored beside the scores, since the codes themselves are too large for 
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn.functional import embedding_bag
 
 from hashquant.codes.adc import COARSE_TOP, STRIP
 from hashquant.codes.binary import unpack_bits
+from hashquant.codes.decoded import inner_scores, vector_scales
 from hashquant.codes.family import CodeBudget
 from hashquant.codes.real import cosine_scores, unpack_real
 from hashquant.machine.threads import workers
@@ -40,15 +41,15 @@ def distributions(codes: StoredCodes) -> dict[str, Array]:
     `same` and `different` (b,) count pairs of a query and a gallery item by bin; bin i reaches
     from `edges[i]` to `edges[i + 1]`, (b + 1,) ascending, in units of `comparison`, and
     `larger_is_closer` says which end is near. Hamming distances 0 … L have a bin each, cosines
-    64 bins within -1 … 1, scores by table 64 from their smallest to their largest. Beside them
+    64 bins within -1 … 1, other scores 64 from their smallest to their largest. Beside them
     `codeword_use` (m, k), items of each codeword, or `ones` (L,), ones of each bit.
 
     Raises:
-        MissingCodesError: if the queries' look-up tables are not stored.
+        MissingCodesError: if the queries' look-up tables or the decoded items are not stored.
         HashQuantError: if the parts do not fit each other.
     """
     gallery = Gallery(codes.gallery, codes.gallery_labels, codes.budget)
-    larger = codes.form == "float" or (codes.form == "table" and codes.larger_is_closer)
+    larger = codes.form in ("float", "decoded") or (codes.form != "bits" and codes.larger_is_closer)
     use: dict[str, Array] = {}
     if codes.form == "bits":
         comparison, counts = "hamming", _hamming_counts(codes, gallery)
@@ -57,6 +58,9 @@ def distributions(codes: StoredCodes) -> dict[str, Array]:
     elif codes.form == "float":
         comparison, counts = "cosine", _cosine_counts(codes, gallery)
         edges = np.linspace(-1, 1, BINS + 1)
+    elif codes.form == "decoded":
+        comparison = "adc"
+        counts, edges = _inner_counts(codes)
     else:
         if codes.query_table is None:
             raise MissingCodesError("no query_table is stored with the codes")
@@ -86,16 +90,44 @@ def _cosine_counts(codes: StoredCodes, gallery: Gallery) -> Pair:
     """Count cosines, a block of the gallery at a time."""
     queries, items = unpack_real(codes.query), unpack_real(gallery.codes)
     slices = class_slices(gallery.labels, codes.query_labels).cpu()
-    block = max(1, MEMORY_BYTES // (32 * items.shape[1]))
-    chunk = max(1, MEMORY_BYTES // (64 * min(block, len(items))))
     found = torch.zeros(2, BINS, dtype=torch.int64, device=items.device)
+    for part, start, scores in _blocks(cosine_scores, queries, items):
+        bins = scores.add_(1).mul_(BINS / 2).int().clamp_(0, BINS - 1).T  # (n, q)
+        found += _counts(bins, slices[part] - start, BINS)
+    return found
+
+
+def _inner_counts(codes: StoredCodes) -> tuple[Pair, Float64[np.ndarray, " edges"]]:
+    """Count inner products in two walks: their ends, then the pairs between them."""
+    queries, items = codes.query_embedding, codes.gallery_decoded
+    if queries is None or items is None:
+        raise MissingCodesError("no decoded items are stored with the codes")
+    order = codes.gallery_labels.argsort()
+    slices = class_slices(codes.gallery_labels[order], codes.query_labels).cpu()
+    items = items[order]
+    score = functools.partial(inner_scores, scale=float(vector_scales(items).amax()))
+    ends = [scores.aminmax() for _, _, scores in _blocks(score, queries, items)]
+    low, high = min(float(end.min) for end in ends), max(float(end.max) for end in ends)
+    span = max(high - low, 1e-290)
+    found = torch.zeros(2, BINS, dtype=torch.int64, device=items.device)
+    for part, start, scores in _blocks(score, queries, items):
+        bins = scores.sub_(low).mul_(BINS / span).int().clamp_(0, BINS - 1).T  # (n, q)
+        found += _counts(bins, slices[part] - start, BINS)
+    return found, low + span / BINS * np.arange(BINS + 1)
+
+
+def _blocks(
+    score: Callable[..., Float64[Tensor, "q n"]],
+    queries: Float32[Tensor, "q e"],
+    items: Float32[Tensor, "n e"],
+) -> Iterator[tuple[slice, int, Float64[Tensor, "q n"]]]:
+    """Yield scores, with the queries' rows and where the items begin, as many as memory allows."""
+    block = max(1, MEMORY_BYTES // (96 * items.shape[1]))
+    chunk = max(1, MEMORY_BYTES // (64 * min(block, len(items))))
     for first in range(0, len(queries), chunk):
         part = slice(first, first + chunk)
         for start in range(0, len(items), block):
-            scores = cosine_scores(queries[part], items[start : start + block])
-            bins = scores.add_(1).mul_(BINS / 2).int().clamp_(0, BINS - 1).T  # (n, q)
-            found += _counts(bins, slices[part] - start, BINS)
-    return found
+            yield part, start, score(queries[part], items[start : start + block])
 
 
 def _table_counts(

@@ -10,11 +10,12 @@ from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 
 from hashquant.codes.adc import Ranked, Walk, counter_bytes, rank_relevant
 from hashquant.codes.binary import WORD_BITS, distance_counts
+from hashquant.codes.decoded import inner_scores, vector_scales
 from hashquant.codes.kernels import TOGETHER, count_pairs, placers
 from hashquant.codes.placing import PLACED_BELOW, places_bytes, rank_by_placing
 from hashquant.codes.real import cosine_scores, unpack_real
@@ -35,9 +36,13 @@ from hashquant.search._gallery import (
 from hashquant.search.ondevice import distance_chunks, score_chunks
 from hashquant.types import Counts, PackedCodes, QueryTable
 
-__all__ = ["Gallery", "StoredGallery", "cosine_groups", "hamming_groups", "table_groups"]
+__all__ = [
+    "Gallery", "StoredGallery", "cosine_groups", "hamming_groups", "inner_groups", "table_groups"
+]  # fmt: skip
 
 Rows = Int64[np.ndarray, " n"]
+Vectors = Float32[Tensor, "n e"]
+Scored = Callable[[Vectors, Vectors], Float64[Tensor, "q n"]]
 Rank = Callable[[Float64[np.ndarray, "q m k"], Walk, Int64[np.ndarray, "q 2"]], Iterator[Ranked]]
 
 MEMORY_BYTES = 256 << 20
@@ -118,7 +123,36 @@ def cosine_groups(
     check_queries(len(query_codes), query_labels)
     slices = class_slices(gallery.labels, query_labels)
     queries, items = unpack_real(query_codes), unpack_real(gallery.codes)
-    return _cosine_chunks(queries, items, slices, memory_bytes)
+    return _scored_chunks(queries, items, slices, cosine_scores, memory_bytes)
+
+
+def inner_groups(
+    vectors: Float[Tensor, "q e"],
+    query_labels: AnyLabels,
+    items: Float[Tensor, "n size"],
+    labels: Int64[Tensor, " items"],
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Iterator[TieGroups]:
+    """Yield the groups of equal inner product that hold relevant items, for decoded items.
+
+    Products are those of `codes.decoded.inner_scores`: equal vectors tie exactly.
+
+    Raises:
+        HashQuantError: if queries, items and labels do not fit each other, or are not finite.
+    """
+    check_queries(len(vectors), query_labels)
+    if not 0 < len(items) == len(labels) or items.shape[1] != vectors.shape[1]:
+        raise HashQuantError(
+            f"decoded items must have a label each and the queries' {vectors.shape[1]} values, "
+            f"got {len(items)} of {items.shape[1]} values and {len(labels)} labels"
+        )
+    if not bool(items.isfinite().all() & vectors.isfinite().all()):
+        raise HashQuantError("decoded items and queries must be finite, got a NaN or an infinity")
+    order, items = torch.argsort(labels), items.float()
+    score = partial(inner_scores, scale=float(vector_scales(items).amax()))
+    slices = class_slices(labels[order], query_labels)
+    return _scored_chunks(vectors.float(), items[order], slices, score, memory_bytes // 3)
 
 
 def _popcounted_chunks(
@@ -236,18 +270,19 @@ def _in_memory(gallery: AnyGallery) -> Gallery:
     return gallery
 
 
-def _cosine_chunks(
+def _scored_chunks(
     queries: Float32[Tensor, "q e"],
     items: Float32[Tensor, "n e"],
     slices: Int64[Tensor, "q 2"],
+    score: Scored,
     memory_bytes: int,
 ) -> Iterator[TieGroups]:
-    """Rank on any device by sorting every cosine, some items being multiplied at a time."""
+    """Rank on any device by sorting every score, some items being multiplied at a time."""
     chunk = max(1, memory_bytes // (64 * len(items)))
     blocks = torch.split(items, max(1, memory_bytes // (32 * items.shape[1])))
     for start in range(0, len(queries), chunk):
         part = slice(start, start + chunk)
-        scores = torch.cat([cosine_scores(queries[part], block) for block in blocks], dim=1)
+        scores = torch.cat([score(queries[part], block) for block in blocks], dim=1)
         yield groups_of_scores(scores.neg_(), slices[part])
 
 

@@ -38,8 +38,9 @@ def search_times(
 
     `search_ms_kernel` is the exact ranking of all items by the headline comparison, whatever it
     prepares for these queries included; `search_ms_faiss` the `TOP` nearest by faiss, absent
-    where faiss cannot search such codes (product codes need their `codebooks` and the queries'
-    `vectors` for it). All is timed on the CPU; the settings of threads are put back.
+    where faiss cannot search such codes (product and additive codes need their `codebooks` and the
+    queries' `vectors` for it; decoded codes it cannot). Of decoded codes the items are decoded
+    before the clock runs. All is timed on the CPU; the settings of threads are put back.
     """
     rows = torch.arange(SEARCH_QUERIES) % len(codes.query)
     asked = enlarged(codes, rows)
@@ -63,9 +64,10 @@ def enlarged(codes: StoredCodes, rows: Int64[Tensor, " asked"]) -> StoredCodes:
     items as before, and no more equal codes can be merged. Of a larger one, items are taken
     evenly. They are in order of class, as a gallery keeps them.
     """
-    size, items = len(codes.gallery), SEARCH_ITEMS
-    if codes.form == "float":
-        items = max(1, min(items, FLOAT_BYTES // codes.budget.code_bytes))
+    size, items, vectors = len(codes.gallery), SEARCH_ITEMS, codes.gallery_decoded
+    if codes.form == "float" or vectors is not None:
+        width = codes.budget.code_bytes if vectors is None else 4 * vectors.shape[1]
+        items = max(1, min(items, FLOAT_BYTES // width))
     place = torch.arange(items)
     source, copy = (place % size, place // size) if size < items else (place * size // items, 0)
     labels, wanted = codes.gallery_labels.cpu(), codes.query_labels.cpu()
@@ -80,7 +82,8 @@ def enlarged(codes: StoredCodes, rows: Int64[Tensor, " asked"]) -> StoredCodes:
         codes, gallery=codes.gallery.cpu()[source[order]], gallery_labels=labels[order],
         query=codes.query.cpu()[rows], query_labels=wanted[rows],
         query_embedding=some(codes.query_embedding), query_table=some(codes.query_table),
-        symmetric_table=None,
+        gallery_decoded=None if vectors is None else vectors.cpu()[source[order]],
+        symmetric_table=None, codebooks=None, query_decoded=None,
     )  # fmt: skip
 
 
@@ -89,10 +92,11 @@ def faiss_search(
 ) -> Nearest | None:
     """Return faiss's search of the gallery for all queries, or None where it cannot serve.
 
-    Bits are searched by an IndexBinaryFlat of whole bytes; codewords by an IndexPQ with the
-    method's own `codebooks`, K a power of two, for the queries' `vectors`; embeddings by an
-    IndexFlatIP: all are of length 1. The result takes the number of nearest items and returns their
-    distances (or inner products) and their places in the gallery.
+    Bits are searched by an IndexBinaryFlat of whole bytes; codewords by an IndexPQ, additive ones
+    by an IndexResidualQuantizer's look-up tables, with the method's own `codebooks`, K a power of
+    two, for the queries' `vectors`; embeddings by an IndexFlatIP: all are of length 1. The result
+    takes the number of nearest items and returns their distances (or inner products) and their
+    places in the gallery.
     """
     import faiss
 
@@ -107,16 +111,36 @@ def faiss_search(
     width = codes.budget.bits_per_subspace
     if codebooks is None or vectors is None or codes.budget.codewords != 1 << width:
         return None
-    books, _, length = codebooks.shape
-    if vectors.shape[1] != books * length:
+    index = _index(codes, codebooks, vectors.shape[1], width)
+    if index is None:
         return None
-    metric = faiss.METRIC_INNER_PRODUCT if codes.larger_is_closer else faiss.METRIC_L2
-    index = faiss.IndexPQ(books * length, books, width, metric)
-    faiss.copy_array_to_vector(_floats(codebooks).ravel(), index.pq.centroids)
     indices = unpack_indices(codes.gallery, codes.budget).numpy()
     faiss.copy_array_to_vector(faiss.pack_bitstrings(indices, width).ravel(), index.codes)
     index.ntotal, index.is_trained = len(indices), True
     return partial(index.search, _floats(vectors))
+
+
+def _index(codes: StoredCodes, codebooks: Codebooks, size: int, width: int) -> Any:  # Any: faiss's
+    """Return faiss's index of vectors of a size with these codebooks; None where they do not fit.
+
+    Additive codes are searched by look-up table without lengths: inner products, as ours are.
+    """
+    import faiss
+
+    books, _, length = codebooks.shape
+    if size != (length if codes.form == "additive" else books * length):
+        return None
+    metric = faiss.METRIC_INNER_PRODUCT if codes.larger_is_closer else faiss.METRIC_L2
+    if codes.form == "additive":
+        by_table = faiss.AdditiveQuantizer.ST_LUT_nonorm
+        make: Any = faiss.IndexResidualQuantizer  # its stub knows fewer arguments
+        sums = make(size, books, width, metric, by_table)
+        faiss.copy_array_to_vector(_floats(codebooks).ravel(), sums.rq.codebooks)
+        sums.rq.is_trained = True
+        return sums
+    index = faiss.IndexPQ(size, books, width, metric)
+    faiss.copy_array_to_vector(_floats(codebooks).ravel(), index.pq.centroids)
+    return index
 
 
 def _rank(codes: StoredCodes) -> None:

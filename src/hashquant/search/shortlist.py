@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64, Shaped
 
+from hashquant.codes.decoded import inner_scores, vector_scales
 from hashquant.codes.product import table_scores
 from hashquant.codes.real import cosine_scores, unpack_real
 from hashquant.machine.seeds import generator
@@ -37,7 +38,7 @@ def shortlist(codes: StoredCodes, queries: Rows, count: int) -> Shortlist:
     Items of equal score stand in one random order, the same for every query and every method.
 
     Raises:
-        MissingCodesError: if the queries' look-up tables are not stored.
+        MissingCodesError: if the queries' look-up tables or the decoded items are not stored.
         HashQuantError: if the parts do not fit each other.
     """
     scores, sign = _scores(codes, queries)
@@ -71,6 +72,12 @@ def _scores(codes: StoredCodes, queries: Rows) -> tuple[Float64[np.ndarray, "q n
         embeddings = unpack_real(codes.query[queries]), unpack_real(codes.gallery)
         cosines: Float64[np.ndarray, "q n"] = cosine_scores(*embeddings).numpy()
         return cosines, -1
+    if codes.form == "decoded":
+        if codes.gallery_decoded is None or codes.query_embedding is None:
+            raise MissingCodesError("no decoded items are stored with the codes")
+        scale = float(vector_scales(codes.gallery_decoded).amax())
+        asked = codes.query_embedding[queries]
+        return inner_scores(asked, codes.gallery_decoded, scale).numpy(), -1
     if codes.query_table is None:
         raise MissingCodesError("no query_table is stored with the codes")
     tables = codes.query_table[queries]

@@ -5,6 +5,7 @@ The one loop, its epochs, checkpoints and trunks. No query can be reached from h
 
 __all__ = [
     "checkpoint",
+    "coding",
     "encoding",
     "epochs",
     "loop",

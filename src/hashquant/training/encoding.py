@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from hashquant.codes.binary import binarise, pack_bits
-from hashquant.codes.family import Binary, ProductQuantized, Real
-from hashquant.codes.product import pack_indices
-from hashquant.codes.real import pack_real
+from hashquant.codes.family import Decoded, ProductQuantized
 from hashquant.data.pixels import ImageSource, center_crop, normalise
 from hashquant.errors import HashQuantError
 from hashquant.machine.seeds import repeatable
 from hashquant.plugins.method import Method
 from hashquant.settings.suite import RunSpec
+from hashquant.training.coding import encode_embedding, quantization_error, reconstructed
 from hashquant.training.network import Network, memory_format
 from hashquant.types import Embedding, Features, PackedCodes, QueryTable
 
@@ -33,7 +32,8 @@ class Encoded:
     """What encoding gives, on the device.
 
     `packed` are the stored codes. `table` are the queries' look-up tables (product codes) and
-    `embedding` their real-valued embeddings; both None for a gallery, which keeps its codes only.
+    `embedding` what they ask with; both None for a gallery, which keeps its codes only. `decoded`
+    are the vectors of decoded codes, `sample` what the head was given of up to 256 images.
     `quantization_error` is the mean of |x - x̂|² / |x|², x̂ being what the code stands for: its
     codewords, or its signs at the best scale; NaN if codewords and embedding differ in size.
     """
@@ -42,6 +42,8 @@ class Encoded:
     table: QueryTable | None
     embedding: Embedding | None
     quantization_error: float
+    sample: Float[Tensor, "some d"]
+    decoded: Float[Tensor, "n size"] | None = None
 
 
 def encode(
@@ -62,17 +64,20 @@ def encode(
         HashQuantError: if there is no image, or the method gives embeddings that are not finite
             or indices that are out of range, or its codes depend on more than the image.
     """
-    method, look = network.method, _SecondLook(len(source))
-    packed, tables, embeddings, errors = [], [], [], []
+    method, look = network.method, _SecondLook(len(source), queries=queries)
+    packed, tables, embeddings, errors, vectors = [], [], [], [], []
     product = isinstance(method.family, ProductQuantized)
     with repeatable(device), torch.inference_mode():
         for features, count in _kept_features(network, source, spec, device, frozen):
             look.before(features, count)
-            embedding = method(features)
+            embedding = _asked(method, features, queries=queries)
             codes = encode_embedding(method, embedding)
             look.after(embedding, codes)
             packed.append(codes[:count])
-            errors.append(quantization_error(method, embedding)[:count].sum())
+            stands_for = reconstructed(method, codes)
+            errors.append(quantization_error(method, embedding, stands_for)[:count].sum())
+            if isinstance(method.family, Decoded):
+                vectors.append(stands_for[:count])
             if queries:
                 embeddings.append(embedding[:count])
                 if product:
@@ -86,6 +91,8 @@ def encode(
         torch.cat(tables) if tables else None,
         torch.cat(embeddings) if embeddings else None,
         float(torch.stack(errors).sum()) / len(source),
+        look.features(),
+        torch.cat(vectors) if vectors else None,
     )
 
 
@@ -123,21 +130,10 @@ def training_embeddings(
     return torch.cat(parts)
 
 
-def encode_embedding(method: Method, embedding: Embedding) -> PackedCodes:
-    """Return the packed codes of embeddings: signs, codeword indices, or unit vectors.
-
-    Raises:
-        HashQuantError: if embeddings are not finite or indices are out of range.
-    """
-    if not bool(embedding.isfinite().all()):
-        raise HashQuantError(f"{method.name}: embeddings must be finite, got a NaN or an infinity")
-    if isinstance(method.family, Binary):
-        _check_values(method, embedding, method.budget.bits)
-        return pack_bits(binarise(embedding))
-    if isinstance(method.family, Real):
-        _check_values(method, embedding, method.budget.bits // 32)
-        return pack_real(embedding)
-    return pack_indices(method.assign(embedding), method.budget)
+def _asked(method: Method, features: Features, *, queries: bool) -> Embedding:
+    """Return the embedding that codes are made of: a query's is what it asks with."""
+    embedding: Embedding = method(features)
+    return method.query_embedding(embedding) if queries else embedding
 
 
 class _SecondLook:
@@ -148,7 +144,8 @@ class _SecondLook:
     the trunk.
     """
 
-    def __init__(self, images: int) -> None:
+    def __init__(self, images: int, *, queries: bool) -> None:
+        self._queries = queries
         count = min(images, FORWARD_BATCH)
         self._rows = torch.linspace(0, images - 1, count, dtype=torch.float64).round().long()
         self._begun = 0
@@ -169,6 +166,10 @@ class _SecondLook:
         self._embeddings.append(embedding[self._own])
         self._codes.append(codes[self._own])
 
+    def features(self) -> Features:
+        """Return what the head was given of these images, in order."""
+        return torch.cat(self._features).clone()
+
     def check(self, method: Method) -> None:
         """Encode what was kept once more.
 
@@ -178,14 +179,14 @@ class _SecondLook:
         features = torch.cat(self._features).flip(0)
         count = len(features)
         filled = torch.arange(FORWARD_BATCH, device=features.device).clamp_max(count - 1)
-        embedding = method(features[filled])
+        embedding = _asked(method, features[filled], queries=self._queries)
         codes = encode_embedding(method, embedding)[:count].flip(0)
         first, again = torch.cat(self._embeddings), embedding[:count].flip(0)
         near = ROUNDING["atol"] * first.double().square().mean().sqrt()
         off = (again - first).abs() > near + ROUNDING["rtol"] * first.abs()
         changed, allowed = int(off.any(1).sum()), 0
-        if isinstance(method.family, ProductQuantized) and not changed:
-            # Two codewords may lie equally far but for rounding: rare, and so of few images.
+        if isinstance(method.family, ProductQuantized | Decoded) and not changed:
+            # Two codes may be equally near but for rounding: rare, and so of few images.
             changed = int((codes != torch.cat(self._codes)).any(1).sum())
             allowed = max(1, count // 100)
         if changed > allowed:
@@ -193,32 +194,6 @@ class _SecondLook:
                 f"codes of {method.name} depend on something besides the image: {changed} of "
                 f"{count} images got others when they were encoded again in another order"
             )
-
-
-def _check_values(method: Method, embedding: Embedding, values: int) -> None:
-    if embedding.shape[1] != values:
-        raise HashQuantError(
-            f"{method.name}: a {method.family.name} embedding must have {values} values, "
-            f"got {embedding.shape[1]}"
-        )
-
-
-def quantization_error(method: Method, embedding: Embedding) -> Tensor:
-    """Return |x - x̂|² / |x|² of each embedding, "n" in float64 (see `Encoded`)."""
-    x = embedding.double()
-    if isinstance(method.family, Real):
-        return torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    energy = x.square().sum(1).clamp_min(torch.finfo(torch.float64).tiny)
-    if isinstance(method.family, Binary):
-        signs = torch.where(x < 0, -1.0, 1.0).double()
-        error: Tensor = 1 - (x * signs).sum(1).square() / (energy * x.shape[1])
-        return error
-    books = method.codebooks().double()
-    if books.shape[0] * books.shape[2] != x.shape[1]:
-        return torch.full_like(energy, torch.nan)
-    chosen = method.assign(embedding).long()
-    words = books[torch.arange(len(books), device=books.device), chosen]  # (n, m, s)
-    return (x - words.flatten(1)).square().sum(1) / energy
 
 
 def _kept_features(

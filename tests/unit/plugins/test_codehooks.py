@@ -12,7 +12,7 @@ import hashquant.api as hq
 
 class Own(hq.Method):
     name = "{name}"
-    family = hq.ProductQuantized(larger_is_closer=False)
+    family = hq.{family}
 
     def forward(self, features):
         return features
@@ -25,9 +25,9 @@ class Own(hq.Method):
 def loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(hashquant.methods, "__path__", [*hashquant.methods.__path__, str(tmp_path)])
 
-    def load(more):
+    def load(more, family="ProductQuantized(larger_is_closer=False)"):
         name = "own" + tmp_path.name.replace("-", "_").lower()
-        (tmp_path / f"{name}.py").write_text(TEXT.format(name=name, more=more))
+        (tmp_path / f"{name}.py").write_text(TEXT.format(name=name, more=more, family=family))
         return registry.load_method(name)
 
     return load
@@ -43,6 +43,9 @@ def loaded(tmp_path, monkeypatch):
         ("def forward(self, features, labels=None): ...", "the features alone, never labels or"),
         ("def forward(self, features, *, indices=None): ...", "rows, got indices"),
         ("def assign(self, embedding, rows=None): ...", "the embedding alone, never labels or"),
+        ("def query_embedding(self, embedding, rows): ...", "query_embedding must take the embedd"),
+        ("def query_table(self, embedding, labels): ...", "query_table must take the embedding"),
+        ("def encode(self, embedding): ...", "it must not define encode (a helper's name"),
     ],
 )
 def test_what_would_make_codes_of_labels(loaded, more, said):
@@ -52,12 +55,37 @@ def test_what_would_make_codes_of_labels(loaded, more, said):
     assert "\n" not in str(caught.value)
 
 
+CODEC = "def encode(self, embedding): ...\n\n    def decode(self, codes): ..."
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "codes that are decoded are its own: it must define encode, decode"),
+        ("def encode(self, embedding): ...", "it must define decode"),
+        (CODEC.replace("embedding)", "embedding, labels)"), "encode must take the embedding alone"),
+        (CODEC.replace("codes)", "codes, rows=None)"), "decode must take the codes alone"),
+        (f"{CODEC}\n\n    def encode_gallery(self): ...", "it must not define encode_gallery"),
+    ],
+)
+def test_codes_that_are_decoded_are_made_of_the_embedding_alone(loaded, more, said):
+    with pytest.raises(PluginError) as caught:
+        loaded(more, "Decoded()")
+    assert said in str(caught.value)
+
+
+def test_a_codec_of_codes_that_are_decoded_is_taken(loaded):
+    assert loaded(CODEC, "Decoded()").name.startswith("own")
+
+
 @pytest.mark.parametrize(
     "more",
     [
         "def _encode(self, features): ...",
         "encoder = None",
         "encoded_bits = 3",
+        "def decode(self, codes): ...",
+        "def query_embedding(self, embedding): ...",
         "def forward(self, *args, **kwargs): ...",
         "def forward(self, x): ...",
         "def fit(self, features, labels): ...",

@@ -20,13 +20,8 @@ from hashquant.plugins.method import Method
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.reference import Reference
 from hashquant.settings.suite import RunSpec
-from hashquant.training.encoding import (
-    FORWARD_BATCH,
-    embed_all,
-    encode,
-    encode_embedding,
-    quantization_error,
-)
+from hashquant.training.coding import encode_embedding, quantization_error, reconstructed
+from hashquant.training.encoding import FORWARD_BATCH, embed_all, encode
 from hashquant.training.loop import train
 from hashquant.training.network import Network
 
@@ -248,28 +243,35 @@ def test_two_trainings_with_one_seed_give_equal_codes(cls):
     assert not torch.equal(codes[0], codes[2])
 
 
+def error(method, embedding):
+    codes = encode_embedding(method, embedding)
+    return quantization_error(method, embedding, reconstructed(method, codes))
+
+
 def test_quantization_error_by_hand():
     signs = build(Signs).method
     ones = torch.ones(1, 12)
-    assert quantization_error(signs, 3 * ones).item() == pytest.approx(0)  # on a scaled code
+    assert error(signs, 3 * ones).item() == pytest.approx(0)  # on a scaled code
     half = torch.cat([torch.ones(1, 6), torch.zeros(1, 6)], dim=1)
-    assert quantization_error(signs, half).item() == pytest.approx(1 - 36 / (6 * 12))
+    assert error(signs, half).item() == pytest.approx(1 - 36 / (6 * 12))
     words = build(Words).method
     with torch.no_grad():
         words.books.zero_()
         words.books[:, 5, 0] = 1.0
         at_word = torch.tensor([[1.0, 0, 0] * 3])
-        assert quantization_error(words, at_word).item() == pytest.approx(0)
+        assert error(words, at_word).item() == pytest.approx(0)
         off = torch.tensor([[2.0, 0, 0] * 3])  # one away from the nearest word, two from zero
-        assert quantization_error(words, off).item() == pytest.approx(0.25)
+        assert error(words, off).item() == pytest.approx(0.25)
+        codes = encode_embedding(words, at_word)
         words.books.data = words.books.data[:, :, :2]
-        assert quantization_error(words, at_word).isnan().all()
+        found = quantization_error(words, at_word, reconstructed(words, codes))
+        assert found.isnan().all()
 
 
 def test_the_mean_quantization_error_is_over_all_images():
     network = build(Signs)
     encoded = encode(network, some_source(), SPEC, device=CPU, queries=True)
-    expected = quantization_error(network.method, encoded.embedding).mean()
+    expected = error(network.method, encoded.embedding).mean()
     assert encoded.quantization_error == pytest.approx(float(expected), rel=1e-9)
 
 

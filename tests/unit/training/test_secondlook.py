@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from hashquant.codes.family import CodeBudget, Decoded
 from hashquant.errors import HashQuantError
+from hashquant.training.coding import coding_speed
 from hashquant.training.encoding import FORWARD_BATCH, encode
 from tests.unit.training.test_encoding import BUDGETS, CPU, SPEC, Signs, Values, Words, some_source
 from tests.unit.training.test_encoding import build as build_plain
@@ -79,9 +81,42 @@ class Drawn(Signs):
         return super().forward(features) + torch.randn(len(features), 1)
 
 
+class Bytes(Signs):
+    """Decoded codes: a byte a value, by the image's place where it is told to cheat."""
+
+    name, family, cheats = "bytes", Decoded(), False
+
+    def __init__(self, config, budget, in_features, num_classes):
+        super().__init__(config, CodeBudget(12), in_features, num_classes)
+        self.budget, self.row = budget, 0
+
+    def encode(self, embedding):
+        found = (embedding[:, :2] * 20 + 128).clamp(0, 255).to(torch.uint8)
+        self.row += len(embedding)
+        return found + self.row // FORWARD_BATCH if self.cheats else found
+
+    def decode(self, codes):
+        return torch.nn.functional.pad((codes.float() - 128) / 20, (0, 10))
+
+
+class Cheating(Bytes):
+    """Bytes by row."""
+
+    name, cheats = "cheating", True
+
+
+class Mapped(Signs):
+    """Queries that are adapted to the company in which they ask."""
+
+    name, shifted = "mapped", False
+
+    def query_embedding(self, embedding):
+        return embedding.flip(1) - self.shifted * embedding.median(0).values
+
+
 def build(cls):
-    family = next(c for c in (Signs, Words, Values) if isinstance(cls.family, type(c.family)))
-    BUDGETS.setdefault(cls, BUDGETS[family])
+    plain = [c for c in (Signs, Words, Values) if isinstance(cls.family, type(c.family))]
+    BUDGETS.setdefault(cls, BUDGETS[plain[0]] if plain else CodeBudget(16))
     return build_plain(cls)
 
 
@@ -90,7 +125,7 @@ def build(cls):
     ("cls", "images"),
     [
         (cls, images)
-        for cls in (Fish, Rewound, RealFish, Indexed, Ranked, Drawn)
+        for cls in (Fish, Rewound, RealFish, Indexed, Ranked, Drawn, Cheating)
         for images in (200, IMAGES, 2 * FORWARD_BATCH)
     ],
 )
@@ -140,7 +175,7 @@ class InPlace(Signs):
 
 
 @pytest.mark.parametrize("images", [1, 3, 200, IMAGES, 2 * FORWARD_BATCH])
-@pytest.mark.parametrize("cls", [Signs, Words, Values, Rounded, InPlace])
+@pytest.mark.parametrize("cls", [Signs, Words, Values, Rounded, InPlace, Bytes, Mapped])
 def test_honest_methods_pass(cls, images):
     found = encode(build(cls), some_source(images), SPEC, device=CPU, queries=True)
     assert len(found.packed) == images
@@ -156,3 +191,27 @@ def test_it_costs_one_pass_of_the_head_and_none_of_the_trunk():
     network.method.register_forward_hook(lambda *_: calls.append("head"))
     encode(network, some_source(10 * FORWARD_BATCH), SPEC, device=CPU)
     assert (calls.count("trunk"), calls.count("head")) == (10, 11)
+
+
+def test_decoded_vectors_and_the_sample_are_kept():
+    network = build(Bytes)
+    found = encode(network, some_source(300), SPEC, device=CPU, queries=True)
+    assert torch.equal(found.decoded, network.method.decode(found.packed))
+    lost = (found.embedding - found.decoded).square().sum(1) / found.embedding.square().sum(1)
+    assert found.quantization_error == pytest.approx(float(lost.mean()), rel=1e-5)
+    assert len(found.sample) == FORWARD_BATCH
+    assert coding_speed(network.method, found.sample, CPU) > 0
+
+
+def test_a_query_asks_with_its_map_and_a_gallery_never(monkeypatch):
+    network, source = build(Mapped), some_source(IMAGES)
+    gallery = encode(network, source, SPEC, device=CPU)
+    queries = encode(network, source, SPEC, device=CPU, queries=True)
+    plain = encode(build(Signs), source, SPEC, device=CPU, queries=True)
+    assert torch.equal(gallery.packed, plain.packed)
+    assert torch.equal(queries.embedding, plain.embedding.flip(1))
+    assert not torch.equal(queries.packed, gallery.packed)
+    monkeypatch.setattr(Mapped, "shifted", True)
+    encode(network, source, SPEC, device=CPU)
+    with pytest.raises(HashQuantError, match="codes of mapped depend on something besides"):
+        encode(network, source, SPEC, device=CPU, queries=True)

@@ -79,11 +79,13 @@ def _series(label: str, lines: Sequence[Line], budget: Budget, longest: float) -
 def cost_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid:
     """Return every line of the budgets: what a cell scores, what it costs, where it wins."""
     places = {(b.dataset, b.target): (b.trained, b.examined, b.names) for b in blocks}
+    timed = bool(frame["code_images_per_second"].notna().any())
     heads = [
         Column("trained on", filtered=True), Column("examined on", filtered=True),
         Column("method", filtered=True, rows=True), Column("bits", True, filtered=True),
         Column("mAP", True), Column("stored bytes", True), Column("codebook bytes", True),
-        Column("ms (faiss)", True), Column("ms (own kernel)", True), Column("training min", True),
+        Column("ms (faiss)", True), Column("ms (own kernel)", True),
+        *([Column("codes/s", True)] if timed else []), Column("training min", True),
         Column("Pareto front of"),
     ]  # fmt: skip
     rows = []
@@ -91,13 +93,15 @@ def cost_grid(frame: pd.DataFrame, blocks: Sequence[Block]) -> Grid:
         texts = (
             f"{line['bits']:,}", spread(line["mean"], line["sd"]), f"{line['code_bytes']:,}",
             f"{line['codebook_bytes']:,}", *(number(line[clock], 3) for clock in CLOCKS),
+            *([number(line["code_images_per_second"], 0, grouped=True)] if timed else []),
             number(line["train_minutes"], 2),
             Cell(_fronts(line), "wide"),
         )  # fmt: skip
         *place, names = places[line["dataset"], line["target"]]
         rows.append([*cells(place), Cell(names.row(line["label"]), "row"), *cells(texts)])
     first = {"trained on": blocks[0].trained, "examined on": blocks[0].examined}
-    caption = "mAP beside what a code costs to keep, to search and to learn."
+    made = ", to make (codes a second, of the trunk's features)" if timed else ""
+    caption = f"mAP beside what a code costs to keep{made}, to search and to learn."
     return Grid("costs", caption, heads, rows, first, search=True)
 
 

@@ -9,7 +9,15 @@ import pandas as pd
 from hashquant.report.blocks import Block
 from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.numerals import NOTHING, number, scored
-from hashquant.report.tables.budgets import NAMES, among, budgets_of, searched, trained_on, winners
+from hashquant.report.tables.budgets import (
+    NAMES,
+    among,
+    budgets_of,
+    encoded_on,
+    searched,
+    trained_on,
+    winners,
+)
 from hashquant.report.tables.searchtimes import CLOCKS, search_table, search_times
 
 _SEARCH = (
@@ -22,6 +30,11 @@ _TRAINING = (
     "Minutes of training are the clock's, on the machine that trained, whatever else ran on it; "
     "only rows trained on the same machine as most compete. A method fitted on another's embedding "
     "needs that training too: its minutes include it."
+)
+_ENCODING = (
+    "Codes/s are images a second that a row's head turns from the trunk's features into stored "
+    "codes (the median of five passes of up to 256 images): beam searches cost many times what "
+    "nearest codewords do. The trunk is not in it, and comes on top."
 )
 
 
@@ -37,6 +50,8 @@ def budgets_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> S
     )
     if frame["train_minutes"].notna().any():
         intro += " " + _TRAINING
+    if frame["code_images_per_second"].notna().any():
+        intro += " " + _ENCODING
     times = search_times(blocks)
     formats = [replace(search_table(times), before=[_SEARCH])] if times else []
     shown = [*formats, *per_block(frame, blocks, _table)]
@@ -44,23 +59,27 @@ def budgets_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> S
 
 
 def _table(title: str, mine: pd.DataFrame) -> Display:
-    usual, machine = _usual(mine)
+    (usual, machine), coder = _usual(mine), encoded_on(mine)
+    timed = bool(mine["code_images_per_second"].notna().any())
     most = int(mine["n"].max())
     rows = []
     for line in mine.to_dict("records"):
         here, trained = among(line), line["train_machine"]
         other = [f"timed: {here}"] if here and here != usual else []
         other += [f"trained: {trained}"] if trained and trained != machine else []
+        coded = line["encode_machine"]
+        other += [f"encoded: {coded}"] if coded and coded != coder else []
+        speed = [number(line["code_images_per_second"], 0, grouped=True)] if timed else []
         rows.append(
             [line["label"], f"{line['bits']:,}", scored(line, most),
              f"{line['code_bytes']:,}", f"{line['codebook_bytes']:,}",
-             *(number(line[clock], 3) for clock in CLOCKS), number(line["train_minutes"], 1),
-             "; ".join(other), _marks(line)]
+             *(number(line[clock], 3) for clock in CLOCKS), *speed,
+             number(line["train_minutes"], 1), "; ".join(other), _marks(line)]
         )  # fmt: skip
     heads = ["row", "bits", "mAP", "stored bytes", "codebook bytes",
-             *(f"ms ({name})" for name in CLOCKS.values()), "training min", "elsewhere", "Pareto",
-             ]  # fmt: skip
-    shown = Display.of(title, rows, heads, "lrrrrrrrll", keys=2)
+             *(f"ms ({name})" for name in CLOCKS.values()), *(["codes/s"] if timed else []),
+             "training min", "elsewhere", "Pareto"]  # fmt: skip
+    shown = Display.of(title, rows, heads, "l" + "r" * (len(heads) - 3) + "ll", keys=2)
     return replace(shown, lines=[_measured(mine)], points=_winners(mine))
 
 
@@ -84,7 +103,8 @@ def _measured(mine: pd.DataFrame) -> str:
     where = f"Searched: {usual}, where a row says nothing else. " if usual else ""
     by = f"Equal search time is by {CLOCKS[clock]}." if clock else "No search time is stored."
     on = f" Trained on: {machine}." if machine else ""
-    return where + by + on
+    coder = encoded_on(mine)
+    return where + by + on + (f" Codes made on: {coder}." if coder else "")
 
 
 def _winners(mine: pd.DataFrame) -> list[str]:

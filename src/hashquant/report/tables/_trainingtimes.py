@@ -1,4 +1,4 @@
-"""What training a run took, that of the embedding it was fitted on included."""
+"""What training a run took, that of its base included, and how fast its head makes codes."""
 
 import statistics
 from collections import Counter
@@ -10,6 +10,8 @@ from hashquant.records.record import EvalRecord, TrainRecord
 from hashquant.report.captions import at_once, counted
 
 COLUMNS = ("train_minutes", "train_machine")
+#: Images a second, from the trunk's features to stored codes.
+SPEED = ("code_images_per_second", "encode_machine")
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,25 @@ def training_times(trains: Iterable[TrainRecord]) -> dict[str, TrainingTime]:
     return found
 
 
-def _machine(train: TrainRecord) -> str:
-    where = train.provenance
+def cell_speed(cell: Sequence[EvalRecord]) -> dict[str, Any]:  # Any: a number and a name
+    """Return the `SPEED` of a cell: the median over its records on the machine of most of them.
+
+    On a CPU it is one thread's. Records of before it was measured have none: NaN, and no machine.
+    """
+    timed = [(_machine(r, threads=1), r.timing[SPEED[0]]) for r in cell if SPEED[0] in r.timing]
+    machines = Counter(where for where, _ in timed)
+    machine = max(sorted(machines), key=machines.__getitem__, default="")
+    found = [speed for where, speed in timed if where == machine]
+    median = statistics.median(found) if found else float("nan")
+    return {SPEED[0]: median, SPEED[1]: machine}
+
+
+def _machine(record: TrainRecord | EvalRecord, threads: int = 0) -> str:
+    where = record.provenance
     if where is None:
         return ""
-    alone = f"{where.cpu or 'cpu'}, {counted(where.threads, 'thread')}"
-    return (alone if where.device == "cpu" else where.device) + at_once(train.timing)
+    alone = f"{where.cpu or 'cpu'}, {counted(threads or where.threads, 'thread')}"
+    return (alone if where.device == "cpu" else where.device) + at_once(record.timing)
 
 
 def cell_minutes(

@@ -13,7 +13,7 @@ from hashquant.report.evidence.queries import HEADLINE
 from hashquant.report.frame import DECIMALS
 from hashquant.report.tables import _trainingtimes as trainingtimes
 from hashquant.report.tables import searchtimes
-from hashquant.report.tables._trainingtimes import TrainingTime, cell_minutes
+from hashquant.report.tables._trainingtimes import TrainingTime, cell_minutes, cell_speed
 from hashquant.report.tables.searchtimes import (
     CLOCKS,
     CodeFormat,
@@ -24,7 +24,8 @@ from hashquant.report.tables.searchtimes import (
 NAN = float("nan")
 COLUMNS = [
     "dataset", "target", "protocol", "family", "label", "bits", "competes", "mean", "sd", "n",
-    "code_bytes", "codebook_bytes", *searchtimes.COLUMNS, *trainingtimes.COLUMNS, "front_bits",
+    "code_bytes", "codebook_bytes", *searchtimes.COLUMNS, *trainingtimes.COLUMNS,
+    *trainingtimes.SPEED, "front_bits",
     "front_bytes", "front_time", "front_minutes", "clock",
 ]  # fmt: skip
 
@@ -118,6 +119,7 @@ def _costs(
         | {"code_bytes": cell[0].cost.code_bytes, "codebook_bytes": cell[0].cost.codebook_bytes}
         | cell_times(cell, times)
         | cell_minutes(cell, trained)
+        | cell_speed(cell)
         for (label, bits), cell in stored_cells(block).items()
     ]
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -211,6 +213,12 @@ def searched(lines: pd.DataFrame) -> str:
     """Say among how many items, with how many threads and where most rows were timed, or ""."""
     alike = _alike(lines[lines["search_items"].notna()], "time")
     return among(alike.iloc[0].to_dict()) if len(alike) else ""
+
+
+def encoded_on(lines: pd.DataFrame) -> str:
+    """Say on what most rows' codes were made, or ""."""
+    known = [str(where) for where in lines["encode_machine"] if where]
+    return max(sorted(set(known)), key=known.count, default="")
 
 
 def trained_on(lines: pd.DataFrame) -> str:

@@ -49,8 +49,9 @@ class CodeFormat:
         >>> CodeFormat("table", 24, 4, 64, 1e5, 1.0, "").name
         '24 bits: 4 books of 64 codewords'
         """
-        if self.query_form == "table":
-            return f"{self.bits} bits: {self.subspaces} books of {self.codewords} codewords"
+        if self.query_form in ("table", "additive"):
+            books = "books" if self.query_form == "table" else "full-length books"
+            return f"{self.bits} bits: {self.subspaces} {books} of {self.codewords} codewords"
         return f"{self.bits:,} bits, {'binary' if self.query_form == 'bits' else self.query_form}"
 
 

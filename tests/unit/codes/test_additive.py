@@ -1,0 +1,135 @@
+"""Additive codes: sums of words, scores by table, and a beam search that depends on no company."""
+
+import itertools
+
+import faiss
+import pytest
+import torch
+
+from hashquant.codes.additive import beam_codes, sum_tables, sum_words
+from hashquant.codes.family import Additive, CodeBudget, ProductQuantized
+from hashquant.codes.product import table_scores
+from hashquant.codes.shallow import learn_rq
+from hashquant.errors import BudgetError, HashQuantError
+
+
+def rng(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def books_of(books=3, words=8, size=5, seed=1):
+    return torch.randn(books, words, size, generator=rng(seed), dtype=torch.float64)
+
+
+def test_an_additive_code_is_budgeted_and_searched_as_a_product_code():
+    family = Additive()
+    assert isinstance(family, ProductQuantized)
+    assert (family.larger_is_closer, family.name) == (True, "additive")
+    for bits in (16, 24, 36, 48, 64):
+        assert family.budget(bits) == ProductQuantized(larger_is_closer=True).budget(bits)
+    assert Additive(codewords=16).budget(12) == CodeBudget(12, 3, 16)
+    with pytest.raises(TypeError):
+        Additive(larger_is_closer=False)
+
+
+def test_the_words_of_a_code_are_added():
+    books = books_of()
+    codes = torch.tensor([[0, 7, 3], [2, 2, 2]])
+    found = sum_words(codes, books)
+    for row, code in zip(found, codes.tolist(), strict=True):
+        for j in range(5):
+            wanted = sum(float(books[m, k, j]) for m, k in enumerate(code))
+            assert float(row[j]) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_scores_by_table_are_inner_products_with_the_decoded_item():
+    books, codes = books_of(), torch.randint(8, (40, 3), generator=rng(2))
+    queries = torch.randn(6, 5, generator=rng(3), dtype=torch.float64)
+    decoded = sum_words(codes, books)
+    assert torch.allclose(
+        table_scores(sum_tables(queries, books), codes), queries @ decoded.T, rtol=0, atol=1e-12
+    )
+    symmetric = table_scores(sum_tables(decoded, books), codes)
+    assert torch.allclose(symmetric, decoded @ decoded.T, rtol=0, atol=1e-12)
+    assert torch.allclose(symmetric.diagonal(), decoded.square().sum(1), rtol=0, atol=1e-12)
+
+
+def test_a_table_of_word_against_word_of_its_own_book_is_another_score():
+    books, codes = books_of(), torch.randint(8, (40, 3), generator=rng(2))
+    own = (books @ books.mT)[torch.arange(3), codes]  # what a product code adds up
+    decoded = sum_words(codes, books)
+    assert (table_scores(own, codes) - decoded @ decoded.T).abs().max() > 1
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_beam_keeps_the_best_partial_sums(width):
+    books, vectors = books_of(), torch.randn(8, 5, generator=rng(4))
+    for vector, code in zip(vectors.double(), beam_codes(vectors, books, width), strict=True):
+        beam = [()]
+        for _ in range(3):
+            longer = [(*path, k) for path in beam for k in range(8)]
+            beam = sorted(longer, key=lambda p: float((vector - total(books, p)).square().sum()))
+            beam = beam[:width]
+        assert tuple(code.tolist()) == beam[0]
+
+
+def total(books, path):
+    return sum((books[m, k] for m, k in enumerate(path)), torch.zeros(5, dtype=torch.float64))
+
+
+def test_a_wide_beam_finds_the_best_code_of_all():
+    books, vectors = books_of(words=4), torch.randn(10, 5, generator=rng(4))
+    every = torch.tensor(list(itertools.product(range(4), repeat=3)))
+    best = torch.cdist(vectors.double(), sum_words(every, books)).argmin(1)
+    assert torch.equal(beam_codes(vectors, books, 64), every[best])
+
+
+def test_of_equal_words_the_lowest_index_is_chosen():
+    books = books_of()
+    books[1, 5] = books[1, 2]
+    books[0, 1:] = books[0, 0]
+    codes = beam_codes(torch.randn(200, 5, generator=rng(5)), books, 4)
+    assert bool((codes[:, 0] == 0).all())
+    assert not bool((codes[:, 1] == 5).any())
+    assert bool((codes[:, 1] == 2).any())
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_a_code_does_not_depend_on_what_is_encoded_beside_it(width):
+    books, vectors = books_of(4, 16, 16), torch.randn(40, 16, generator=rng(6))
+    whole = beam_codes(vectors, books, width)
+    order = torch.randperm(40, generator=rng(7))
+    assert torch.equal(beam_codes(vectors[order], books, width), whole[order])
+    assert torch.equal(torch.cat([beam_codes(v[None], books, width) for v in vectors]), whole)
+
+
+def test_words_that_are_no_sum_of_the_vector_are_refused():
+    with pytest.raises(HashQuantError, match=r"as long as the vectors \(6\)"):
+        beam_codes(torch.zeros(2, 6), books_of(), 5)
+    with pytest.raises(HashQuantError, match="a beam of at least 1, got 5 and 0"):
+        beam_codes(torch.zeros(2, 5), books_of(), 0)
+
+
+@pytest.mark.parametrize(("books", "words"), [(2, 64), (1, 256)])
+def test_our_codes_are_as_near_as_faiss_finds_them(books, words):
+    vectors = torch.randn(300, 16, generator=rng(8))
+    found = learn_rq(vectors, books, words, seed=3)
+    assert found.shape == (books, words, 16)
+    assert torch.equal(learn_rq(vectors, books, words, seed=3), found)
+    assert not torch.equal(learn_rq(vectors, books, words, seed=4), found)
+    width = (words - 1).bit_length()
+    quantizer = faiss.ResidualQuantizer(16, books, width)
+    quantizer.max_beam_size = 5
+    faiss.copy_array_to_vector(found.numpy().ravel(), quantizer.codebooks)
+    quantizer.is_trained = True
+    packed = quantizer.compute_codes(vectors.numpy())
+    theirs = torch.from_numpy(faiss.unpack_bitstrings(packed, books, width).astype("i8"))
+    ours = beam_codes(vectors, found, 5)
+    assert (ours == theirs).all(1).float().mean() > 0.99
+    lost = [(vectors - sum_words(codes, found)).square().sum(1).mean() for codes in (ours, theirs)]
+    assert lost[0] == pytest.approx(float(lost[1]), rel=1e-3)
+
+
+def test_more_words_than_images_are_refused():
+    with pytest.raises(BudgetError, match="needs at least 64 training images"):
+        learn_rq(torch.zeros(63, 4), 2, 64, seed=0)
