@@ -7,6 +7,7 @@ __all__ = [
     "checkpoint",
     "encoding",
     "epochs",
+    "frozen",
     "loop",
     "network",
     "normstats",
