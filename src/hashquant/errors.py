@@ -34,8 +34,16 @@ class PluginError(HashQuantError):
     """A plug-in that cannot be used, or that failed: its own cells fail, the others run."""
 
 
-class BudgetError(HashQuantError):
-    """A code length that a method cannot meet; its cell is skipped with this reason."""
+class UnfitError(HashQuantError):
+    """What a method cannot do by its nature; its cell is skipped with this reason."""
+
+
+class BudgetError(UnfitError):
+    """A code length that a method cannot meet."""
+
+
+class FrozenError(UnfitError):
+    """A method that wants more of its training images than their stored embeddings."""
 
 
 class DivergedError(HashQuantError):

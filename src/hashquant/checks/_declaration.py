@@ -122,10 +122,10 @@ def check_learns_in_one_way(method: type[Method]) -> None:
 
 
 def check_base_is_another_method(method: type[Method]) -> None:
-    """A method may be fitted on the embedding of another, whose name it gives."""
+    """A method may learn from the embedding of another, whose name it gives."""
     other = isinstance(method.base, str) and method.base != method.name
-    require(method, other, "base must be the name of another method, or empty")
-    require(method, method.closed_form or not method.base, "base needs closed_form")
+    known = other and (not method.base or method.base in registry.methods())
+    require(method, known, "base must be the name of another method, or empty")
 
 
 def check_builds_or_refuses_every_budget(method: type[Method]) -> None:

@@ -30,8 +30,9 @@ from hashquant.checks._trial import (
     require,
 )  # fmt: skip
 from hashquant.codes.family import Binary
-from hashquant.errors import HashQuantError
+from hashquant.errors import FrozenError, HashQuantError
 from hashquant.plugins.method import Method, TensorSpec
+from hashquant.training.frozen import refuse_wishes
 from hashquant.training.network import Network
 from hashquant.training.optimizers import build_optimizer
 
@@ -47,6 +48,11 @@ def check_wishes_can_be_met(method: type[Method]) -> None:
     """What a method asks of the engine is of a kind that the engine has."""
     head = build_shortest(method)
     require(method, len(head.views) in (0, 2), f"views must be none or two, got {len(head.views)}")
+    if method.base and not method.closed_form:
+        try:
+            refuse_wishes(head)
+        except FrozenError as error:
+            require(method, False, str(error).removeprefix(f"{head.name} ").removeprefix("."))
     decay = head.average_decay
     require(method, 0 <= decay < 1, f"average_decay must be at least 0 and below 1, got {decay}")
     averaged = decay > 0 or not head.examine_average
@@ -92,9 +98,10 @@ def check_codes_do_not_depend_on_training_state(method: type[Method]) -> None:
 def check_every_term_reaches_the_trunk(method: type[Method]) -> None:
     """Each reported term has a gradient for the features, before training or after some of it.
 
-    Terms that act on the head's own weights alone are named in `head_terms`.
+    Terms that act on the head's own weights alone are named in `head_terms`. Below a method with
+    a base nothing is trained.
     """
-    if method.closed_form:
+    if method.closed_form or method.base:
         return
     reached: dict[str, bool] = {}
     for head in (build_shortest(method), trained(build_shortest(method), 20)):

@@ -48,12 +48,13 @@ class Toy:
 def toy_for(head: Method) -> Toy:
     """Return the toy problem in the head's number of features.
 
-    A head that learns no projection from labels cannot rid its features of noise: it is given
+    A head that learns no projection from labels cannot rid its features of noise, nor need one that
+    stands on a trained embedding: it is given
     classes as far apart as a trained embedding's, their centres as long as all of the noise.
     """
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(head.num_classes, head.in_features, generator=generator)
-    given = head.closed_form or isinstance(head.family, Real)
+    given = head.closed_form or bool(head.base) or isinstance(head.family, Real)
     signal = math.sqrt(head.in_features) if given else SIGNAL
     return Toy(signal * normalize(centres, dim=1), generator)
 

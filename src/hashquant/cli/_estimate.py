@@ -11,6 +11,7 @@ from hashquant.runs.contest import Contest
 from hashquant.runs.preparation import Examination
 from hashquant.settings.suite import RunSpec
 from hashquant.training.encoding import encode
+from hashquant.training.frozen import head_of
 from hashquant.training.loop import train
 
 PROBE_STEPS = 3
@@ -30,7 +31,8 @@ class Estimate:
         if training is None:
             return
         examined = list(contest.examinations.values())
-        kind = (spec.dataset, spec.method, spec.trunk, spec.features, spec.batch_size)
+        how = spec.trunk, spec.features, spec.batch_size, spec.head_only
+        kind = (spec.dataset, spec.method, *how)
         if kind not in self._rates:
             self._rates[kind] = self._measure(spec, training, examined[0])
         per_step, per_code = self._rates[kind]
@@ -52,9 +54,13 @@ class Estimate:
         network = build_network(spec, training.num_classes, self._device)
         per_step = 0.0
         if not network.method.closed_form:
-            once = dataclasses.replace(spec, epochs=1)
-            train(network, part, once, device=self._device)
-            per_step = 1 / train(network, part, once, device=self._device).images_per_second
+            once, size = dataclasses.replace(spec, epochs=1), network.method.in_features
+            given = torch.randn(count, size, device=self._device) if spec.base else None
+            learner = head_of(network) if spec.base else network
+            part = dataclasses.replace(part, embeddings=given)
+            for _ in range(2):
+                found = train(learner, part, once, device=self._device)
+            per_step = 1 / found.images_per_second
         begin = time.perf_counter()
         encode(network, examination.query, spec, device=self._device)
         encoding = (time.perf_counter() - begin) / len(examination.query)

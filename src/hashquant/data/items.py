@@ -15,7 +15,7 @@ from hashquant.data.pixels import ImageSource
 from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.settings.names import IDENTITIES
 from hashquant.settings.reading import FLAG, coerce
-from hashquant.types import Labels, Mask
+from hashquant.types import Features, Labels, Mask
 
 Rows = Int64[np.ndarray, " _"]  # any number: the rows of several roles are of no equal length
 
@@ -70,13 +70,15 @@ class TrainingSet:
 
     `images.take(positions)` gives uint8 (b, 3, h, w) on the device; `labels` are
     0 … `num_classes` - 1, and -1 where `labelled` is False: the label of an unlabelled image
-    cannot be read.
+    cannot be read. Where a head is trained on a frozen base, `embeddings` are that base's of all
+    images in order, on the device, and `images` can only be counted.
     """
 
     images: ImageSource
     labels: Labels
     labelled: Mask
     num_classes: int
+    embeddings: Features | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ The contract, the registry, and what losses over pairs share; the plug-ins thems
 """
 
 __all__ = [
+    "declared",
     "failures",
     "method",
     "naming",

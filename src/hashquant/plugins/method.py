@@ -162,7 +162,8 @@ class Method(nn.Module, ABC):
     def initialise(self, training: TrainingSet) -> None:
         """Prepare from the training set before the first step; by default nothing.
 
-        Values go into what `__init__` made in its final shape, or into `state`.
+        Values go into what `__init__` made in its final shape, or into `state`. On a frozen base
+        there are `training.embeddings` and no images (docs/heads.md).
         """
 
     def on_epoch_start(self, epoch: int, epochs: int) -> None:

@@ -29,7 +29,7 @@ class Code:
         """Return the sources that are others than those that made a record; none for older ones."""
         if not record.code:
             return ()
-        key = (record.spec.method, str(record.spec.base.get("method", "")), record.spec.dataset)
+        key = (*_methods(record.spec), record.spec.dataset)
         if key not in self._now:
             self._now[key] = _sources(record.spec, source_now)
         now = self._now[key]
@@ -64,11 +64,19 @@ def _sources(spec: RunSpec, read: Callable[[Entry], tuple[str, str]]) -> dict[st
     return {name: found for name, found in map(read, _entries(spec)) if found}
 
 
+def _methods(spec: RunSpec) -> Iterator[str]:
+    """Yield a run's method, then the ones whose embeddings it stands on."""
+    yield spec.method
+    base = spec.base
+    while base:
+        yield str(base["method"])
+        base = base.get("base", {})
+
+
 def _entries(spec: RunSpec) -> Iterator[Entry]:
-    base = spec.base.get("method")
-    for kind, name in (("method", spec.method), ("method", base), ("dataset", spec.dataset)):
-        if name:
-            try:
-                yield registry.entry(kind, str(name))
-            except HashQuantError:
-                continue  # a plug-in that is no longer there is not another one
+    named = [("method", name) for name in _methods(spec)]
+    for kind, name in (*named, ("dataset", spec.dataset)):
+        try:
+            yield registry.entry(kind, name)
+        except HashQuantError:
+            continue  # a plug-in that is no longer there is not another one

@@ -130,7 +130,8 @@ def gates(records: SuiteRecords) -> dict[str, Gate]:
         record, home = trains[name], homes[name]
         held = HeldOut.of(home.target, records.per_query(home), home.gallery)
         if held is not None and has_gate(record):
-            found[name] = judge(trains.get(record.base_run, record), held)
+            taught = record if record.losses else trains.get(record.base_run, record)
+            found[name] = judge(taught, held)
     return found
 
 
@@ -151,8 +152,8 @@ def judged_again(store: Store, record: TrainRecord) -> Gate | None:
 
 
 def taught_by(store: Store, record: TrainRecord) -> TrainRecord:
-    """Return the record whose losses tell of a run: its base's where it has one that is stored."""
-    if not record.base_run:
+    """Return the record whose losses tell of a run: its base's where it took no step itself."""
+    if record.losses or not record.base_run:
         return record
     base = store.cell(base_spec(record.spec), record.base_run).path
     return _read(TrainRecord, base / TRAIN) or record

@@ -15,6 +15,8 @@ from hashquant.records._sound import check_examination, check_training
 from hashquant.settings.reading import build
 from hashquant.settings.suite import RunSpec
 
+#: Seconds of a head's training in which its base embedded the training images: a key of `timing`.
+EMBEDDING_SECONDS = "embedding_seconds"
 SCHEMA_VERSION = 4
 #: Records from this schema on end in a seal over all that stands before it (ADR 0019).
 SEALED_FROM = 4

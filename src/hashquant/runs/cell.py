@@ -3,14 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
 from hashquant.data.items import TrainingSet
-from hashquant.errors import HashQuantError, UsageError, one_line
+from hashquant.errors import FrozenError, HashQuantError, UsageError, one_line
 from hashquant.machine.environment import utc_now
 from hashquant.machine.files import opened
 from hashquant.machine.seeds import seeded
@@ -19,7 +19,7 @@ from hashquant.plugins.method import Method
 from hashquant.plugins.versions import code_used
 from hashquant.records.cellfolder import CellFolder
 from hashquant.records.provenance import provenance
-from hashquant.records.record import TrainRecord
+from hashquant.records.record import EMBEDDING_SECONDS, TrainRecord
 from hashquant.records.store import Store
 from hashquant.records.vouching import weights_fault
 from hashquant.runs.examination import cost, judged
@@ -29,6 +29,7 @@ from hashquant.settings.suite import RunSpec, base_spec, run_id
 from hashquant.settings.trunknames import unsealed
 from hashquant.training.checkpoint import CheckpointFile
 from hashquant.training.encoding import embed_all
+from hashquant.training.frozen import head_of, refuse_wishes
 from hashquant.training.loop import EpochReport, TrainResult, train
 from hashquant.training.network import Network, Stacked
 from hashquant.training.selection import EpochChoice
@@ -48,10 +49,10 @@ class Trained:
 def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Network:
     """Return trunk and head of a cell, initialised from its seed alone.
 
-    The trunk of a method that is fitted on another's embedding is that other's whole network.
+    The trunk of a method that learns from another's embedding is that other's whole network.
 
     Raises:
-        BudgetError: if the method cannot meet the bits.
+        UnfitError: if the method cannot meet the bits, or takes less than that embedding has.
         UsageError: if trunk and image size do not fit.
     """
     cls = registry.load_method(spec.method)
@@ -60,6 +61,11 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
         base = build_network(base_spec(spec), num_classes, device)
         trunk: torch.nn.Module = Stacked(base)
         features = _embedding_size(base, spec.image_size, device)
+        if not cls.closed_form and features > spec.features:
+            raise FrozenError(
+                f"{spec.method} takes {spec.features} features, its frozen embedding has {features}"
+            )
+        features = features if cls.closed_form else spec.features
     else:
         features = spec.features
         with seeded(spec.seed, "trunk"):
@@ -110,12 +116,14 @@ def train_cell(
 ) -> Trained:  # fmt: skip
     """Train a cell, or load it where it was trained before; store weights, then the record.
 
-    A method in closed form is fitted instead, on the embedding of its base, which is trained or
-    loaded first. `fresh` makes the cell anew whatever is stored; its base only if it is missing.
-    `jobs` says how many cells go side by side meanwhile: it is kept beside the times.
+    A method with a base learns from that one's embedding, which is trained or loaded first: one in
+    closed form is fitted, the head of another is trained, and no image is read after the base's
+    embeddings are made. `fresh` makes the cell anew whatever is stored; its base only if it is
+    missing. `jobs` says how many cells go side by side meanwhile: it is kept beside the times.
 
     Raises:
         DivergedError: if a loss or gradient is no longer finite.
+        FrozenError: if the method wants more of the images than a frozen base's embeddings.
         HashQuantError: if the method left tensors that a rebuilt one would not have.
         StoreError: if the results cannot be written.
     """
@@ -129,18 +137,21 @@ def train_cell(
     if stored is not None and _load_weights(network, folder, stored):
         on_epoch(spec.epochs - 1, {})
         return Trained(network, stored)
+    if isinstance(network.trunk, Stacked) and not network.method.closed_form:
+        refuse_wishes(network.method)  # before its base is trained
     folder.clear()
     checkpoint = CheckpointFile(folder.checkpoint, name)
     if fresh:
         checkpoint.remove()
-    started, base_run, choice = utc_now(), "", EpochChoice()
+    started, choice, embedded = utc_now(), EpochChoice(), 0.0
+    base_run = _take_base(network, spec, prepared, store, device, on_epoch, jobs)
     if network.method.closed_form:
-        base_run = _take_base(network, spec, prepared, store, device, on_epoch, jobs)
         result = _fit(network, training, spec, device, base_run, jobs)
         on_epoch(spec.epochs - 1, {})
     else:
-        choice = EpochChoice(spec.selection, _judge(prepared, spec, device))
-        result = train(network, training, spec, device=device, checkpoint=checkpoint,
+        learner, given, embedded = _learner(network, training, spec, device, base_run)
+        choice = EpochChoice(spec.selection, _judge(network, prepared, spec, device, base_run))
+        result = train(learner, given, spec, device=device, checkpoint=checkpoint,
                        on_epoch=on_epoch, choice=choice, jobs=jobs)  # fmt: skip
     _keep_only_tensors(network, spec, device)
     files = _save_weights(network, folder)
@@ -152,8 +163,10 @@ def train_cell(
         selected_epoch=result.selected_epoch,
         validation=tuple(choice.scores) if spec.selection == "validation" else (),
         base_run=base_run, positive_rate=result.positive_rate,
-        timing={"train_seconds": result.seconds, "images_per_second": result.images_per_second,
-                "jobs_per_device": float(result.jobs)},
+        timing={"train_seconds": result.seconds + embedded,
+                "images_per_second": result.images_per_second,
+                "jobs_per_device": float(result.jobs),
+                **({EMBEDDING_SECONDS: embedded} if embedded else {})},
         provenance=provenance(device), files=files, code=code_used(spec),
     )  # fmt: skip
     folder.save_train(record)
@@ -182,6 +195,22 @@ def _take_base(
     return base.record.run_id
 
 
+def _learner(
+    network: Network, training: TrainingSet, spec: RunSpec, device: torch.device, frozen: str
+) -> tuple[Network, TrainingSet, float]:
+    """Return what takes the steps, and on what: its head alone on its base's embeddings, if any.
+
+    Beside them stand the seconds that the embeddings took: next to nothing where another cell of
+    the same base had them made.
+    """
+    if not frozen:
+        return network, training, 0.0
+    began = time.perf_counter()
+    embeddings = embed_all(network, training.images, spec, device=device, frozen=frozen)
+    seconds = time.perf_counter() - began
+    return head_of(network), replace(training, embeddings=embeddings), seconds
+
+
 def _fit(
     network: Network, training: TrainingSet, spec: RunSpec, device: torch.device, frozen: str,
     jobs: int,
@@ -196,8 +225,9 @@ def _fit(
 
 
 def _judge(
-    prepared: Prepared, spec: RunSpec, device: torch.device
+    whole: Network, prepared: Prepared, spec: RunSpec, device: torch.device, frozen: str
 ) -> Callable[[torch.nn.Module], float] | None:
+    """Return what scores a network on validation images; a head is judged on its frozen base."""
     validation = prepared.validation
     if validation is None:
         return None
@@ -205,7 +235,9 @@ def _judge(
     def judge(network: torch.nn.Module) -> float:
         if not isinstance(network, Network):
             raise TypeError(f"a network must be judged, got {type(network).__name__}")
-        return judged(network, validation, spec, device).scores[0].value
+        if frozen:
+            network = Network(whole.trunk, network.method)
+        return judged(network, validation, spec, device, frozen=frozen).scores[0].value
 
     return judge
 

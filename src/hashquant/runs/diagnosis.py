@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hashquant.errors import (
-    BudgetError,
     DivergedError,
     HashQuantError,
     MemoryFullError,
     PluginError,
+    UnfitError,
     legible,
     one_line,
 )
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_STATUSES = {BudgetError: "skipped", DivergedError: "diverged", MemoryFullError: "oom"}
+_STATUSES = {UnfitError: "skipped", DivergedError: "diverged", MemoryFullError: "oom"}
 
 
 def diagnosed(error: BaseException) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from hashquant.machine.strictjson import read_json
 from hashquant.plugins import registry
 from hashquant.records.cellfolder import CellFolder
-from hashquant.records.record import TrainRecord
+from hashquant.records.record import EMBEDDING_SECONDS, TrainRecord
 from hashquant.records.store import Store
 from hashquant.records.vouching import EVAL, PER_QUERY
 from hashquant.runs.planning import Cell
@@ -43,6 +43,12 @@ class Neighbour:
     def machine(self) -> str:
         """The name of the processor it was made with."""
         return self.record.provenance.cpu if self.record.provenance else "unknown"
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What must agree for its time to say something of another's."""
+        spec = self.record.spec
+        return _kind(spec, steps=not spec.base or bool(self.record.losses))
 
     @functools.cached_property
     def examined(self) -> frozenset[str]:
@@ -87,7 +93,7 @@ class Forecast:
         self._kinds: dict[tuple[object, ...], list[Neighbour]] = {}
         for found in self._known:
             self._places.setdefault(_place(found.record.spec), []).append(found)
-            self._kinds.setdefault(_kind(found.record.spec), []).append(found)
+            self._kinds.setdefault(found.kind, []).append(found)
         self._same: dict[str, list[Neighbour]] = {}
         self._trained: set[str] = set()
         self._near: dict[tuple[object, ...], list[Neighbour]] = {}
@@ -126,7 +132,8 @@ class Forecast:
         """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""
         spec = cell.spec
         trainings = [self._training(base_spec(spec))] if spec.base else []
-        trainings.append(self._training(spec, fresh=fresh))
+        steps = not (spec.base and cell.fitted)
+        trainings.append(self._training(spec, fresh=fresh, steps=steps))
         examinations = [self._examination(cell, target) for target in cell.targets]
         known = [s for s in (*trainings, *examinations) if s is not None and 0 <= s < CREDIBLE]
         if len(known) < len(trainings) + len(examinations):
@@ -159,27 +166,33 @@ class Forecast:
             ]  # fmt: skip
         return self._same[spec.canonical]
 
-    def _training(self, spec: RunSpec, *, fresh: bool = False) -> float | None:
-        """Return the seconds of training once; 0 where it is stored, or counted already."""
+    def _training(self, spec: RunSpec, *, fresh: bool = False, steps: bool = True) -> float | None:
+        """Return the seconds of training once; 0 where it is stored, or counted already.
+
+        Without `steps` it is fitted on embeddings, and sees each image once.
+        """
         if spec.canonical in self._trained or (not fresh and self._runs(spec)):
             return 0.0
-        near, images = self._nearest(spec), self._images(spec)
+        near, images = self._nearest(spec, steps), self._images(spec)
         if not near or images is None:
             return None
         self._trained.add(spec.canonical)
         self._use(near)
         rate = median(found.record.timing["images_per_second"] for found in near)
-        return images * (1 if spec.base else spec.epochs) / rate
+        passes = spec.epochs if steps else 1
+        embedding = median(n.record.timing.get(EMBEDDING_SECONDS, 0.0) for n in near)
+        return images * passes / rate + embedding
 
-    def _nearest(self, spec: RunSpec) -> list[Neighbour]:
+    def _nearest(self, spec: RunSpec, steps: bool) -> list[Neighbour]:
         """Return the stored runs that differ least from `spec`, all of the same kind."""
-        key = (spec.method, repr(spec.settings), spec.batch_size, spec.bits, *_kind(spec))
+        kind = _kind(spec, steps=steps)
+        key = (spec.method, repr(spec.settings), spec.batch_size, spec.bits, *kind)
         if key not in self._near:
-            self._near[key] = self._find(spec)
+            self._near[key] = self._find(spec, kind)
         return self._near[key]
 
-    def _find(self, spec: RunSpec) -> list[Neighbour]:
-        alike = self._kinds.get(_kind(spec), [])
+    def _find(self, spec: RunSpec, kind: tuple[object, ...]) -> list[Neighbour]:
+        alike = self._kinds.get(kind, [])
         alike = [n for n in alike if n.record.timing.get("images_per_second", 0) > 0]
         ranks = [n.rank(spec, self._cpu) for n in alike]
         least = min(ranks, default=())
@@ -207,9 +220,9 @@ class Forecast:
     def _examination(self, cell: Cell, target: Target) -> float | None:
         """Return the seconds of encoding and scoring a target, as the nearest runs had them."""
         spec, options = cell.spec, cell.options.get(target.dataset, {})
-        key = (target.name, *sorted(options.items()), spec.method, *_kind(spec))
+        own = _kind(spec, steps=True)[1:]
+        key = (target.name, *sorted(options.items()), spec.method, bool(spec.base), *own)
         if key not in self._exams:
-            own = _kind(spec)[1:]
             alike = [
                 n for kind, known in self._kinds.items() if kind[1:] == own
                 for n in known if n.has(target.name)
@@ -237,10 +250,10 @@ class Forecast:
         )
 
 
-def _kind(spec: RunSpec) -> tuple[object, ...]:
+def _kind(spec: RunSpec, *, steps: bool) -> tuple[object, ...]:
     """Return what must agree for one run's time to say something of another's."""
     how = spec.trunk_mode, spec.precision, spec.device
-    return bool(spec.base), spec.trunk, spec.image_size, *how
+    return (bool(spec.base), steps), spec.trunk, spec.image_size, *how
 
 
 def _place(spec: RunSpec) -> tuple[object, ...]:

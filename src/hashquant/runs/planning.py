@@ -6,30 +6,31 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hashquant.codes.family import CodeBudget
+from hashquant.codes.family import CodeBudget, Real
 from hashquant.errors import (
-    BudgetError,
+    FrozenError,
     HashQuantError,
     PluginError,
+    UnfitError,
     UsageError,
     legible,
     unknown_name,
 )
 from hashquant.machine.hardware import check_trunk_mode, resolve_precision
 from hashquant.plugins import registry
+from hashquant.plugins.declared import COUNT, declared
 from hashquant.plugins.failures import calling
 from hashquant.runs.targets import PROTOCOLS, Target, parse, targets_of
-from hashquant.settings.ranges import Count, described, fault
+from hashquant.settings.ranges import Count, fault
 from hashquant.settings.reading import FLAG, build, check, coerce, refusal
 from hashquant.settings.recipe import Recipe
-from hashquant.settings.suite import RunSpec, Suite, as_before, canonical_json
+from hashquant.settings.suite import HEADS_ON, RunSpec, Suite, as_before, canonical_json
 from hashquant.settings.trunknames import sealed
 
 if TYPE_CHECKING:  # it imports torch, which a plan must not
     from hashquant.plugins.method import Method
 
 Settings = Mapping[str, Mapping[str, Any]]  # Any: YAML values or a flag's text
-COUNT = described(Count)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Cell:
     """One run to make, and what it is examined on.
 
     `status` is "" or, when it cannot be made, "skipped" or "failed"; `options` are those of each
-    target's data set.
+    target's data set; `fitted` says that the method is in closed form and takes no step.
     """
 
     spec: RunSpec
@@ -45,6 +46,7 @@ class Cell:
     reason: str = ""
     targets: tuple[Target, ...] = ()
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fitted: bool = False
 
     @property
     def broken(self) -> bool:
@@ -71,14 +73,15 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
     own = {dataset: options_of(suite, dataset) for dataset in suite.datasets}
     planned = [
         Cell(*_cell(name, suite, device, (dataset, own[dataset]), row, bits, seed),
-             targets[dataset], options)
+             targets[dataset], options, bool(row.method and row.method.closed_form))
         for dataset in suite.datasets
         for row in loaded
         for bits in suite.bits
         for seed in suite.seeds
     ]  # fmt: skip
     cells = list({cell.spec.canonical: cell for cell in planned}.values())
-    if cells and all(cell.status == "skipped" for cell in cells):
+    heads = any(cell.spec.head_only for cell in cells)  # skipped for what they stand on, perhaps
+    if cells and not heads and all(cell.status == "skipped" for cell in cells):
         raise UsageError(f"no method can meet these bits: {cells[0].reason}")
     return cells
 
@@ -162,6 +165,7 @@ class _Loaded:
     overrides: Mapping[str, Any]
     reason: str = ""
     base: "_Loaded | None" = None
+    head_only: bool = False
 
     def schedule(self, suite: Suite) -> Recipe:
         if self.method is None or suite.recipe != "paper":
@@ -175,28 +179,39 @@ class _Loaded:
         """Return what the method decides of a specification.
 
         Raises:
-            BudgetError: if it cannot meet `bits`.
+            UnfitError: if it cannot meet `bits`, or takes less than the embedding it stands on.
             PluginError: if it fails to say what is asked, or that is no number of bits or features.
         """
         found: dict[str, Any] = {"method": self.name, "settings": self.settings}
-        found["overrides"] = self.overrides
+        found |= {"overrides": self.overrides} | ({"head_only": True} if self.head_only else {})
         found |= {"bits": bits, "features": suite.features, "schedule": self.schedule(suite)}
         if self.method is None:
             return found
+        base = self.base.resolved(suite, bits) if self.base else {}
+        trained = bool(base) and not self.method.closed_form
+        given = self._embedding_size(base) if trained else suite.features
         with calling(f"method '{self.name}'"):
             budget = self.method.budget_for(self.config, bits)
             self._expect("budget_for", budget, CodeBudget)
-            size = self.method.feature_size(self.config, budget, suite.features)
+            size = self.method.feature_size(self.config, budget, given)
         found |= {"features": size, "bits": budget.bits}
         for key in ("bits", "features"):
             value = found[key]
             if not isinstance(value, int) or fault(value, Count):
                 raise PluginError(f"{self.name}: its {refusal(key, COUNT, value)}")
-        if self.base is not None:
-            base = self.base.resolved(suite, bits)
+        if trained and size < given:
+            raise FrozenError(f"{self.name} takes {size} features, its embedding has {given}")
+        if base and not trained:
             found |= {"features": base["features"], "schedule": base["schedule"]}
+        if base:
             found["base"] = base | {"schedule": as_before(base["schedule"])}
         return found
+
+    def _embedding_size(self, base: Mapping[str, Any]) -> int:
+        """Return how many values the base's embedding has, as far as a plan can tell."""
+        method = self.base.method if self.base else None
+        real = method is not None and isinstance(method.family, Real)
+        return int(base["bits"] // 32 if real else base["features"])
 
     def _expect(self, what: str, found: object, kind: type) -> None:
         if not isinstance(found, kind):
@@ -211,7 +226,7 @@ def _load(
     try:
         method = registry.load_method(name)
         with calling(f"method '{name}'"):
-            default = _declared(method, name)
+            default = declared(method, name)
             config = build(method.Config, asked, f"{FLAG}{name}.")
             check(config, f"{FLAG}{name}.")
             settings = dataclasses.asdict(config)
@@ -219,34 +234,16 @@ def _load(
             overrides = {k: v for k, v in settings.items() if v != default[k]}
             if method.base in (name, *above):
                 raise PluginError(f"method '{name}' must not be fitted on itself, by its base")
-            base = _load(method.base, suite, {}, (name, *above)) if method.base else None
+            free = not (method.base or method.closed_form or name == HEADS_ON)
+            head_only = free and suite.head_only
+            below = HEADS_ON if head_only else method.base
+            base = _load(below, suite, {}, (name, *above)) if below else None
     except HashQuantError as error:
         if isinstance(error, UsageError) and name in registry.methods():
             raise  # a setting that is not understood
         return _Loaded(name, None, None, asked, asked, legible(str(error)))
-    return _Loaded(name, method, config, settings, overrides, base.reason if base else "", base)
-
-
-def _declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of its own Config
-    """Return a method's default settings, once its numbers are seen to be what they may be.
-
-    Raises:
-        PluginError: if they are not.
-    """
-    try:
-        default, recipe = method.Config(), method.recipe()
-        check(default, f"{name}: Config.")
-        if not isinstance(recipe, Recipe):
-            raise refusal(f"{name}: recipe", "a Recipe", recipe)
-        check(recipe, f"{name}: recipe.")
-        for key in ("paper_batch", "images_per_class"):
-            if fault(found := getattr(method, key), Count):
-                raise refusal(f"{name}: {key}", COUNT, found)
-        return dataclasses.asdict(default)
-    except UsageError as error:
-        raise PluginError(str(error)) from error
-    except (ValueError, TypeError, ArithmeticError) as error:
-        raise PluginError(f"{name}: its Config or recipe cannot be made: {error}") from error
+    reason = base.reason if base else ""
+    return _Loaded(name, method, config, settings, overrides, reason, base, head_only)
 
 
 def _cell(
@@ -257,15 +254,15 @@ def _cell(
     unresolved = dataclasses.replace(row, method=None)
     try:
         own = row.resolved(suite, bits)
-    except (BudgetError, PluginError) as error:
-        skipped = isinstance(error, BudgetError)
+    except (UnfitError, PluginError) as error:
+        skipped = isinstance(error, UnfitError)
         status, reason = "skipped" if skipped else "failed", legible(str(error))
         own = unresolved.resolved(suite, bits)
         if skipped:
             own["schedule"] = row.schedule(suite)
     shared = {f.name for f in dataclasses.fields(RunSpec)} & {
         f.name for f in dataclasses.fields(Suite)
-    } - {"bits", "features", "settings"}
+    } - {"bits", "features", "settings", "head_only"}
     spec = RunSpec(
         suite=name, dataset=dataset[0], seed=seed, device=device, **own,
         dataset_options=dataset[1], **{key: getattr(suite, key) for key in shared},

@@ -10,6 +10,8 @@ from hashquant.settings.words import split_target
 TARGET_OPTIONS: Mapping[str, str] = {"norm_stats=target": "own batch-norm statistics"}
 #: What a method learns from, a word each, in the order of tables; the family is said beside it.
 KINDS = ("pairs", "triplets", "centres", "classification", "discrete", "fitted")
+#: Settings that any row may have, by a suite's key → in words.
+ANYBODYS: Mapping[str, str] = {"head_only=True": "on the frozen float embedding"}
 #: What a data set's classes are called where nothing else is declared.
 IDENTITIES = "identities"
 
@@ -35,7 +37,7 @@ class Name:
         """
         key, _, value = setting.partition("=")
         value = value.replace("%", " %")
-        words = self.words.get(setting, self.words.get(key))
+        words = self.words.get(setting, self.words.get(key, ANYBODYS.get(setting)))
         return f"{key.replace('_', ' ')} {value}" if words is None else words.replace("{}", value)
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_PIXELS = 4096
 #: Raised by hand, with a CHANGELOG line, when numbers change on purpose.
 RESULTS_EPOCH = 1
+#: The method whose embedding `head_only` trains heads on.
+HEADS_ON = "float"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Suite:
     trunk_mode: Annotated[str, OneOf("eager", "compiled", "graphs")] = "eager"
     recipe: Annotated[str, OneOf("paper", "common")] = "paper"
     common: Recipe = field(default_factory=Recipe)
+    #: learned methods train their heads alone, on the embedding of `HEADS_ON`
+    head_only: bool = False
     #: which epoch is examined
     selection: Annotated[str, OneOf("last", "train-loss", "validation")] = "last"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: YAML values
@@ -83,7 +87,8 @@ class RunSpec:
     `settings` is the method's whole configuration; `overrides` the part that differs from its
     defaults, which names the cell's row (`opqn codebooks=learned`). `schedule` is the recipe in
     force, `device` the kind of device ("cpu", "cuda"). `base` holds the fields in which the run
-    differs whose embedding this one is fitted on (method, bits, settings and so on).
+    differs whose embedding this one is fitted on (method, bits, settings and so on); `head_only`
+    says that the method would train a trunk of its own, had not its suite frozen that embedding.
     """
 
     suite: str
@@ -112,6 +117,7 @@ class RunSpec:
     results_epoch: int = RESULTS_EPOCH
     base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
     trunk_mode: str = "eager"
+    head_only: bool = False
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -122,7 +128,8 @@ class RunSpec:
     def label(self) -> str:
         """The row a table shows this cell in: the method and what differs from its defaults.
 
-        What differs in the base that it is fitted on is named too (`pq float.margin=0.3`).
+        What differs in the base that it is fitted on is named too (`pq float.margin=0.3`), and that
+        a method's head alone was trained (`opqn head_only=True`).
 
         A method that can learn from fewer labels always says what share of them it saw.
         """
@@ -130,20 +137,23 @@ class RunSpec:
         if "label_fraction" in self.settings:
             shown.pop("label_fraction", None)
             shown["labels"] = f"{self.settings['label_fraction']:.0%}"
-        for key, value in self.base.get("overrides", {}).items():
+        if self.head_only:
+            shown["head_only"] = True
+        frozen = {"head_only": True} if self.base.get("head_only") else {}
+        for key, value in {**self.base.get("overrides", {}), **frozen}.items():
             shown[f"{self.base['method']}.{key}"] = value
         return " ".join([self.method, *(f"{k}={v}" for k, v in sorted(shown.items()))])
 
 
 #: Fields that came later, by their class: what is as it was before them keeps its name.
 LATER: dict[type, dict[str, Any]] = {  # Any: each field has its own type
-    RunSpec: {"base": {}, "trunk_mode": "eager"},
+    RunSpec: {"base": {}, "trunk_mode": "eager", "head_only": False},
     Recipe: {"nesterov": False, "smoothing": 0.99, "decay": "step", "milestones": (),
              "per_step": False, "clip_norm": 0.0, "group_rates": True},
 }  # fmt: skip
 #: Fields of a RunSpec that may differ between the cells of one table.
 FREE_IN_TABLE = (
-    "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base"
+    "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base", "head_only"
 )  # fmt: skip
 
 
@@ -181,7 +191,7 @@ def base_spec(spec: RunSpec) -> RunSpec:
     """Return the run whose embedding `spec` is fitted on, or `spec` itself where there is none."""
     if not spec.base:
         return spec
-    fields = _fields(spec) | {"base": {}} | dict(spec.base)
+    fields = _fields(spec) | {"base": {}, "head_only": False} | dict(spec.base)
     plain: RunSpec = build(RunSpec, fields, "base", stored=True)
     return plain
 

@@ -8,6 +8,7 @@ __all__ = [
     "coding",
     "encoding",
     "epochs",
+    "frozen",
     "loop",
     "network",
     "normstats",

@@ -7,7 +7,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hashquant.training.network import Network
-from hashquant.types import Embedding, Pixels
+from hashquant.types import Embedding, Features, Pixels
 
 
 class Average:
@@ -28,7 +28,7 @@ class Average:
         self._followed.update_parameters(network)
 
     @torch.no_grad()
-    def embed(self, images: Pixels) -> Embedding:
+    def embed(self, images: Pixels | Features) -> Embedding:
         """Return the average's embedding of the images, in evaluation mode, without gradient."""
         return self.network.eval().embed(images)
 

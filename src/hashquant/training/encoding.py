@@ -115,16 +115,18 @@ def embed_all(
 
 
 def training_embeddings(
-    network: Network, source: ImageSource, spec: RunSpec, *, device: torch.device
+    network: Network, source: ImageSource | Features, spec: RunSpec, *, device: torch.device
 ) -> Embedding:
     """Return the method's embedding of all images, in order, as `encode` would make it.
+
+    A head that is trained without its base has that base's embeddings for a `source`.
 
     Raises:
         HashQuantError: if there is no image.
     """
     with repeatable(device), torch.inference_mode():
         found = _features(network, source, spec, device)
-        parts = [network.method(features)[:count] for features, count in found]
+        parts = [network.method(network.widened(part))[:count] for part, count in found]
     if not parts:
         raise HashQuantError("there must be images to embed, got none")
     return torch.cat(parts)
@@ -199,16 +201,17 @@ class _SecondLook:
 def _kept_features(
     network: Network, source: ImageSource, spec: RunSpec, device: torch.device, frozen: str
 ) -> Iterator[tuple[Features, int]]:
-    """Yield `_features`, from what the source keeps of a frozen trunk where it does."""
+    """Yield `_features` as the head takes them, from what the source keeps of a frozen trunk."""
     parts = source.features.get(frozen)
     if parts is not None:
+        network.to(device=device).eval()
         # Copies: what one method changes in place would be what the next is given.
-        yield from ((features.clone(), count) for features, count in parts)
+        yield from ((network.widened(features.clone()), count) for features, count in parts)
         return
     found = []
     for features, count in _features(network, source, spec, device):
         found.append((features, count))
-        yield features.clone() if frozen else features, count
+        yield network.widened(features.clone() if frozen else features), count
     size = sum(features.nbytes for features, _ in found)
     held = sum(part.nbytes for parts in source.features.values() for part, _ in parts)
     if frozen and held + size <= KEPT_BYTES:
@@ -216,7 +219,7 @@ def _kept_features(
 
 
 def _features(
-    network: Network, source: ImageSource, spec: RunSpec, device: torch.device
+    network: Network, source: ImageSource | Features, spec: RunSpec, device: torch.device
 ) -> Iterator[tuple[Features, int]]:
     """Yield the trunk's output of each forward pass and how many of its rows, the first, count."""
     layout = memory_format(device, "fp32")
@@ -224,6 +227,11 @@ def _features(
     count = len(source)
     starts = range(0, count, FORWARD_BATCH)
     passes = (torch.arange(s, s + FORWARD_BATCH).clamp_max(count - 1) for s in starts)
+    if isinstance(source, Tensor):
+        for start, rows in zip(starts, passes, strict=True):
+            given = source.index_select(0, rows.to(source.device))
+            yield network.features(given), min(FORWARD_BATCH, count - start)
+        return
     for start, images in zip(starts, source.stream(passes), strict=True):
         pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
         features = network.features(pixels.contiguous(memory_format=layout))

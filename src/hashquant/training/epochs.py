@@ -106,6 +106,8 @@ def run_epoch(
 ) -> tuple[dict[str, float], int]:
     """Train one epoch (from 0); return its mean loss terms and how many images it saw.
 
+    Where the training set holds a frozen base's embeddings, steps take their rows and no image.
+
     Raises:
         DivergedError: if a loss term or a gradient is no longer finite.
     """
@@ -150,7 +152,8 @@ def _offer_embeddings(
     network: Network, training: TrainingSet, spec: RunSpec, epoch: int, device: torch.device
 ) -> None:
     """Give the method the embeddings of the training images, where it wants them now."""
-    method, images = network.method, training.images
+    method = network.method
+    images = training.images if training.embeddings is None else training.embeddings
     if not method.wants_embeddings(epoch, spec.epochs):
         return
     # Before the first step batch norms have seen no image: they look at these first.
@@ -207,22 +210,35 @@ def _batches(
     steps: list[Step],
 ) -> Iterator[tuple[list[Tensor], list[int], Batch]]:  # fmt: skip
     """Yield each step's views of its images, the sizes of their parts, and a batch to be filled."""
-    draws = generator(spec.seed, "augment", epoch, device=device)
     labels, labelled = training.labels.to(device), training.labelled.to(device)
     nothing = torch.empty(0, device=device)
-    layout = memory_format(device, spec.precision)
-    images = training.images.stream(step.rows for step in steps)
-    for number, (step, stored) in enumerate(zip(steps, images, strict=True)):
-        cut = [
-            seen(stored, view, spec.image_size, padding=spec.padding, flip=spec.flip,
-                 generator=draws)
-            for view in network.method.views or (PLAIN,)
-        ]  # fmt: skip
+    given = _given(network, training, spec, epoch, device, steps)
+    for number, (step, views) in enumerate(zip(steps, given, strict=True)):
         parts = [size for size in (len(step.labelled), len(step.unlabelled)) if size]
         rows = step.rows.to(device, non_blocking=True)
         batch = Batch(
             nothing, labels[rows], labelled[rows], rows, len(step.labelled), epoch, spec.epochs,
             epoch * len(steps) + number, spec.epochs * len(steps),
         )  # fmt: skip
+        yield views, parts, batch
+
+
+def _given(
+    network: Network, training: TrainingSet, spec: RunSpec, epoch: int, device: torch.device,
+    steps: list[Step],
+) -> Iterator[list[Tensor]]:  # fmt: skip
+    """Yield the views of each step's images: pixels that enter the trunk, or stored embeddings."""
+    if training.embeddings is not None:
+        for step in steps:
+            yield [training.embeddings.index_select(0, step.rows.to(device, non_blocking=True))]
+        return
+    draws = generator(spec.seed, "augment", epoch, device=device)
+    layout = memory_format(device, spec.precision)
+    for stored in training.images.stream(step.rows for step in steps):
+        cut = [
+            seen(stored, view, spec.image_size, padding=spec.padding, flip=spec.flip,
+                 generator=draws)
+            for view in network.method.views or (PLAIN,)
+        ]  # fmt: skip
         pixels = [normalise(one, spec.mean, spec.std) for one in cut]
-        yield [one.contiguous(memory_format=layout) for one in pixels], parts, batch
+        yield [one.contiguous(memory_format=layout) for one in pixels]

@@ -9,11 +9,13 @@ import torch
 from hashquant.data.items import TrainingSet
 from hashquant.errors import HashQuantError
 from hashquant.machine.seeds import repeatable, seeded
+from hashquant.plugins.method import Method
 from hashquant.settings.suite import RunSpec
 from hashquant.training._average import Average, average_of
 from hashquant.training._sampling import mask_labels
 from hashquant.training.checkpoint import CheckpointFile, Progress
 from hashquant.training.epochs import run_epoch, sampled_rate
+from hashquant.training.frozen import NoImages, refuse_wishes
 from hashquant.training.network import Network, memory_format
 from hashquant.training.optimizers import build_optimizer
 from hashquant.training.selection import EpochChoice, has_tensors
@@ -65,8 +67,11 @@ def train(
     interrupted and goes on from its `checkpoint` ends with the same bits as one that was not.
     A method with `label_fraction` below 1 sees that share of each class's labels.
     `on_epoch` is called when the epoch's checkpoint is safe. `jobs` cells go side by side.
+    A head alone (`training.frozen.head_of`) learns from the `embeddings` of the training set; no
+    image is read.
 
     Raises:
+        FrozenError: if such a head wants images.
         DivergedError: if a loss term or a gradient is no longer finite.
         StoreError: if the checkpoint cannot be written.
     """
@@ -74,10 +79,10 @@ def train(
     network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     method, choice = network.method, choice or EpochChoice()
     average = average_of(network)
-    network.run_trunk_as(spec.trunk_mode)
+    if training.embeddings is None:
+        network.run_trunk_as(spec.trunk_mode)
+    training = _as_seen(method, training, spec)
     examined = average.network if average and method.examine_average else network
-    if method.label_fraction < 1 and bool(training.labelled.all()):
-        training = mask_labels(training, method.label_fraction, spec.seed)
     with repeatable(device):
         progress = _resume(network, average, training, spec, checkpoint)
         choice.resume(progress.choice)
@@ -110,6 +115,16 @@ def train(
     )
 
 
+def _as_seen(method: Method, training: TrainingSet, spec: RunSpec) -> TrainingSet:
+    """Return what a method sees of a training set: a share of its labels, embeddings or images."""
+    if training.embeddings is not None:
+        refuse_wishes(method)
+        training = replace(training, images=NoImages(len(training.labels), method.name))
+    if method.label_fraction < 1 and bool(training.labelled.all()):
+        training = mask_labels(training, method.label_fraction, spec.seed)
+    return training
+
+
 def _optimizer(network: Network, spec: RunSpec, progress: Progress) -> torch.optim.Optimizer:
     """Return the optimiser of a run, as far as it has come."""
     optimizer = build_optimizer(network, spec.schedule)
@@ -128,6 +143,8 @@ def _begin(network: Network, training: TrainingSet, spec: RunSpec, device: torch
     allocate(method, len(training.labels), training.num_classes, device)
     before = set(network.state_dict())
     own = replace(training, labels=training.labels.clone(), labelled=training.labelled.clone())
+    if training.embeddings is not None:
+        own = replace(own, embeddings=training.embeddings.clone())
     with seeded(spec.seed, "initialise", device=device):
         method.initialise(own)
     added = sorted(name.removeprefix("method.") for name in set(network.state_dict()) ^ before)

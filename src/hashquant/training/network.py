@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hashquant.plugins.method import Method
 from hashquant.types import Embedding, Features, Pixels
@@ -20,7 +22,7 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
 
 
 class Stacked(nn.Module):
-    """A trained network as the trunk of a method that is fitted on its embedding."""
+    """A trained network as the trunk of a method that learns from its embedding."""
 
     def __init__(self, base: "Network") -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class Stacked(nn.Module):
 
 
 class Network(nn.Module):
-    """A trunk with a method's head on top, trained end to end."""
+    """A trunk with a method's head on top, trained end to end; a `Stacked` one stays as it is."""
 
     def __init__(self, trunk: nn.Module, method: Method) -> None:
         super().__init__()
@@ -49,15 +51,23 @@ class Network(nn.Module):
         # The function, not the module: weights keep their names.
         self._compiled = torch.compile(self.trunk.forward, mode=how, dynamic=False) if how else None
 
-    def features(self, images: Pixels) -> Features:
+    def features(self, images: Pixels | Features) -> Features:
         """Return the trunk's output in fp32, whatever precision the trunk ran in."""
         compiled = self._compiled if self.training else None
         features: Tensor = self.trunk(images) if compiled is None else compiled(images)
         return features.float()
 
-    def embed(self, images: Pixels) -> Embedding:
-        """Return the method's embedding of the images."""
-        embedding: Tensor = self.method(self.features(images))
+    def widened(self, features: Features) -> Float[Tensor, "n wider"]:
+        """Return what the head is given: zero columns follow where it takes more than there are.
+
+        So it is with a frozen embedding of another size; a trunk has the size that its head asks.
+        """
+        missing = self.method.in_features - features.shape[1]
+        return functional.pad(features, (0, missing)) if missing > 0 else features
+
+    def embed(self, images: Pixels | Features) -> Embedding:
+        """Return the method's embedding of the images; of a base's embeddings without a trunk."""
+        embedding: Tensor = self.method(self.widened(self.features(images)))
         return embedding
 
     def forward(self, images: Pixels) -> Embedding:

@@ -10,6 +10,7 @@ from hashquant.data.pixels import ImageSource, center_crop, normalise
 from hashquant.machine.seeds import repeatable
 from hashquant.settings.suite import RunSpec
 from hashquant.training.network import Network, memory_format
+from hashquant.types import Features
 
 #: Images of one pass; statistics are averaged over passes.
 PASS = 256
@@ -19,9 +20,11 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 @contextmanager
 def target_statistics(
-    network: Network, gallery: ImageSource, spec: RunSpec, *, device: torch.device
+    network: Network, gallery: ImageSource | Features, spec: RunSpec, *, device: torch.device
 ) -> Iterator[None]:
     """Give every batch norm the statistics of the gallery's images; put the old ones back.
+
+    A head that is trained without its base has that base's embeddings for a gallery.
 
     The plain mean over passes of 256 images, each normalised by its own pass; dropout is off, and
     weights, codewords and what was fitted in closed form stay as they were trained.
@@ -45,11 +48,17 @@ def target_statistics(
         network.eval()
 
 
-def _pass_all(network: Network, gallery: ImageSource, spec: RunSpec, device: torch.device) -> None:
+def _pass_all(
+    network: Network, gallery: ImageSource | Features, spec: RunSpec, device: torch.device
+) -> None:
     layout = memory_format(device, "fp32")
     network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     passes = torch.arange(len(gallery)).tensor_split(-(-len(gallery) // PASS))
     with repeatable(device), torch.no_grad():
+        if isinstance(gallery, torch.Tensor):
+            for rows in passes:
+                network.embed(gallery.index_select(0, rows.to(gallery.device)))
+            return
         for images in gallery.stream(passes):
             pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
             network.embed(pixels.contiguous(memory_format=layout))

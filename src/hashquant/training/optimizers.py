@@ -15,7 +15,7 @@ def build_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over all trainable parameters, kernels fused where they are.
 
     They form one group, or one for each of the method's `rate_factors` where the recipe has
-    `group_rates`.
+    `group_rates`. The trunk's is not used where there is no trunk to train (`training.frozen`).
 
     Raises:
         HashQuantError: if nothing can be trained, the optimiser is unknown, or a rate factor
@@ -62,6 +62,8 @@ def _groups(network: Network, factors: Mapping[str, float]) -> list[dict[str, An
     left = {name: w for name, w in network.named_parameters() if w.requires_grad}
     groups = []
     for owner, factor in factors.items():
+        if owner == "trunk" and isinstance(network.trunk, nn.Identity):
+            continue
         place = owner if owner == "trunk" else f"method.{owner}"
         chosen = [name for name in left if f"{name}.".startswith(f"{place}.")]
         if not chosen:

@@ -52,3 +52,14 @@ def test_a_target_says_its_option_and_another_part_not_its_set():
 def test_classes_are_people_unless_said_otherwise():
     assert NAMES.classes_of("cifar10+norm_stats=target") == "classes"
     assert NAMES.classes_of("lfw") == "identities"
+
+
+def test_a_head_on_a_frozen_embedding_says_so():
+    names = Names({"opqn": Name("OPQN", words={"margin": "margin {}"}), "h2q": Name("H²Q")})
+    assert names.row("opqn head_only=True") == "OPQN, on the frozen float embedding"
+    assert names.row("opqn float.margin=0.2 head_only=True margin=0.3") == (
+        "OPQN, embedding: margin 0.2, on the frozen float embedding, margin 0.3"
+    )
+    assert names.row("h2q cehash.head_only=True") == (
+        "H²Q, embedding: on the frozen float embedding"
+    )

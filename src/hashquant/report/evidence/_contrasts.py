@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hashquant.report.evidence._halves import crossed, named, over_lengths
-from hashquant.report.evidence.families import FAMILIES, kept_beside, learned, shallow
+from hashquant.report.evidence.families import FAMILIES, heads_only, kept_beside, learned, shallow
 from hashquant.report.evidence.queries import Evidence, Key
 from hashquant.report.evidence.relative import main_row, overrides
 
@@ -109,11 +109,15 @@ Pairs = Sequence[tuple[Key, Key]]
 
 
 def _of(studies: Sequence[Evidence], *, cross: bool) -> list[Evidence]:
-    """Return the blocks of one kind, examined as they were trained."""
+    """Return the blocks of one kind, examined as they were trained.
+
+    Without those where heads on a frozen embedding were trained alone: no paper claims it of them.
+    """
     return [
         study
         for study in studies
         if not study.block.option
+        and not heads_only(study)
         and (study.block.cross_domain if cross else study.block.single_domain)
     ]
 

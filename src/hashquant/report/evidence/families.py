@@ -8,6 +8,7 @@ import numpy as np
 from hashquant.report.evidence._halves import Over, crossed, named, over_lengths
 from hashquant.report.evidence.queries import Evidence, Key
 from hashquant.report.evidence.relative import clear, lead, main_row, uncompressed
+from hashquant.settings.suite import RunSpec
 
 #: The families, in the order of the difference.
 FAMILIES = ("quantization", "hashing")
@@ -25,19 +26,28 @@ class Contest:
 
 
 def learned(evidence: Evidence) -> Iterator[str]:
-    """Yield the own row of every method that learns its code together with the network."""
-    yield from _rows(evidence, fitted=False)
+    """Yield the own row of every method that learns its code together with the network.
+
+    Where no row does, those are compared that learn theirs by steps on one frozen embedding.
+    """
+    alone = heads_only(evidence)
+    yield from _rows(evidence, lambda spec: spec.head_only if alone else not spec.base)
 
 
 def shallow(evidence: Evidence) -> Iterator[str]:
     """Yield the own row of every method that is fitted on the embedding of another one."""
-    yield from _rows(evidence, fitted=True)
+    yield from _rows(evidence, lambda spec: bool(spec.base) and not spec.head_only)
 
 
-def _rows(evidence: Evidence, *, fitted: bool) -> Iterator[str]:
-    methods = dict.fromkeys(
-        r.spec.method for r in evidence.block.evals if bool(r.spec.base) == fitted
-    )
+def heads_only(evidence: Evidence) -> bool:
+    """Tell whether all codes of a block that are learned by steps are heads on an embedding."""
+    block = evidence.block
+    whole = (r.spec for r in block.evals if not r.spec.base and block.rivals(r.spec.label))
+    return not any(whole) and any(r.spec.head_only for r in block.evals)
+
+
+def _rows(evidence: Evidence, chosen: Callable[[RunSpec], bool]) -> Iterator[str]:
+    methods = dict.fromkeys(r.spec.method for r in evidence.block.evals if chosen(r.spec))
     for method in methods:
         label = main_row(evidence, method)
         if evidence.block.rivals(label):

@@ -42,15 +42,20 @@ class Lead:
 
 
 def main_row(evidence: Evidence, method: str) -> str:
-    """Return a method's own row: of all its rows in the block, the one that changes least."""
+    """Return a method's own row: of all its rows in the block, the one that changes least.
+
+    A head on a frozen embedding is the method's own row only where nothing else is.
+    """
     found = overrides(evidence, method)
-    return min(found, key=lambda label: (len(found[label]), label), default="")
+    heads = {label for label in found if found[label].get("head_only")}
+    return min(found, key=lambda label: (label in heads, len(found[label]), label), default="")
 
 
 def overrides(evidence: Evidence, method: str) -> dict[str, Mapping[str, Any]]:  # Any: settings
-    """Return what each row of a method changes of its settings."""
+    """Return what each row of a method changes of its settings, and whether it is a head alone."""
     return {
-        record.spec.label: record.spec.overrides
+        record.spec.label: {**record.spec.overrides}
+        | ({"head_only": True} if record.spec.head_only else {})
         for record in evidence.block.evals
         if record.spec.method == method
     }

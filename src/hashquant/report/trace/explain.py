@@ -56,7 +56,8 @@ def _spec_rows(spec: RunSpec) -> Rows:
     yield "epochs", f"{spec.epochs} of {spec.batch_size} images a step, {spec.precision}"
     yield "selection", spec.selection
     if spec.base:
-        yield "fitted on", f"the embedding of {_pairs(spec.base)}"
+        how = "trained on" if spec.head_only else "fitted on"
+        yield how, f"the {'frozen ' * spec.head_only}embedding of {_pairs(spec.base)}"
     yield "device", f"{spec.device}; results epoch {spec.results_epoch}"
 
 

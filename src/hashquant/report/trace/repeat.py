@@ -41,8 +41,11 @@ def _assignments(spec: RunSpec, options_of: str) -> Iterator[tuple[str, object]]
     if spec.recipe == "common":
         yield from _owned("common", asdict(spec.schedule))
     yield from _owned(spec.method, spec.settings)
-    if spec.base:
-        yield from _owned(spec.base["method"], spec.base["settings"])
+    below = [spec.base]
+    while below[-1]:
+        yield from _owned(below[-1]["method"], below[-1]["settings"])
+        below.append(below[-1].get("base", {}))
+    yield "head_only", spec.head_only or any(base.get("head_only", False) for base in below)
     yield from _owned(options_of, spec.dataset_options)
 
 

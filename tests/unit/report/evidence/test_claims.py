@@ -217,3 +217,35 @@ def test_the_page_holds_every_line(exams, people, middling):
     ]  # fmt: skip
     assert row.strip("| ").endswith("supported (1 seed)")
     assert "trunk sphere20-narrow, 32-pixel images, 20 epochs" in text
+
+
+HEADS = {"base": {"method": "float", "bits": 16384}, "head_only": True}
+
+
+def test_a_head_on_a_frozen_embedding_stands_for_no_method_of_a_paper(exams, people, middling):
+    """Neither as OPQN, nor as a deep rival of it, nor as a shallow code."""
+    exams.add(middling, people, method="opqn")
+    exams.add(middling - 0.1, people, method="dcdh")
+    exams.add(middling - 0.2, people, method="lsh", base={"method": "float"})
+    for method in ("opqn", "dcdh", "gpq"):
+        exams.add(middling + 0.1, people, method=method, **HEADS)
+    found = claimed(exams.records())
+    (deep,), (shallow,) = found["a1"], found["a2"]
+    assert (deep["compared"], shallow["compared"]) == ("opqn − dcdh", "opqn − lsh")
+
+
+def test_where_only_heads_are_trained_no_claim_is_judged(exams, people, middling):
+    exams.add(middling + 0.1, people, method="opqn", **HEADS)
+    exams.add(middling, people, method="dcdh", **HEADS)
+    exams.add(middling, people, method="lsh", base={"method": "float"})
+    exams.add(middling, people, method="float")
+    found = claimed(exams.records())
+    assert {line["verdict"] for lines in found.values() for line in lines} == {NO_RECORDS}
+
+
+def test_codes_and_heads_on_one_embedding_share_its_networks(exams, people, middling):
+    for method, asked in {"opqn": HEADS, "pq": {"base": HEADS["base"]}, "dcdh": {}}.items():
+        exams.add(middling, people, method=method, **asked)
+    (study,) = gather(exams.records(), select_blocks(exams.records()))
+    source = {label: study.cells[label, 16, False].source for label in study.block.families}
+    assert source["opqn head_only=True"] == source["pq"] != source["dcdh"]

@@ -67,3 +67,18 @@ def test_a_family_without_a_learned_method_has_no_difference(exams, people, midd
     exams.add(middling, people)
     exams.add(middling, people, method="lsh", base={"method": "float"})
     assert families(exams.records()).empty
+
+
+def test_heads_are_compared_with_heads_where_nothing_else_is_trained(exams, people, middling):
+    heads = {"base": {"method": "float"}, "head_only": True}
+    for method, shift in {"opqn": 0.2, "dcdh": 0.0}.items():
+        exams.add(middling + shift, people, method=method, **heads)
+    exams.add(middling + 0.3, people, method="pq", base={"method": "float"})
+    found = best_of(families(exams.records()), "lfw")
+    assert (found["quantization"], found["hashing"]) == (
+        "opqn head_only=True", "dcdh head_only=True",
+    )  # fmt: skip
+    exams.add(middling, people, method="gpq")
+    exams.add(middling - 0.1, people, method="csq")
+    found = best_of(families(exams.records()), "lfw")
+    assert (found["quantization"], found["hashing"]) == ("gpq", "csq")

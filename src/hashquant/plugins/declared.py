@@ -1,0 +1,37 @@
+"""What a method declares of itself, held to what its numbers may be before anything runs."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from hashquant.errors import PluginError, UsageError
+from hashquant.settings.ranges import Count, described, fault
+from hashquant.settings.reading import check, refusal
+from hashquant.settings.recipe import Recipe
+
+if TYPE_CHECKING:  # it imports torch, which a plan must not
+    from hashquant.plugins.method import Method
+
+#: What a count may be, in words.
+COUNT = described(Count)
+
+
+def declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of its own Config
+    """Return a method's default settings, once its numbers are seen to be what they may be.
+
+    Raises:
+        PluginError: if they are not.
+    """
+    try:
+        default, recipe = method.Config(), method.recipe()
+        check(default, f"{name}: Config.")
+        if not isinstance(recipe, Recipe):
+            raise refusal(f"{name}: recipe", "a Recipe", recipe)
+        check(recipe, f"{name}: recipe.")
+        for key in ("paper_batch", "images_per_class"):
+            if fault(found := getattr(method, key), Count):
+                raise refusal(f"{name}: {key}", COUNT, found)
+        return dataclasses.asdict(default)
+    except UsageError as error:
+        raise PluginError(str(error)) from error
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise PluginError(f"{name}: its Config or recipe cannot be made: {error}") from error
