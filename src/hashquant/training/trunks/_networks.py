@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hashquant.errors import UsageError, unknown_name
 from hashquant.settings.trunknames import TRUNKS, unsealed
-from hashquant.training._weights import fitting_weights
+from hashquant.training.trunks._weights import fitting_weights
 from hashquant.types import Features, Pixels
 
 #: name → (channels, residual blocks) of the four stages

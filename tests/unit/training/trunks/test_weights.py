@@ -10,9 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from hashquant.errors import UsageError
-from hashquant.training import _weights
-from hashquant.training._weights import fitting_weights
-from hashquant.training.trunks import build_trunk, check_weights
+from hashquant.training.trunks import _weights, build_trunk, check_weights
+from hashquant.training.trunks._weights import fitting_weights
 
 OWN = {"a": torch.randn(3, 2), "b.num_batches_tracked": torch.tensor(4)}
 
