@@ -88,6 +88,8 @@ READERS = {
     "dfh": "centres move one after another, as many as the batch has classes",
     "dhd": "each image of a strong view draws its own changes on the host",
     "dtsh": "as many triplets as the batch has pairs of one class",
+    "pqn": "as many anchors as the batch has pairs of one class",
+    "repconc": "as many rows of its queue as hold an image",
 }
 TRAINED = [name for name in registry.methods() if not registry.load_method(name).closed_form]
 

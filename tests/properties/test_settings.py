@@ -19,7 +19,7 @@ from hashquant.settings.suite import Suite, canonical_json
 ODD = (".nan", "nan", ".inf", "-.inf", "inf", "-1e308", "-1.0e+308", "1e400", "1" + "0" * 400,
        "-1", "0", '""', "abc", "true", "[]", "{}", "null", "2020-01-01", "0x" + "f" * 5000,
        "!!binary aGk=", "[.nan]", "{a: .inf}")  # fmt: skip
-BASE = {"datasets": "synthfaces", "methods": "dcdh", "bits": [16], "epochs": 1}
+BASE = {"datasets": "synthfaces", "methods": "dcdh", "bits": [24], "epochs": 1}
 METHODS = tuple(registry.methods())
 DATASETS = {"synthfaces": "synthfaces", "folder": "folder:x", "lfw": "lfw"}
 EACH = 11

@@ -11,7 +11,7 @@ from hashquant.records.store import SuiteRecords
 from hashquant.report.blocks import Block
 from hashquant.report.evidence._reading import common, fault, floors, seed_hours
 from hashquant.report.frame import Metric
-from hashquant.report.rows import REFERENCE, uncoded
+from hashquant.report.rows import LONGEST_CODE, REFERENCE, uncoded
 from hashquant.settings.suite import base_spec
 from hashquant.settings.words import split_target
 from hashquant.statistics import (
@@ -235,7 +235,9 @@ def _source(block: Block, record: EvalRecord) -> str:
     if block.families[spec.label] == REFERENCE and not uncoded(record):
         return ""
     trained = base_spec(spec)
-    return f"{block.dataset} {trained.label} {trained.bits}"
+    # One float embedding is behind the codes of every length that are fitted on it.
+    real = uncoded(record) or trained.bits > LONGEST_CODE
+    return f"{block.dataset} {trained.label} {'' if real else trained.bits}"
 
 
 def _by_cell(evals: Iterable[EvalRecord]) -> dict[Key, list[EvalRecord]]:
