@@ -28,9 +28,9 @@ _HEAD = re.compile(
 _MOST_HEAD, _MOST_AXES = 2048, 32
 _END = struct.Struct("<4s4H2LH")  # of an archive without a comment
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-#: NotImplementedError is zipfile's own, for a way of packing or a version that it does not know.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError,
-           RuntimeError, OverflowError, OSError)  # fmt: skip
+#: RuntimeError is zipfile's own, for what is encrypted, or packed in a way that it does not know.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OverflowError,
+           OSError)  # fmt: skip
 
 
 def array_head(shape: tuple[int, ...]) -> bytes:

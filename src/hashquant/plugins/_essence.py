@@ -19,13 +19,14 @@ def essence(source: bytes) -> bytes:
     b'class M:\n    bits = 4'
     """
     try:
-        text = source.decode()
-        lines = text.splitlines(keepends=True)
+        # Lines as Python counts them: `splitlines` would end one at a form feed too.
+        text = source.decode().replace("\r\n", "\n").replace("\r", "\n")
+        lines = [f"{line}\n" for line in text.split("\n")]
         for start, end in sorted([*_comments(text), *_unread(text, lines)], reverse=True):
             _cut(lines, start, end)
     except (SyntaxError, ValueError, tokenize.TokenError, RecursionError):
         return source
-    kept = (line.rstrip() for line in "".join(lines).splitlines())
+    kept = (line.rstrip() for line in "".join(lines).split("\n"))
     return "\n".join(line for line in kept if line).encode()
 
 

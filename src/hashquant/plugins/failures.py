@@ -54,7 +54,7 @@ def reason_of(error: BaseException) -> str:
     """
     try:
         text = str(error)
-    except Exception:  # its own __str__ raises, whatever it likes: the failure is told all the same
-        text = "its text cannot be read"
+    except Exception:  # the error is a plug-in's, and so is its `__str__`, which may raise anything
+        text = "its text cannot be read"  # said in its place: nothing is swallowed
     first = next((line for line in text.splitlines() if line.strip()), "")
     return ": ".join(filter(None, (type(error).__name__, one_line(first))))

@@ -42,6 +42,12 @@ def test_what_counts(old, new, same):
     assert (essence(SOURCE.encode()) == essence(SOURCE.replace(old, new).encode())) is same
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\f\n"])
+def test_lines_are_counted_as_python_counts_them(end):
+    source = f'x = 1{end}def f():{end}    "Far."{end}    return 2  # two{end}'
+    assert essence(source.encode()) == b"x = 1\ndef f():\n    return 2"
+
+
 @pytest.mark.parametrize("source", [b"\xff", b"def", b"x = (\n", b"\0"])
 def test_what_is_no_python_counts_as_it_is(source):
     assert essence(source) == source
