@@ -130,8 +130,8 @@ def check_base_is_another_method(method: type[Method]) -> None:
 
 def check_prefix_is_a_literal(method: type[Method]) -> None:
     """That shorter codes are prefixes can be told from its file, without importing it."""
-    told = bool(registry.offers_of(method)) or method.name in registry.with_prefixes()
-    require(method, told or not method.prefix, "prefix must be written as the literal True")
+    told = registry.has_prefixes(_source(method)) == bool(method.prefix)
+    require(method, told, "prefix must be written as the literal True")
 
 
 def check_builds_or_refuses_every_budget(method: type[Method]) -> None:

@@ -47,7 +47,12 @@ def methods() -> dict[str, Entry]:
 def with_prefixes() -> tuple[str, ...]:
     """Return the methods whose files say that a code begins with shorter codes."""
     files = {name: entry.path for name, entry in methods().items()}
-    return tuple(sorted(name for name, path in files.items() if path and is_true_in(path, PREFIX)))
+    return tuple(sorted(name for name, path in files.items() if path and has_prefixes(path)))
+
+
+def has_prefixes(path: Path) -> bool:
+    """Tell whether a method's file says that its codes begin with shorter codes."""
+    return is_true_in(path, PREFIX)
 
 
 def datasets() -> dict[str, Entry]:
