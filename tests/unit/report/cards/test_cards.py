@@ -142,6 +142,17 @@ def test_rows_of_other_settings_have_a_card_only_for_numbers_of_those_settings(m
     assert (line["label"], line["verdict"]) == ("opqn scale=40.0", "reproduced")
 
 
+def test_of_prefix_rows_a_number_is_held_against_them_where_it_is_of_prefixes(make):
+    cut = {"prefix": 64}
+    records = make.records([make.evaluation(**cut)], [make.training(**cut)])
+    assert cards(records, sources(claim(0.5))).empty
+    line = only(cards(records, sources(claim(0.5, settings=cut))))
+    assert (line["label"], line["verdict"]) == ("opqn prefix=64", "reproduced")
+    other = only(cards(records, sources(claim(0.5, settings={"prefix": 48}))))
+    assert other["verdict"] != "reproduced"
+    assert "prefix 64, not 48" in other["differs"]
+
+
 def test_seeds_are_averaged(make):
     records = make.full(["opqn"], bits=(16,), seeds=(0, 1), value=lambda m, b, s: 0.5 + s / 10)
     line = only(cards(records, sources(claim(0.5))))

@@ -7,6 +7,7 @@ from hashquant.report.blocks import select_blocks
 from hashquant.report.evidence.claims import NO_RECORDS, claims_frame, claims_sheet, said
 from hashquant.report.evidence.families import kept_beside
 from hashquant.report.evidence.queries import gather
+from hashquant.report.evidence.relative import main_row
 from hashquant.report.forms.markdown import markdown
 from hashquant.statistics.chance import expected_random_ap
 
@@ -249,3 +250,14 @@ def test_codes_and_heads_on_one_embedding_share_its_networks(exams, people, midd
     (study,) = gather(exams.records(), select_blocks(exams.records()))
     source = {label: study.cells[label, 16, False].source for label in study.block.families}
     assert source["opqn head_only=True"] == source["pq"] != source["dcdh"]
+
+
+def test_a_prefix_row_shares_its_network_and_is_not_the_methods_own(exams, people, middling):
+    exams.add(middling, people, method="dcdh")
+    exams.add(middling, people, method="dcdh", prefix=64)
+    exams.add(middling, people, method="dcdh", bits=64)
+    (study,) = gather(exams.records(), select_blocks(exams.records()))
+    assert main_row(study, "dcdh") == "dcdh"
+    whole = study.cells["dcdh", 64, False].source
+    assert study.cells["dcdh prefix=64", 16, False].source == whole
+    assert study.cells["dcdh", 16, False].source != whole
