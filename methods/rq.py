@@ -24,6 +24,7 @@ class RQ(hq.Method):
     kind = "fitted"
     base = "float"
     closed_form = True
+    prefix = True  # each book's words are of what the books before it leave
     reference = hq.Reference(
         title="Approximate Nearest Neighbor Search by Residual Vector Quantization",
         authors="Yongjian Chen, Tao Guan, Cheng Wang",

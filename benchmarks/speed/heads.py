@@ -24,11 +24,10 @@ from tabulate import tabulate  # noqa: E402
 from hashquant.data.items import TrainingSet  # noqa: E402
 from hashquant.machine.environment import utc_now  # noqa: E402
 from hashquant.plugins import registry  # noqa: E402
-from hashquant.runs.cell import build_network  # noqa: E402
 from hashquant.runs.planning import plan  # noqa: E402
 from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
 from hashquant.training.epochs import run_epoch  # noqa: E402
-from hashquant.training.network import Network, memory_format  # noqa: E402
+from hashquant.training.network import Network, build_network, memory_format  # noqa: E402
 from hashquant.training.optimizers import build_optimizer  # noqa: E402
 from hashquant.training.state import allocate  # noqa: E402
 

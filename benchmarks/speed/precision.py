@@ -31,7 +31,6 @@ from hashquant.machine.environment import resolve_device  # noqa: E402
 from hashquant.machine.hardware import resolve_precision  # noqa: E402
 from hashquant.records.provenance import provenance  # noqa: E402
 from hashquant.records.store import Store  # noqa: E402
-from hashquant.runs.cell import build_network  # noqa: E402
 from hashquant.runs.contest import Contest, Surroundings, load  # noqa: E402
 from hashquant.runs.examination import stored_codes  # noqa: E402
 from hashquant.runs.planning import Cell, plan  # noqa: E402
@@ -40,6 +39,7 @@ from hashquant.settings.suite import RunSpec, read_suite  # noqa: E402
 from hashquant.statistics import paired_difference  # noqa: E402
 from hashquant.training.encoding import encode  # noqa: E402
 from hashquant.training.loop import train  # noqa: E402
+from hashquant.training.network import build_network  # noqa: E402
 
 KINDS = ("fp32", "bf16")
 

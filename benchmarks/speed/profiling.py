@@ -26,11 +26,10 @@ from hashquant.data.items import TrainingSet  # noqa: E402
 from hashquant.data.pixels import ImageSource  # noqa: E402
 from hashquant.machine.environment import Timer, resolve_device, utc_now  # noqa: E402
 from hashquant.records.provenance import provenance  # noqa: E402
-from hashquant.runs.cell import build_network  # noqa: E402
 from hashquant.runs.planning import plan  # noqa: E402
 from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
 from hashquant.training.epochs import run_epoch  # noqa: E402
-from hashquant.training.network import memory_format  # noqa: E402
+from hashquant.training.network import build_network, memory_format  # noqa: E402
 from hashquant.training.optimizers import build_optimizer  # noqa: E402
 
 CLASSES = 32

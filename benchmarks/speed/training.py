@@ -41,11 +41,10 @@ from hashquant.data.pixels import ImageSource  # noqa: E402
 from hashquant.machine.environment import resolve_device, utc_now  # noqa: E402
 from hashquant.machine.seeds import generator, seeded  # noqa: E402
 from hashquant.records.provenance import provenance  # noqa: E402
-from hashquant.runs.cell import build_network  # noqa: E402
 from hashquant.runs.planning import plan  # noqa: E402
 from hashquant.settings.suite import RunSpec, Suite  # noqa: E402
 from hashquant.training.epochs import run_epoch  # noqa: E402
-from hashquant.training.network import Network, memory_format  # noqa: E402
+from hashquant.training.network import Network, build_network, memory_format  # noqa: E402
 from hashquant.training.optimizers import build_optimizer  # noqa: E402
 
 #: trunk → the least ratio that is asked for, in bf16

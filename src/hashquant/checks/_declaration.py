@@ -128,6 +128,12 @@ def check_base_is_another_method(method: type[Method]) -> None:
     require(method, known, "base must be the name of another method, or empty")
 
 
+def check_prefix_is_a_literal(method: type[Method]) -> None:
+    """That shorter codes are prefixes can be told from its file, without importing it."""
+    told = registry.has_prefixes(_source(method)) == bool(method.prefix)
+    require(method, told, "prefix must be written as the literal True")
+
+
 def check_builds_or_refuses_every_budget(method: type[Method]) -> None:
     """A budget is met exactly, or refused by a BudgetError of one sentence; one must be met.
 

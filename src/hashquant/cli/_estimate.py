@@ -6,13 +6,13 @@ import time
 import torch
 
 from hashquant.data.items import TrainingSet
-from hashquant.runs.cell import build_network
 from hashquant.runs.contest import Contest
 from hashquant.runs.preparation import Examination
-from hashquant.settings.suite import RunSpec
+from hashquant.settings.suite import RunSpec, whole_spec
 from hashquant.training.encoding import encode
 from hashquant.training.frozen import head_of
 from hashquant.training.loop import train
+from hashquant.training.network import build_network
 
 PROBE_STEPS = 3
 
@@ -24,6 +24,7 @@ class Estimate:
         self._device = device
         self._rates: dict[tuple[object, ...], tuple[float, float]] = {}
         self._seconds = 0.0
+        self._whole: set[str] = set()
 
     def add(self, spec: RunSpec, contest: Contest) -> None:
         """Count one cell, measuring its kind when it is new."""
@@ -31,13 +32,17 @@ class Estimate:
         if training is None:
             return
         examined = list(contest.examinations.values())
+        spec, cut = whole_spec(spec), bool(spec.prefix)
+        trained = cut and spec.canonical in self._whole  # once for all that are cut from it
+        self._whole.add(spec.canonical)
         how = spec.trunk, spec.features, spec.batch_size, spec.head_only
         kind = (spec.dataset, spec.method, *how)
         if kind not in self._rates:
             self._rates[kind] = self._measure(spec, training, examined[0])
         per_step, per_code = self._rates[kind]
         images = sum(len(e.gallery) + len(e.query) for e in examined)
-        self._seconds += per_step * len(training.labels) * spec.epochs + per_code * images
+        steps = 0 if trained else len(training.labels) * spec.epochs
+        self._seconds += per_step * steps + per_code * images
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self._seconds), 60)

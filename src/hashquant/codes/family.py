@@ -134,6 +134,28 @@ class Real:
 Family = Binary | ProductQuantized | Decoded | Real
 
 
+def prefix_budget(whole: CodeBudget, bits: int) -> CodeBudget:
+    """Return the budget of the first `bits` of a longer code: whole books, of as many codewords.
+
+    >>> prefix_budget(CodeBudget(64, 8, 256), 24), prefix_budget(CodeBudget(64), 24)
+    (CodeBudget(bits=24, subspaces=3, codewords=256), CodeBudget(bits=24, subspaces=0, codewords=0))
+
+    Raises:
+        BudgetError: if there are fewer bits than that, or they end within a book.
+    """
+    if not 1 <= bits <= whole.bits:
+        raise BudgetError(
+            f"bits must be within 1 … {whole.bits} to be a prefix of these, got {bits}"
+        )
+    width = whole.bits_per_subspace
+    if width and bits % width:
+        raise BudgetError(
+            f"bits must be a multiple of {width} in a prefix of {whole.bits} "
+            f"({whole.codewords} codewords a book), got {bits}"
+        )
+    return CodeBudget(bits, bits // width if width else 0, whole.codewords)
+
+
 def _check_range(bits: int) -> None:
     if not 1 <= bits <= MAX_BITS:
         raise BudgetError(f"bits must be within 1 … {MAX_BITS}, got {bits}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hashquant.errors import PluginError
 from hashquant.plugins._entries import Entry
+from hashquant.plugins._literals import PREFIX
 from hashquant.plugins._source import remember
 from hashquant.plugins.failures import calling
 from hashquant.settings.names import KINDS
@@ -53,7 +54,8 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
 
     Raises:
         PluginError: if its name is another, it is of no known kind, it lacks a family, a Config or
-            a `forward`, or it would make codes of more than the image.
+            a `forward`, it has prefixes where there are none, or would make codes of more than the
+            image.
     """
     from hashquant.codes.family import Binary, Decoded, ProductQuantized, Real
 
@@ -74,10 +76,27 @@ def check_method(entry: Entry, method: "type[Method]") -> None:
         ),
         (kind in ("", *KINDS), f"kind must be one of {', '.join(KINDS)}, or empty, got {kind!r}"),
         (not missing, f"it must define {missing}"),
+        *_prefixes_are_codes(method),
         *_codes_are_of_images(method),
     ):
         if not kept:
             raise PluginError(f"method '{entry.name}' cannot be used: {rule}"[:400])
+
+
+def _prefixes_are_codes(method: "type[Method]") -> Iterator[tuple[bool, str]]:
+    """Yield what holds a method to prefixes that its family has, and the sentences."""
+    from hashquant.codes.family import Binary, ProductQuantized
+    from hashquant.plugins.method import Method
+
+    prefix, family = getattr(method, "prefix", False), getattr(method, "family", None)
+    yield isinstance(prefix, bool), f"prefix must be True or False, got {prefix!r}"
+    ordered = not prefix or isinstance(family, ProductQuantized | Binary)
+    yield ordered, "prefix = True is of product, additive and binary codes alone"
+    mapped = getattr(method, "query_embedding", None) is not Method.query_embedding
+    rule = "prefix = True of a binary code needs queries as they are: no query_embedding"
+    yield not (prefix and isinstance(family, Binary) and mapped), rule
+    named = PREFIX in getattr(getattr(method, "Config", None), "__dataclass_fields__", {})
+    yield not named, f"Config must have no field '{PREFIX}': that word says how it is trained"
 
 
 def _codes_are_of_images(method: "type[Method]") -> Iterator[tuple[bool, str]]:

@@ -5,8 +5,8 @@ import io
 import tokenize
 from collections.abc import Iterator
 
-#: Attributes of a plug-in that only readers of a report see.
-SEEN_ONLY = ("display", "kind", "reference")
+#: Attributes of a plug-in that only readers of a report see, or that say what may be asked of it.
+SEEN_ONLY = ("display", "kind", "prefix", "reference")
 Place = tuple[int, int]  #: line from 1, column in characters from 0
 
 

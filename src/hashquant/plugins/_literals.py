@@ -14,6 +14,8 @@ from hashquant.settings.reference import Claim, Reference
 #: Calls that a literal may hold, by the last part of their name (`hq.Reference`).
 CALLS = {"Reference": Reference, "Claim": Claim, "Name": Name}
 
+#: The attribute of a method whose codes begin with shorter codes, and the setting that uses it.
+PREFIX = "prefix"
 #: What reading a file and parsing it raises, whatever its bytes are.
 UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError, MemoryError)
 
@@ -92,6 +94,12 @@ def text_in(path: Path, name: str) -> str | None:
     except UNREADABLE:
         return None
     return found if isinstance(found, str) else None
+
+
+def is_true_in(path: Path, name: str) -> bool:
+    """Tell whether a literal True is assigned to `name`."""
+    value = _assigned(path, name)
+    return isinstance(value, ast.Constant) and value.value is True
 
 
 def _built(node: ast.expr) -> object:

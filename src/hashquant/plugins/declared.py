@@ -4,8 +4,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from hashquant.errors import PluginError, UsageError
-from hashquant.settings.ranges import Count, described, fault
-from hashquant.settings.reading import check, refusal
+from hashquant.plugins import registry
+from hashquant.plugins._literals import PREFIX
+from hashquant.settings.ranges import Count, Natural, described, fault
+from hashquant.settings.reading import FLAG, check, coerce, refusal
 from hashquant.settings.recipe import Recipe
 
 if TYPE_CHECKING:  # it imports torch, which a plan must not
@@ -35,3 +37,24 @@ def declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of it
         raise PluginError(str(error)) from error
     except (ValueError, TypeError, ArithmeticError) as error:
         raise PluginError(f"{name}: its Config or recipe cannot be made: {error}") from error
+
+
+def take_prefix(
+    method: "type[Method]", name: str, asked: dict[str, Any]
+) -> int:  # Any: YAML values
+    """Take out of a method's settings the code length it is to be trained at; 0: each its own.
+
+    Raises:
+        UsageError: if its shorter codes are no beginnings of longer ones, or that is no length.
+    """
+    if PREFIX not in asked:
+        return 0
+    where = f"{FLAG}{name}.{PREFIX}"
+    if not method.prefix:
+        others = ", ".join(registry.with_prefixes())
+        raise UsageError(
+            f"{name}.{PREFIX} cannot be set, for the beginning of its code is no code ({where}=…); "
+            f"methods of which it is: {others or 'none'}"
+        )
+    length: int = coerce(asked.pop(PREFIX), Natural, where)
+    return length

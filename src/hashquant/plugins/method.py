@@ -69,6 +69,9 @@ class Method(nn.Module, ABC):
     base: ClassVar[str] = ""
     #: all is learned in `fit`; the engine takes no training step
     closed_form: ClassVar[bool] = False
+    #: whether the first books, or bits, of its codes are codes: it may be trained once, at the
+    #: longest length, and examined at shorter ones (docs/families.md)
+    prefix: ClassVar[bool] = False
     #: whether the moving average of trunk and head is what is examined (see `average_decay`)
     examine_average: ClassVar[bool] = False
     #: what a code stands for approximates its embedding; else there is no quantization error

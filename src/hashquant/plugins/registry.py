@@ -26,7 +26,7 @@ from hashquant.plugins._entries import (
     method_files,
     offered,
 )
-from hashquant.plugins._literals import reference_in, text_in
+from hashquant.plugins._literals import PREFIX, is_true_in, reference_in, text_in
 from hashquant.plugins.failures import calling
 from hashquant.settings.reference import Reference, Sources, read_claims
 from hashquant.settings.trunknames import TRUNKS
@@ -42,6 +42,17 @@ _KINDS = {"method": "methods", "dataset": "datasets", "target": "datasets"}
 def methods() -> dict[str, Entry]:
     """Return every method by name."""
     return dict(_catalogues()["methods"].entries)
+
+
+def with_prefixes() -> tuple[str, ...]:
+    """Return the methods whose files say that a code begins with shorter codes."""
+    files = {name: entry.path for name, entry in methods().items()}
+    return tuple(sorted(name for name, path in files.items() if path and has_prefixes(path)))
+
+
+def has_prefixes(path: Path) -> bool:
+    """Tell whether a method's file says that its codes begin with shorter codes."""
+    return is_true_in(path, PREFIX)
 
 
 def datasets() -> dict[str, Entry]:

@@ -22,7 +22,7 @@ from hashquant.records.record import (
 )
 from hashquant.records.store import Store, SuiteRecords
 from hashquant.records.vouching import EVAL, PER_QUERY, TRAIN, usable
-from hashquant.settings.suite import base_spec
+from hashquant.settings.suite import base_spec, whole_spec
 from hashquant.settings.words import target_name
 from hashquant.statistics.chance import expected_random_ap, random_ap_variance
 
@@ -130,8 +130,7 @@ def gates(records: SuiteRecords) -> dict[str, Gate]:
         record, home = trains[name], homes[name]
         held = HeldOut.of(home.target, records.per_query(home), home.gallery)
         if held is not None and has_gate(record):
-            taught = record if record.losses else trains.get(record.base_run, record)
-            found[name] = judge(taught, held)
+            found[name] = judge(_taught_among(trains, record), held)
     return found
 
 
@@ -152,11 +151,27 @@ def judged_again(store: Store, record: TrainRecord) -> Gate | None:
 
 
 def taught_by(store: Store, record: TrainRecord) -> TrainRecord:
-    """Return the record whose losses tell of a run: its base's where it took no step itself."""
+    """Return the record whose losses tell of a run: its base's where it took no step itself.
+
+    Of codes that are a prefix of longer ones it is that of those, or of their base.
+    """
     if record.losses or not record.base_run:
         return record
-    base = store.cell(base_spec(record.spec), record.base_run).path
-    return _read(TrainRecord, base / TRAIN) or record
+    prefix, own = record.spec.prefix, record.spec
+    spec = whole_spec(own) if prefix else base_spec(own)
+    below = _read(TrainRecord, store.cell(spec, record.base_run).path / TRAIN)
+    if below is None:
+        return record
+    return taught_by(store, below) if prefix and not below.spec.prefix else below
+
+
+def _taught_among(trains: Mapping[str, TrainRecord], record: TrainRecord) -> TrainRecord:
+    """Return the same as `taught_by`, of records that are read already."""
+    below = None if record.losses else trains.get(record.base_run)
+    if below is None:
+        return record
+    again = record.spec.prefix and not below.spec.prefix
+    return _taught_among(trains, below) if again else below
 
 
 def is_home(record: EvalRecord) -> bool:

@@ -14,6 +14,7 @@ from hashquant.report.rows import (
     REFERENCE,
     UNTRAINED,
     bases_only,
+    cut_from,
     failed_runs,
     row_families,
     uncoded,
@@ -176,13 +177,13 @@ def select_blocks(
     Without `names` blocks and rows keep their identifiers.
     """
     families, failed = row_families(records), failed_runs(records)
-    hidden = bases_only(records)
+    hidden, cut = bases_only(records), cut_from(records)
     pairs: dict[tuple[str, str], list[EvalRecord]] = defaultdict(list)
     for record in records.evals:
         pairs[record.spec.dataset, record.target].append(record)
     trains: dict[str, list[TrainRecord]] = defaultdict(list)
     for train in records.trains:
-        if train.status != "done" or train.spec.label not in hidden:
+        if train.status != "done" or not (train.spec.label in hidden or train.run_id in cut):
             trains[train.spec.dataset].append(train)
     for dataset in set(trains) - {dataset for dataset, _ in pairs}:
         pairs[dataset, target_name(dataset)] = []

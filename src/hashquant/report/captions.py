@@ -52,6 +52,7 @@ def caption(block: Block, metric: Metric, cells: pd.DataFrame, spread: str = "sd
         _compared(cells),
         _settings(block, cells, spread),
         passed(cells),
+        prefixes([block]),
         *notes(block),
     ]
     return " ".join(part for part in parts if part)
@@ -66,6 +67,7 @@ def joint_caption(
         _compared(cells),
         _settings(blocks[0], cells, spread),
         passed(cells),
+        prefixes(blocks),
     ]
     return " ".join(part for part in parts if part)
 
@@ -77,6 +79,18 @@ def passed(cells: pd.DataFrame) -> str:
     if not (codes > whole.reindex(codes.index)).any():
         return ""
     return "A code passes the uncompressed embedding: quantization can remove noise."
+
+
+def prefixes(blocks: Sequence[Block]) -> str:
+    """Say what rows are whose codes are a prefix of longer ones, where there are any."""
+    lengths = sorted({r.spec.prefix for block in blocks for r in block.evals} - {0})
+    if not lengths:
+        return ""
+    said = " or ".join(map(str, lengths))
+    return (
+        f"Rows said to be a prefix were trained once, at {said} bits: their shorter codes are the "
+        "beginnings of those, and that training is the cost of each."
+    )
 
 
 def target_line(block: Block) -> str:

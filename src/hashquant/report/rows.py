@@ -48,6 +48,11 @@ def bases_only(records: SuiteRecords) -> set[str]:
     return {base_spec(s).label for s in bases.values()} - {r.spec.label for r in records.evals}
 
 
+def cut_from(records: SuiteRecords) -> set[str]:
+    """Return the runs of which shorter codes are a prefix and that are examined nowhere."""
+    return {t.base_run for t in records.trains if t.spec.prefix} - {r.run_id for r in records.evals}
+
+
 def failed_runs(records: SuiteRecords) -> dict[str, str]:
     """Return why a run did not train, by its run_id."""
     return {run: gate.reason for run, gate in gates(records).items() if not gate.trained}

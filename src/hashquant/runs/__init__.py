@@ -4,7 +4,6 @@ The conductor: it may use every room below it and does no arithmetic of its own.
 """
 
 __all__ = [
-    "cell",
     "completion",
     "contest",
     "diagnosis",

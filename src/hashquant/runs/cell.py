@@ -4,18 +4,15 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
 from hashquant.data.items import TrainingSet
-from hashquant.errors import FrozenError, HashQuantError, UsageError, one_line
+from hashquant.errors import HashQuantError, UsageError, one_line
 from hashquant.machine.environment import utc_now
 from hashquant.machine.files import opened
 from hashquant.machine.seeds import seeded
-from hashquant.plugins import registry
-from hashquant.plugins.method import Method
 from hashquant.plugins.versions import code_used
 from hashquant.records.cellfolder import CellFolder
 from hashquant.records.provenance import provenance
@@ -24,16 +21,14 @@ from hashquant.records.store import Store
 from hashquant.records.vouching import weights_fault
 from hashquant.runs.examination import cost, judged
 from hashquant.runs.preparation import Prepared
-from hashquant.settings.reading import build
-from hashquant.settings.suite import RunSpec, base_spec, run_id
-from hashquant.settings.trunknames import unsealed
+from hashquant.settings.suite import RunSpec, base_spec, run_id, whole_spec
 from hashquant.training.checkpoint import CheckpointFile
 from hashquant.training.encoding import embed_all
 from hashquant.training.frozen import head_of, refuse_wishes
 from hashquant.training.loop import EpochReport, TrainResult, train
-from hashquant.training.network import Network, Stacked
+from hashquant.training.network import Network, Stacked, build_head, build_network
+from hashquant.training.prefix import Prefix
 from hashquant.training.selection import EpochChoice
-from hashquant.training.trunks import build_trunk
 
 LOGGER = logging.getLogger(__name__)
 
@@ -46,41 +41,6 @@ class Trained:
     record: TrainRecord
 
 
-def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Network:
-    """Return trunk and head of a cell, initialised from its seed alone.
-
-    The trunk of a method that learns from another's embedding is that other's whole network.
-
-    Raises:
-        UnfitError: if the method cannot meet the bits, or takes less than that embedding has.
-        UsageError: if trunk and image size do not fit.
-    """
-    cls = registry.load_method(spec.method)
-    config = build(cls.Config, spec.settings, f"settings of {spec.method}")
-    if spec.base:
-        base = build_network(base_spec(spec), num_classes, device)
-        trunk: torch.nn.Module = Stacked(base)
-        features = _embedding_size(base, spec.image_size, device)
-        if not cls.closed_form and features > spec.features:
-            raise FrozenError(
-                f"{spec.method} takes {spec.features} features, its frozen embedding has {features}"
-            )
-        features = features if cls.closed_form else spec.features
-    else:
-        features = spec.features
-        with seeded(spec.seed, "trunk"):
-            name, weights = unsealed(spec.trunk)
-            trunk = build_trunk(name, spec.image_size, features, weights=weights)
-    return Network(trunk, _head(spec, cls, config, features, num_classes)).to(device)
-
-
-def _head(
-    spec: RunSpec, cls: type[Method], config: Any, features: int, num_classes: int
-) -> Method:  # Any: a method's own Config
-    with seeded(spec.seed, "head"):
-        return cls(config, cls.budget_for(config, spec.bits), features, num_classes)
-
-
 def _keep_only_tensors(network: Network, spec: RunSpec, device: torch.device) -> None:
     """Build the trained head anew and give it the tensors that are stored, and nothing else.
 
@@ -91,7 +51,7 @@ def _keep_only_tensors(network: Network, spec: RunSpec, device: torch.device) ->
         HashQuantError: if the trained head has other tensors than `__init__` makes.
     """
     old = network.method
-    new = _head(spec, type(old), old.config, old.in_features, old.num_classes).to(device)
+    new = build_head(spec, type(old), old.config, old.in_features, old.num_classes).to(device)
     try:
         new.load_state_dict(old.state_dict())
     except RuntimeError as error:
@@ -103,13 +63,6 @@ def _keep_only_tensors(network: Network, spec: RunSpec, device: torch.device) ->
     network.method = new.train(old.training)
 
 
-def _embedding_size(network: Network, image_size: int, device: torch.device) -> int:
-    """Return how many values a base's embedding of an image has."""
-    blank = torch.zeros(1, 3, image_size, image_size, device=device)
-    with torch.inference_mode():
-        return int(network.eval().embed(blank).shape[1])
-
-
 def train_cell(
     spec: RunSpec, prepared: Prepared, store: Store, device: torch.device, on_epoch: EpochReport,
     *, fresh: bool = False, jobs: int = 1,
@@ -118,8 +71,9 @@ def train_cell(
 
     A method with a base learns from that one's embedding, which is trained or loaded first: one in
     closed form is fitted, the head of another is trained, and no image is read after the base's
-    embeddings are made. `fresh` makes the cell anew whatever is stored; its base only if it is
-    missing. `jobs` says how many cells go side by side meanwhile: it is kept beside the times.
+    embeddings are made. Codes that are a prefix are cut from longer ones, whose run is trained or
+    loaded. `fresh` makes the cell anew whatever is stored; its base only if it is missing. `jobs`
+    says how many cells go side by side meanwhile: it is kept beside the times.
 
     Raises:
         DivergedError: if a loss or gradient is no longer finite.
@@ -130,6 +84,8 @@ def train_cell(
     training = prepared.training
     if training is None:
         raise UsageError(f"{spec.dataset} has no training images: it can be examined only")
+    if spec.prefix:
+        return _cut_cell(spec, prepared, store, device, on_epoch, fresh=fresh, jobs=jobs)
     name = run_id(spec, prepared.version)
     folder = store.cell(spec, name)
     network = build_network(spec, training.num_classes, device)
@@ -156,11 +112,10 @@ def train_cell(
     _keep_only_tensors(network, spec, device)
     files = _save_weights(network, folder)
     record = TrainRecord(
-        run_id=name, status="done", spec=spec, started_at=started,
+        run_id=name, status="done", spec=spec, started_at=started, notes=prepared.notes,
         dataset_version=prepared.version, split_digest=prepared.split.digest,
         training_images=len(training.labels), classes=training.num_classes,
-        notes=prepared.notes, cost=cost(network), losses=tuple(result.losses),
-        selected_epoch=result.selected_epoch,
+        cost=cost(network), losses=tuple(result.losses), selected_epoch=result.selected_epoch,
         validation=tuple(choice.scores) if spec.selection == "validation" else (),
         base_run=base_run, positive_rate=result.positive_rate,
         timing={"train_seconds": result.seconds + embedded,
@@ -171,6 +126,33 @@ def train_cell(
     )  # fmt: skip
     folder.save_train(record)
     checkpoint.remove()
+    return Trained(network, record)
+
+
+def _cut_cell(
+    spec: RunSpec, prepared: Prepared, store: Store, device: torch.device, on_epoch: EpochReport,
+    *, fresh: bool, jobs: int,
+) -> Trained:  # fmt: skip
+    """Cut a cell's codes from the run that was trained at the longest length, or load its record.
+
+    Weights, losses and times are that run's alone: they are stored with it. `fresh` trains it anew
+    once for all cells that are cut from it: where it is no younger than the one that asks.
+    """
+    name, whole = run_id(spec, prepared.version), whole_spec(spec)
+    folder = store.cell(spec, name)
+    stored, longest = _finished(folder, name, prepared), run_id(whole, prepared.version)
+    made = _finished(store.cell(whole, longest), longest, prepared) if fresh else None
+    again = bool(made and stored and made.started_at <= stored.started_at)
+    trained = train_cell(whole, prepared, store, device, on_epoch, fresh=again, jobs=jobs)
+    network = Network(trained.network.trunk, Prefix(trained.network.method, spec.bits))
+    if stored is not None and not fresh:
+        return Trained(network, stored)
+    record = replace(
+        trained.record, run_id=name, spec=spec, started_at=utc_now(), cost=cost(network),
+        losses=(), selected_epoch=0, validation=(), positive_rate=None, gate=None, files={},
+        base_run=longest, timing={"train_seconds": 0.0, "jobs_per_device": float(jobs)},
+    )  # fmt: skip
+    folder.save_train(record)
     return Trained(network, record)
 
 

@@ -14,7 +14,7 @@ from hashquant.records.store import Store
 from hashquant.records.vouching import EVAL, PER_QUERY
 from hashquant.runs.planning import Cell
 from hashquant.runs.targets import Target
-from hashquant.settings.suite import RunSpec, base_spec, run_id
+from hashquant.settings.suite import RunSpec, base_spec, run_id, whole_spec
 
 #: Examinations of each kind that are read: one of 18 kB says what the hundredth says.
 READ = 3
@@ -130,7 +130,7 @@ class Forecast:
 
     def add(self, cell: Cell, *, fresh: bool = False) -> None:
         """Count a cell that is to be run; `fresh`: trained also where it is stored, by force."""
-        spec = cell.spec
+        spec = whole_spec(cell.spec)
         trainings = [self._training(base_spec(spec))] if spec.base else []
         steps = not (spec.base and cell.fitted)
         trainings.append(self._training(spec, fresh=fresh, steps=steps))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hashquant.codes.family import CodeBudget, Real
+from hashquant.codes.family import CodeBudget, Real, prefix_budget
 from hashquant.errors import (
     FrozenError,
     HashQuantError,
@@ -18,11 +18,11 @@ from hashquant.errors import (
 )
 from hashquant.machine.hardware import check_trunk_mode, resolve_precision
 from hashquant.plugins import registry
-from hashquant.plugins.declared import COUNT, declared
+from hashquant.plugins.declared import COUNT, declared, take_prefix
 from hashquant.plugins.failures import calling
-from hashquant.runs.targets import PROTOCOLS, Target, parse, targets_of
+from hashquant.runs.targets import Target, named_set, options_of, targets_of
 from hashquant.settings.ranges import Count, fault
-from hashquant.settings.reading import FLAG, build, check, coerce, refusal
+from hashquant.settings.reading import FLAG, build, check, refusal
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.suite import HEADS_ON, RunSpec, Suite, as_before, canonical_json
 from hashquant.settings.trunknames import sealed
@@ -114,6 +114,8 @@ def override(suite: Suite, assignments: list[str]) -> Suite:
 def _set_field(suite: Suite, key: str, value: str) -> Suite:
     names = [f.name for f in dataclasses.fields(Suite) if f.name not in ("settings", "common")]
     if key not in names:
+        if key == "prefix":
+            raise UsageError("prefix is set of a method, as --set rq.prefix=64 (docs/families.md)")
         raise unknown_name("key in --set", key, names)
     if key == "variants":
         if value.strip().lower() != "none":
@@ -136,7 +138,7 @@ def _check_settings(suite: Suite) -> None:
                 registry.dataset_class(stems[owner]).read_options(
                     stems[owner], options_of(suite, stems[owner])
                 )
-    for reference in (*suite.datasets, *map(_named_set, suite.targets)):
+    for reference in (*suite.datasets, *map(named_set, suite.targets)):
         with suppress(PluginError):  # a broken plug-in fails its own cells only
             if reference:
                 registry.make_dataset(reference, options_of(suite, reference))
@@ -166,6 +168,7 @@ class _Loaded:
     reason: str = ""
     base: "_Loaded | None" = None
     head_only: bool = False
+    prefix: int = 0
 
     def schedule(self, suite: Suite) -> Recipe:
         if self.method is None or suite.recipe != "paper":
@@ -182,6 +185,21 @@ class _Loaded:
             UnfitError: if it cannot meet `bits`, or takes less than the embedding it stands on.
             PluginError: if it fails to say what is asked, or that is no number of bits or features.
         """
+        found = self._trained_at(suite, self.prefix or bits)
+        if self.prefix:
+            found |= {"bits": bits, "prefix": self.prefix}
+        return found
+
+    def check_cut(self, bits: int) -> None:
+        """Refuse a length that codes cannot be cut to.
+
+        Raises:
+            BudgetError: if it is no prefix of the length at which the method is trained.
+        """
+        if self.prefix and self.method is not None:
+            prefix_budget(self.method.budget_for(self.config, self.prefix), bits)
+
+    def _trained_at(self, suite: Suite, bits: int) -> dict[str, Any]:
         found: dict[str, Any] = {"method": self.name, "settings": self.settings}
         found |= {"overrides": self.overrides} | ({"head_only": True} if self.head_only else {})
         found |= {"bits": bits, "features": suite.features, "schedule": self.schedule(suite)}
@@ -227,6 +245,7 @@ def _load(
         method = registry.load_method(name)
         with calling(f"method '{name}'"):
             default = declared(method, name)
+            prefix = take_prefix(method, name, asked)
             config = build(method.Config, asked, f"{FLAG}{name}.")
             check(config, f"{FLAG}{name}.")
             settings = dataclasses.asdict(config)
@@ -243,7 +262,8 @@ def _load(
             raise  # a setting that is not understood
         return _Loaded(name, None, None, asked, asked, legible(str(error)))
     reason = base.reason if base else ""
-    return _Loaded(name, method, config, settings, overrides, reason, base, head_only)
+    whole = prefix if not above else 0  # what others are fitted on is embeddings, no codes
+    return _Loaded(name, method, config, settings, overrides, reason, base, head_only, whole)
 
 
 def _cell(
@@ -251,15 +271,16 @@ def _cell(
     bits: int, seed: int,
 ) -> tuple[RunSpec, str, str]:  # fmt: skip
     status, reason = ("failed", row.reason) if row.reason else ("", "")
-    unresolved = dataclasses.replace(row, method=None)
+    own: dict[str, Any] = {}
     try:
         own = row.resolved(suite, bits)
+        row.check_cut(bits)
     except (UnfitError, PluginError) as error:
         skipped = isinstance(error, UnfitError)
         status, reason = "skipped" if skipped else "failed", legible(str(error))
-        own = unresolved.resolved(suite, bits)
-        if skipped:
-            own["schedule"] = row.schedule(suite)
+        if not own:
+            own = dataclasses.replace(row, method=None).resolved(suite, bits)
+            own |= {"schedule": row.schedule(suite)} if skipped else {}
     shared = {f.name for f in dataclasses.fields(RunSpec)} & {
         f.name for f in dataclasses.fields(Suite)
     } - {"bits", "features", "settings", "head_only"}
@@ -268,23 +289,3 @@ def _cell(
         dataset_options=dataset[1], **{key: getattr(suite, key) for key in shared},
     )  # fmt: skip
     return spec, status, reason
-
-
-def _named_set(target: str) -> str:
-    """Return the data set that a target names, or nothing for a protocol."""
-    name = parse(target).dataset
-    return "" if name in PROTOCOLS else name
-
-
-def options_of(suite: Suite, dataset: str) -> dict[str, str]:
-    """Return what the suite sets for a data set (`--set synthfaces.identities=32`)."""
-    stem = registry.dataset_stem(dataset)
-    options = suite.settings.get(stem, {})
-    return {key: _as_text(value, f"{FLAG}{stem}.{key}") for key, value in options.items()}
-
-
-def _as_text(value: Any, where: str) -> str:  # Any: a YAML value
-    """Return an option as a flag would give it: YAML's `no` is the word again."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(coerce(value, str, where))

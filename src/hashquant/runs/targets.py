@@ -8,10 +8,13 @@ A target is written `NAME` or `NAME+option=value` (`settings.words`), where NAME
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hashquant.errors import PluginError, UsageError, unknown_name
 from hashquant.plugins import registry
 from hashquant.plugins.failures import calling
+from hashquant.settings.reading import FLAG, coerce
+from hashquant.settings.suite import Suite
 from hashquant.settings.words import NORM_STATS, asked_target, plain, split_target, target_name
 
 PROTOCOLS = ("seen", "unseen", "cross")
@@ -125,3 +128,23 @@ def targets_of(training: str, targets: Sequence[str], trained: Sequence[str]) ->
             f"{' '.join(targets) or 'nothing'}, of which it has none"
         )
     return tuple(found)
+
+
+def named_set(target: str) -> str:
+    """Return the data set that a target names, or nothing for a protocol."""
+    name = parse(target).dataset
+    return "" if name in PROTOCOLS else name
+
+
+def options_of(suite: Suite, dataset: str) -> dict[str, str]:
+    """Return what the suite sets for a data set (`--set synthfaces.identities=32`)."""
+    stem = registry.dataset_stem(dataset)
+    options = suite.settings.get(stem, {})
+    return {key: _as_text(value, f"{FLAG}{stem}.{key}") for key, value in options.items()}
+
+
+def _as_text(value: Any, where: str) -> str:  # Any: a YAML value
+    """Return an option as a flag would give it: YAML's `no` is the word again."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(coerce(value, str, where))

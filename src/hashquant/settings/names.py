@@ -10,8 +10,10 @@ from hashquant.settings.words import split_target
 TARGET_OPTIONS: Mapping[str, str] = {"norm_stats=target": "own batch-norm statistics"}
 #: What a method learns from, a word each, in the order of tables; the family is said beside it.
 KINDS = ("pairs", "triplets", "centres", "classification", "discrete", "fitted")
-#: Settings that any row may have, by a suite's key → in words.
-ANYBODYS: Mapping[str, str] = {"head_only=True": "on the frozen float embedding"}
+#: Settings that rows of several methods may have, as `Name.words` → in words.
+ANYBODYS: Mapping[str, str] = {
+    "head_only=True": "on the frozen float embedding", "prefix": "prefix of {} bits",
+}  # fmt: skip
 #: What a data set's classes are called where nothing else is declared.
 IDENTITIES = "identities"
 
@@ -37,7 +39,8 @@ class Name:
         """
         key, _, value = setting.partition("=")
         value = value.replace("%", " %")
-        words = self.words.get(setting, self.words.get(key, ANYBODYS.get(setting)))
+        known = ANYBODYS.get(setting, ANYBODYS.get(key))
+        words = self.words.get(setting, self.words.get(key, known))
         return f"{key.replace('_', ' ')} {value}" if words is None else words.replace("{}", value)
 
 

@@ -89,6 +89,8 @@ class RunSpec:
     force, `device` the kind of device ("cpu", "cuda"). `base` holds the fields in which the run
     differs whose embedding this one is fitted on (method, bits, settings and so on); `head_only`
     says that the method would train a trunk of its own, had not its suite frozen that embedding.
+    `prefix` is the code length at which the method was trained, where `bits` are only the first of
+    its code; 0: all of it.
     """
 
     suite: str
@@ -118,6 +120,7 @@ class RunSpec:
     base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
     trunk_mode: str = "eager"
     head_only: bool = False
+    prefix: int = 0
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -129,7 +132,8 @@ class RunSpec:
         """The row a table shows this cell in: the method and what differs from its defaults.
 
         What differs in the base that it is fitted on is named too (`pq float.margin=0.3`), and that
-        a method's head alone was trained (`opqn head_only=True`).
+        a method's head alone was trained (`opqn head_only=True`), or at which code length it was
+        trained, if that was a longer one (`rq prefix=64`).
 
         A method that can learn from fewer labels always says what share of them it saw.
         """
@@ -139,6 +143,8 @@ class RunSpec:
             shown["labels"] = f"{self.settings['label_fraction']:.0%}"
         if self.head_only:
             shown["head_only"] = True
+        if self.prefix:
+            shown["prefix"] = self.prefix
         frozen = {"head_only": True} if self.base.get("head_only") else {}
         for key, value in {**self.base.get("overrides", {}), **frozen}.items():
             shown[f"{self.base['method']}.{key}"] = value
@@ -147,13 +153,14 @@ class RunSpec:
 
 #: Fields that came later, by their class: what is as it was before them keeps its name.
 LATER: dict[type, dict[str, Any]] = {  # Any: each field has its own type
-    RunSpec: {"base": {}, "trunk_mode": "eager", "head_only": False},
+    RunSpec: {"base": {}, "trunk_mode": "eager", "head_only": False, "prefix": 0},
     Recipe: {"nesterov": False, "smoothing": 0.99, "decay": "step", "milestones": (),
              "per_step": False, "clip_norm": 0.0, "group_rates": True},
 }  # fmt: skip
 #: Fields of a RunSpec that may differ between the cells of one table.
 FREE_IN_TABLE = (
-    "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base", "head_only"
+    "method", "bits", "seed", "features", "schedule", "settings", "overrides", "base", "head_only",
+    "prefix",
 )  # fmt: skip
 
 
@@ -191,9 +198,14 @@ def base_spec(spec: RunSpec) -> RunSpec:
     """Return the run whose embedding `spec` is fitted on, or `spec` itself where there is none."""
     if not spec.base:
         return spec
-    fields = _fields(spec) | {"base": {}, "head_only": False} | dict(spec.base)
-    plain: RunSpec = build(RunSpec, fields, "base", stored=True)
+    own = {"base": {}, "head_only": False, "prefix": 0}
+    plain: RunSpec = build(RunSpec, _fields(spec) | own | dict(spec.base), "base", stored=True)
     return plain
+
+
+def whole_spec(spec: RunSpec) -> RunSpec:
+    """Return the run whose codes begin with those of `spec`, or `spec` itself if they are whole."""
+    return dataclasses.replace(spec, bits=spec.prefix, prefix=0) if spec.prefix else spec
 
 
 def read_suite(path: Path) -> Suite:

@@ -13,6 +13,7 @@ __all__ = [
     "network",
     "normstats",
     "optimizers",
+    "prefix",
     "selection",
     "state",
     "trunks",

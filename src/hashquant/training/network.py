@@ -1,13 +1,21 @@
 """A trunk and a method's head as one network."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hashquant.errors import FrozenError
+from hashquant.machine.seeds import seeded
+from hashquant.plugins import registry
 from hashquant.plugins.method import Method
+from hashquant.settings.reading import build
+from hashquant.settings.suite import RunSpec, base_spec
+from hashquant.settings.trunknames import unsealed
+from hashquant.training.trunks import build_trunk
 from hashquant.types import Embedding, Features, Pixels
 
 #: How a trunk is run in training → the mode of torch.compile.
@@ -73,3 +81,46 @@ class Network(nn.Module):
     def forward(self, images: Pixels) -> Embedding:
         """Return `embed`'s result."""
         return self.embed(images)
+
+
+def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Network:
+    """Return trunk and head of a cell, initialised from its seed alone.
+
+    The trunk of a method that learns from another's embedding is that other's whole network.
+
+    Raises:
+        UnfitError: if the method cannot meet the bits, or takes less than that embedding has.
+        UsageError: if trunk and image size do not fit.
+    """
+    cls = registry.load_method(spec.method)
+    config = build(cls.Config, spec.settings, f"settings of {spec.method}")
+    if spec.base:
+        base = build_network(base_spec(spec), num_classes, device)
+        trunk: torch.nn.Module = Stacked(base)
+        features = _embedding_size(base, spec.image_size, device)
+        if not cls.closed_form and features > spec.features:
+            raise FrozenError(
+                f"{spec.method} takes {spec.features} features, its frozen embedding has {features}"
+            )
+        features = features if cls.closed_form else spec.features
+    else:
+        features = spec.features
+        with seeded(spec.seed, "trunk"):
+            name, weights = unsealed(spec.trunk)
+            trunk = build_trunk(name, spec.image_size, features, weights=weights)
+    return Network(trunk, build_head(spec, cls, config, features, num_classes)).to(device)
+
+
+def build_head(
+    spec: RunSpec, cls: type[Method], config: Any, features: int, num_classes: int
+) -> Method:  # Any: a method's own Config
+    """Return the head of a cell, initialised from its seed alone."""
+    with seeded(spec.seed, "head"):
+        return cls(config, cls.budget_for(config, spec.bits), features, num_classes)
+
+
+def _embedding_size(network: Network, image_size: int, device: torch.device) -> int:
+    """Return how many values a base's embedding of an image has."""
+    blank = torch.zeros(1, 3, image_size, image_size, device=device)
+    with torch.inference_mode():
+        return int(network.eval().embed(blank).shape[1])

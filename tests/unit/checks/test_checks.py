@@ -53,6 +53,7 @@ BREAKS = [
     ("lsh", "learns_in_one_way", "nn.Buffer(torch.randn", "nn.Parameter(torch.randn"),
     ("lsh", "base_is_another_method", 'base = "float"', 'base = "lsh"'),
     ("dcdh", "base_is_another_method", "family = hq.Binary()", 'family = hq.Binary(); base = "x"'),
+    ("rq", "prefix_is_a_literal", "prefix = True", "prefix = bool(1)"),
     ("gpq", "builds_or_refuses_every_budget", "codewords=16", "codewords=32"),
     (
         "float",

@@ -94,3 +94,34 @@ def test_a_codec_of_codes_that_are_decoded_is_taken(loaded):
 )
 def test_what_does_not(loaded, more):
     assert loaded(more).name.startswith("own")
+
+
+CONFIG = """@__import__("dataclasses").dataclass(frozen=True)
+    class Config:
+        prefix: int = 0"""
+MAPPED = "prefix = True\n\n    def query_embedding(self, embedding): ..."
+
+
+@pytest.mark.parametrize(
+    ("more", "family", "said"),
+    [
+        ("prefix = True", "Real()", "prefix = True is of product, additive and binary codes"),
+        ("prefix = True\n\n    " + CODEC, "Decoded()", "is of product, additive and binary codes"),
+        ("prefix = 64", "Binary()", "prefix must be True or False, got 64"),
+        (MAPPED, "Binary()", "needs queries as they are: no query_embedding"),
+        (CONFIG, "Binary()", "Config must have no field 'prefix'"),
+    ],
+)
+def test_prefixes_where_there_are_none(loaded, more, family, said):
+    with pytest.raises(PluginError) as caught:
+        loaded(more, family)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("family", ["Binary()", "Additive()", "ProductQuantized(False)"])
+def test_prefixes_of_ordered_codes_are_listed_by_the_file_alone(loaded, family):
+    assert "rq" in registry.with_prefixes()
+    method = loaded("prefix = True", family)
+    assert method.name in registry.with_prefixes()
+    assert loaded("prefix = bool(1)", family).prefix
+    assert method.name not in registry.with_prefixes()

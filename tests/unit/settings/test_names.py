@@ -63,3 +63,9 @@ def test_a_head_on_a_frozen_embedding_says_so():
     assert names.row("h2q cehash.head_only=True") == (
         "H²Q, embedding: on the frozen float embedding"
     )
+
+
+def test_a_prefix_of_longer_codes_says_so():
+    names = Names({"rq": Name("RQ"), "mine": Name("Mine", words={"prefix": "cut from {}"})})
+    assert names.row("rq float.size=16 prefix=64") == "RQ, embedding: size 16, prefix of 64 bits"
+    assert names.row("mine prefix=64") == "Mine, cut from 64"

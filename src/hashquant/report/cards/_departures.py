@@ -46,10 +46,11 @@ def departures(
         for name in here
         if (stated := getattr(claim, name)) and here[name] and stated != here[name]
     }
+    own = {**record.spec.settings, "prefix": record.spec.prefix or "unset"}
     settings = [
-        f"{key} {_text(record.spec.settings.get(key, 'unset'))}, not {_text(value)}"
+        f"{key} {_text(own.get(key, 'unset'))}, not {_text(value)}"
         for key, value in claim.settings.items()
-        if record.spec.settings.get(key) != value
+        if own.get(key) != value
     ]
     missing = tuple(NAMES[name] for name in here if not getattr(claim, name))
     return Departures(

@@ -49,7 +49,8 @@ class _Cell:
         """Tell whether a claim is of this data set, target and length, and of these settings."""
         block = self.evidence.block
         asked = claim.dataset, claim.target or claim.dataset, claim.bits
-        own = set(self.spec.overrides) <= set(claim.settings) and not self.spec.head_only
+        changed = {*self.spec.overrides, *(["prefix"] if self.spec.prefix else [])}
+        own = changed <= set(claim.settings) and not self.spec.head_only
         return own and asked == (block.dataset, block.target, self.bits)
 
 
@@ -69,7 +70,8 @@ def cards_frame(
         paper = sources.methods.get(cell.spec.method)
         found = [claim for claim in paper.claims if cell.matches(claim)] if paper else []
         lines += [_card(cell, claim, runs) for claim in found]
-        if not found and not cell.spec.overrides and not cell.spec.head_only:
+        spec = cell.spec
+        if not found and not (spec.overrides or spec.head_only or spec.prefix):
             lines.append(_without_figure(cell, sources))
     return pd.DataFrame(lines, columns=COLUMNS)
 

@@ -55,8 +55,11 @@ def fault(ap: np.ndarray, label: np.ndarray, identity: np.ndarray, mean: float) 
 def seed_hours(block: Block, trains: Iterable[TrainRecord]) -> float:
     """Return how long all networks behind a block trained, a seed; NaN where one is not known."""
     done = {train.run_id: train for train in trains if "train_seconds" in train.timing}
-    wanted = {record.run_id for record in block.evals}
-    wanted |= {done[run].base_run for run in wanted if run in done and done[run].base_run}
+    wanted: set[str] = set()
+    below = {record.run_id for record in block.evals}
+    while below - wanted:  # what codes were cut from, and what that was fitted on
+        wanted |= below
+        below = {done[run].base_run for run in below if run in done and done[run].base_run}
     if not wanted or not wanted <= done.keys():
         return float("nan")
     rows: dict[tuple[str, int], list[float]] = {}

@@ -12,7 +12,7 @@ from hashquant.report.blocks import Block
 from hashquant.report.evidence._reading import common, fault, floors, seed_hours
 from hashquant.report.frame import Metric
 from hashquant.report.rows import LONGEST_CODE, REFERENCE, uncoded
-from hashquant.settings.suite import base_spec
+from hashquant.settings.suite import base_spec, whole_spec
 from hashquant.settings.words import split_target
 from hashquant.statistics import (
     Difference,
@@ -234,7 +234,7 @@ def _source(block: Block, record: EvalRecord) -> str:
     spec = record.spec
     if block.families[spec.label] == REFERENCE and not uncoded(record):
         return ""
-    trained = base_spec(spec)
+    trained = base_spec(whole_spec(spec))
     # One float embedding is behind the codes of every length that are fitted on it.
     real = uncoded(record) or trained.bits > LONGEST_CODE
     return f"{block.dataset} {trained.label} {'' if real else trained.bits}"

@@ -52,10 +52,11 @@ def main_row(evidence: Evidence, method: str) -> str:
 
 
 def overrides(evidence: Evidence, method: str) -> dict[str, Mapping[str, Any]]:  # Any: settings
-    """Return what each row of a method changes of its settings, and whether it is a head alone."""
+    """Return what each row of a method changes of its settings, and of how it is trained."""
     return {
         record.spec.label: {**record.spec.overrides}
         | ({"head_only": True} if record.spec.head_only else {})
+        | ({"prefix": record.spec.prefix} if record.spec.prefix else {})
         for record in evidence.block.evals
         if record.spec.method == method
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hashquant.report.blocks import Block
+from hashquant.report.captions import prefixes
 from hashquant.report.forms.display import Display, Sheet, per_block
 from hashquant.report.numerals import NOTHING, number, scored
 from hashquant.report.tables.budgets import (
@@ -49,7 +50,7 @@ def budgets_sheet(frame: pd.DataFrame, blocks: Sequence[Block], suite: str) -> S
         "compete. Fronts compare means; intervals are in a table of their own."
     )
     if frame["train_minutes"].notna().any():
-        intro += " " + _TRAINING
+        intro += " ".join(["", *filter(None, [_TRAINING, prefixes(blocks)])])
     if frame["code_images_per_second"].notna().any():
         intro += " " + _ENCODING
     times = search_times(blocks)

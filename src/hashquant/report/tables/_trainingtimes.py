@@ -28,19 +28,30 @@ class TrainingTime:
 def training_times(trains: Iterable[TrainRecord]) -> dict[str, TrainingTime]:
     """Return the time of each finished run by its run_id.
 
-    A method fitted on another's embedding needs that training too; where its record is not
-    stored, the time is unknown and the run left out.
+    A method fitted on another's embedding needs that training too, and codes that are a prefix of
+    longer ones needed theirs; where such a record is not stored, the time is unknown and the run
+    left out.
     """
     done = {t.run_id: t for t in trains if t.status == "done" and "train_seconds" in t.timing}
     found = {}
     for name, train in done.items():
-        if train.base_run and train.base_run not in done:
+        parts = _parts(train, done)
+        if parts is None:
             continue
-        parts = [train, *([done[train.base_run]] if train.base_run else [])]
         longest = max(parts, key=lambda part: part.timing["train_seconds"])
         seconds = sum(part.timing["train_seconds"] for part in parts)
         found[name] = TrainingTime(seconds, _machine(longest))
     return found
+
+
+def _parts(train: TrainRecord, done: Mapping[str, TrainRecord]) -> list[TrainRecord] | None:
+    """Return a run and those that it needed; None where one of them is not stored."""
+    parts = [train]
+    while run := parts[-1].base_run:
+        if run not in done or len(parts) > len(done):
+            return None
+        parts.append(done[run])
+    return parts
 
 
 def cell_speed(cell: Sequence[EvalRecord]) -> dict[str, Any]:  # Any: a number and a name

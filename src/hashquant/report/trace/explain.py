@@ -58,6 +58,8 @@ def _spec_rows(spec: RunSpec) -> Rows:
     if spec.base:
         how = "trained on" if spec.head_only else "fitted on"
         yield how, f"the {'frozen ' * spec.head_only}embedding of {_pairs(spec.base)}"
+    if spec.prefix:
+        yield "prefix", f"the first {spec.bits} bits of codes that were trained at {spec.prefix}"
     yield "device", f"{spec.device}; results epoch {spec.results_epoch}"
 
 

@@ -41,6 +41,8 @@ def _assignments(spec: RunSpec, options_of: str) -> Iterator[tuple[str, object]]
     if spec.recipe == "common":
         yield from _owned("common", asdict(spec.schedule))
     yield from _owned(spec.method, spec.settings)
+    if spec.prefix:
+        yield f"{spec.method}.prefix", spec.prefix
     below = [spec.base]
     while below[-1]:
         yield from _owned(below[-1]["method"], below[-1]["settings"])

@@ -30,6 +30,7 @@ from hashquant.records.vouching import (
 )
 from hashquant.runs.targets import parse
 from hashquant.runs.verification._checked import UNSEALED, Arrays, Checked
+from hashquant.runs.verification._prefix import check_prefix
 from hashquant.search.comparisons import MissingCodesError, StoredCodes, evaluate_all
 from hashquant.search.distributions import distributions
 from hashquant.search.evaluation import Evaluation
@@ -59,6 +60,7 @@ def verify(store: Store, record: EvalRecord, folder: Path) -> Checked:
     if not any(_place(score) == ("mAP", 0, "expected", headline) for score in record.scores):
         checked.differences.append(f"{folder / EVAL}: holds no mAP of its headline comparison")
     codes = _codes(checked, record, per_query["label"])
+    check_prefix(checked, store, record, train, codes)
     found = {e.curve.comparison: e for e in _recomputed(checked, record, codes)}
     for comparison in dict.fromkeys(score.comparison for score in record.scores):
         key = "" if comparison == headline else f"_{comparison}"

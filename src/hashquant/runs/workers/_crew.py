@@ -32,7 +32,7 @@ from hashquant.runs.runner import (
 from hashquant.runs.tally import Ending, Tally
 from hashquant.runs.workers._process import work
 from hashquant.runs.workers._room import side_by_side
-from hashquant.settings.suite import base_spec, run_id
+from hashquant.settings.suite import base_spec, run_id, whole_spec
 
 Message = tuple[Any, ...]  # Any: a kind, and the values that go with it
 
@@ -65,7 +65,7 @@ def waiting(
         if ending:
             tally.add(ending)
             continue
-        trained = run_id(base_spec(cell.spec), contest.prepared.version)
+        trained = run_id(base_spec(whole_spec(cell.spec)), contest.prepared.version)
         task = Task(cell, *kept_in(cell, contest, apart))
         chains.setdefault(trained, deque()).append(task)
     return list(chains.values())
