@@ -27,6 +27,7 @@ class SUBIC(hq.Method):
         "relu=True": "with ReLU", "entropy_weight=0.0": "without the entropy term",
         "usage_weight=0.0": "without the usage term"})  # fmt: skip
     family = hq.ProductQuantized(larger_is_closer=True)
+    approximates = False  # a word is a choice: its unit vector is near no logits
     kind = "classification"
     paper_batch = 200
     reference = hq.Reference(
@@ -85,8 +86,13 @@ class SUBIC(hq.Method):
             terms["usage"] = config.usage_weight / most * (log_mean.exp() * log_mean).sum()
         return terms
 
+    @property
+    def codebook_bytes(self) -> int:
+        """Bytes of stored words: none, for they are unit vectors."""
+        return 0
+
     def codebooks(self) -> hq.Codebooks:
-        """Return the words, the unit vectors of each block: nothing of them need be stored."""
+        """Return the words, the unit vectors of each block."""
         books, words = self.budget.subspaces, self.budget.codewords
         one = torch.eye(words, device=self.encode_blocks.weight.device)
         return one.expand(books, words, words)

@@ -1,6 +1,6 @@
 """The one module a plug-in imports: re-exports, nothing else."""
 
-from hashquant.codes.additive import beam_codes
+from hashquant.codes.additive import beam_codes, level_sums
 from hashquant.codes.binary import pack_bits, unpack_bits
 from hashquant.codes.centers import draw_centers
 from hashquant.codes.family import (
@@ -138,6 +138,7 @@ __all__ = [
     "learn_opq",
     "learn_pq",
     "learn_rq",
+    "level_sums",
     "make_split",
     "map_array",
     "pack_bits",

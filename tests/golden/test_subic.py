@@ -8,6 +8,9 @@ import torch
 
 from hashquant.codes.family import CodeBudget
 from hashquant.methods.subic import SUBIC
+from hashquant.runs.examination import cost
+from hashquant.training.coding import encode_embedding, quantization_error, reconstructed
+from hashquant.training.network import Network
 from tests.golden.classified import cross_entropy
 from tests.golden.sixrows import (
     LABELS,
@@ -90,6 +93,16 @@ def test_one_hot_queries_count_equal_blocks():
             agree = sum(int(codes[query, m] == codes[item, m]) for m in range(2))
             assert sum(table[query, m, codes[item, m]] for m in range(2)) == agree
             assert sum(both[m, codes[query, m], codes[item, m]] for m in range(2)) == agree
+
+
+def test_no_word_is_stored_and_no_logits_are_approximated():
+    network = Network(torch.nn.Identity(), head_of(2, 4).float())
+    found = cost(network)
+    assert (found.codebook_bytes, found.codewords, found.query_form) == (0, 4, "table")
+    source = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
+    codes = encode_embedding(network.method, source)
+    lost = quantization_error(network.method, source, reconstructed(network.method, codes))
+    assert lost.isnan().all()
 
 
 def test_relu_hides_what_is_below_zero():

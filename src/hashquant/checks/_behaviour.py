@@ -59,6 +59,8 @@ def check_product_parts_fit(method: type[Method]) -> None:
         embedding.shape[1],
     )
     require(method, long, f"additive codewords must have {embedding.shape[1]} values")
+    counted = isinstance(head.codebook_bytes, int) and head.codebook_bytes >= 0
+    require(method, counted, f"codebook_bytes must count bytes, got {head.codebook_bytes}")
     indices, table = head.assign(embedding), head.query_table(head.query_embedding(embedding))
     inside = indices.shape == (5, m) and 0 <= int(indices.min()) <= int(indices.max()) < k
     require(method, inside, f"assign must give (n, {m}) indices below {k}")

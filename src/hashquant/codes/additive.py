@@ -3,8 +3,9 @@
 import math
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from hashquant.codes.decoded import vector_scales
 from hashquant.errors import HashQuantError
@@ -34,6 +35,23 @@ def sum_tables(vectors: Embedding, books: Codebooks) -> Float64[Tensor, "q m k"]
     """
     found = vectors.double() @ books.double().flatten(0, 1).T
     return found.view(len(vectors), *books.shape[:2])
+
+
+def level_sums(
+    vectors: Embedding, books: Codebooks, codes: Indices, scale: float
+) -> tuple[Float[Tensor, "n m e"], Float[Tensor, "n m e"]]:
+    """Return the soft and the hard sum of words after every level, of a code made level by level.
+
+    The hard one is Σ_{m' ≤ m} c_m'[b_m'], what the first m words of the code stand for. In the
+    soft one each level adds Σ_k p_k c_mk, p = softmax(`scale` · cos(r, c_mk)), r what the hard sum
+    before it leaves of the vector (progressive quantization, Gao et al., IJCAI 2019).
+    """
+    chosen = books[torch.arange(len(books), device=books.device), codes]  # (n, m, e)
+    hard = chosen.cumsum(dim=1)
+    left = normalize(vectors[:, None] - hard + chosen, dim=2)
+    lengths = books.norm(dim=2).clamp_min(torch.finfo(books.dtype).tiny)
+    p = (scale * torch.einsum("nme,mke->nmk", left, books) / lengths).softmax(dim=2)
+    return torch.einsum("nmk,mke->nme", p, books).cumsum(dim=1), hard
 
 
 def beam_codes(vectors: Embedding, books: Codebooks, width: int) -> Int64[Tensor, "n m"]:

@@ -74,6 +74,8 @@ class Method(nn.Module, ABC):
     prefix: ClassVar[bool] = False
     #: whether the moving average of trunk and head is what is examined (see `average_decay`)
     examine_average: ClassVar[bool] = False
+    #: what a code stands for approximates its embedding; else there is no quantization error
+    approximates: ClassVar[bool] = True
     #: loss terms that act on the head's own weights alone: they give the trunk no gradient
     head_terms: ClassVar[Collection[str]] = ()
     #: contract check → reason; becomes a strict xfail
@@ -206,6 +208,15 @@ class Method(nn.Module, ABC):
     def decoder_bytes(self) -> int:
         """Bytes that all items share to be decoded (decoded codes): by default every tensor's."""
         return sum(tensor.nbytes for tensor in self.state_dict().values())
+
+    @property
+    def codebook_bytes(self) -> int:
+        """Bytes of what is stored of the codewords, once for all items: by default 4 a value.
+
+        Less where words are shared between books, 0 where none need be kept (product and additive
+        codes only; of decoded ones `decoder_bytes`).
+        """
+        return 4 * self.codebooks().numel()
 
     def codebooks(self) -> Codebooks:
         """Return the codewords that stored indices stand for (product and additive codes only).

@@ -10,6 +10,7 @@ from hashquant.codes.family import Additive, Binary, Decoded, ProductQuantized, 
 from hashquant.codes.product import unpack_indices
 from hashquant.machine.environment import Timer, utc_now
 from hashquant.metrics.health import binary_health, product_health
+from hashquant.plugins.method import Method
 from hashquant.records.cellfolder import CellFolder
 from hashquant.records.gate import floor_from
 from hashquant.records.provenance import provenance
@@ -136,21 +137,21 @@ def query_form(network: Network) -> str:
 
 def cost(network: Network) -> Cost:
     """Return what a network's codes cost to keep and to compare."""
-    budget, books = network.method.budget, _codebooks(network)
+    budget = network.method.budget
     return Cost(
         code_bits=budget.bits, code_bytes=budget.code_bytes,
-        codebook_bytes=_shared_bytes(network, books),
+        codebook_bytes=_shared_bytes(network.method),
         query_form=query_form(network), subspaces=budget.subspaces, codewords=budget.codewords,
         trunk_parameters=sum(p.numel() for p in network.trunk.parameters()),
         head_parameters=sum(p.numel() for p in network.method.parameters()),
     )  # fmt: skip
 
 
-def _shared_bytes(network: Network, books: torch.Tensor | None) -> int:
-    """Return the bytes that all items share: codewords of 4 bytes a value, or what decodes."""
-    if isinstance(network.method.family, Decoded):
-        return network.method.decoder_bytes
-    return 0 if books is None else books.numel() * 4
+def _shared_bytes(method: Method) -> int:
+    """Return the bytes that all items share: those of codewords, or of what decodes."""
+    if isinstance(method.family, Decoded):
+        return method.decoder_bytes
+    return method.codebook_bytes if isinstance(method.family, ProductQuantized) else 0
 
 
 def _codebooks(network: Network) -> torch.Tensor | None:

@@ -67,7 +67,8 @@ def reconstructed(method: Method, codes: PackedCodes) -> Embedding:
 def quantization_error(method: Method, embedding: Embedding, stands_for: Tensor) -> Tensor:
     """Return |x - x̂|² / |x|² of each embedding, "n" in float64; x̂ is what was `reconstructed`.
 
-    Of binary codes the signs at the best scale; NaN where x and x̂ differ in size.
+    Of binary codes the signs at the best scale; NaN where x and x̂ differ in size, or where a
+    method says that its codes approximate no embedding.
     """
     x = embedding.double()
     if isinstance(method.family, Real):
@@ -77,7 +78,7 @@ def quantization_error(method: Method, embedding: Embedding, stands_for: Tensor)
         signs = torch.where(x < 0, -1.0, 1.0).double()
         error: Tensor = 1 - (x * signs).sum(1).square() / (energy * x.shape[1])
         return error
-    if stands_for.shape != x.shape:
+    if stands_for.shape != x.shape or not method.approximates:
         return torch.full_like(energy, torch.nan)
     return (x - stands_for).square().sum(1) / energy
 

@@ -35,7 +35,8 @@ class Encoded:
     `embedding` what they ask with; both None for a gallery, which keeps its codes only. `decoded`
     are the vectors of decoded codes, `sample` what the head was given of up to 256 images.
     `quantization_error` is the mean of |x - x̂|² / |x|², x̂ being what the code stands for: its
-    codewords, or its signs at the best scale; NaN if codewords and embedding differ in size.
+    codewords, or its signs at the best scale; NaN if codewords and embedding differ in size, or
+    the codewords are no vectors of its space.
     """
 
     packed: PackedCodes

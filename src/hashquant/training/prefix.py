@@ -30,6 +30,7 @@ class Prefix(Method):
         super().__init__(whole.config, budget, whole.in_features, whole.num_classes)
         self.name = whole.name  # type: ignore[misc]  # a class says it of itself, this of another
         self.family = whole.family  # type: ignore[misc]  # as above
+        self.approximates = whole.approximates  # type: ignore[misc]  # as above
         self.whole = whole
 
     @property
@@ -46,6 +47,11 @@ class Prefix(Method):
     def query_embedding(self, embedding: Embedding) -> Embedding:
         """Return what the whole code's queries ask with."""
         return self.whole.query_embedding(embedding)
+
+    @property
+    def codebook_bytes(self) -> int:
+        """Bytes of the first books' words, or of all that the whole code stores, if less."""
+        return min(super().codebook_bytes, self.whole.codebook_bytes)
 
     def codebooks(self) -> Codebooks:
         """Return the first books."""

@@ -45,6 +45,7 @@ BREAKS = [
     ("dcdh", "reference_is_complete", "year=2021", "year=0"),
     ("dcdh", "display_is_its_own", 'hq.Name("DCDH")', 'hq.Name("OPQN")'),
     ("lsh", "display_is_its_own", "LSH (float", "PQ (float"),
+    ("subic", "product_parts_fit", "return 0\n", "return -1\n"),
     ("dcdh", "display_is_its_own", 'hq.Name("DCDH")', 'hq.Name("DC\\nDH")'),
     ("dcdh", "display_is_its_own", 'hq.Name("DCDH")', 'hq.Name("D", words={"sigma": "s"})'),
     ("dcdh", "learns_in_one_way", "family = hq.Binary()", "family = hq.Binary(); closed_form = 1"),

@@ -6,7 +6,7 @@ import faiss
 import pytest
 import torch
 
-from hashquant.codes.additive import beam_codes, sum_tables, sum_words
+from hashquant.codes.additive import beam_codes, level_sums, sum_tables, sum_words
 from hashquant.codes.family import Additive, CodeBudget, ProductQuantized
 from hashquant.codes.product import table_scores
 from hashquant.codes.shallow import learn_rq
@@ -30,6 +30,21 @@ def test_an_additive_code_is_budgeted_and_searched_as_a_product_code():
     assert Additive(codewords=16).budget(12) == CodeBudget(12, 3, 16)
     with pytest.raises(TypeError):
         Additive(larger_is_closer=False)
+
+
+def test_sums_after_every_level_are_those_of_a_codes_beginnings():
+    books, x = books_of(books=4), torch.randn(6, 5, generator=rng(2), dtype=torch.float64)
+    codes = beam_codes(x, books, 1)
+    soft, hard = level_sums(x, books, codes, 10.0)
+    for level in range(4):
+        wanted = sum_words(codes[:, : level + 1], books[: level + 1])
+        torch.testing.assert_close(hard[:, level], wanted)
+    near, _ = level_sums(x, books, codes, 1e-9)  # all words alike
+    torch.testing.assert_close(near, books.mean(1).cumsum(0).expand(6, 4, 5))
+    cosines = torch.nn.functional.cosine_similarity(x[:, None], books[0], dim=2)
+    sharp, _ = level_sums(x, books, codes, 1e6)
+    torch.testing.assert_close(sharp[:, 0], books[0, cosines.argmax(1)])
+    assert not torch.allclose(soft, hard)
 
 
 def test_the_words_of_a_code_are_added():

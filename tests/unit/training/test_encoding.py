@@ -268,6 +268,17 @@ def test_quantization_error_by_hand():
         assert found.isnan().all()
 
 
+def test_codes_that_approximate_no_embedding_have_no_quantization_error():
+    words = build(Words).method
+    x = torch.ones(2, 9)
+    assert not error(words, x).isnan().any()
+    words.approximates = False
+    assert error(words, x).isnan().all()
+    signs = build(Signs).method
+    signs.approximates = False  # which the engine codes, and so knows
+    assert not error(signs, torch.ones(2, 12)).isnan().any()
+
+
 def test_the_mean_quantization_error_is_over_all_images():
     network = build(Signs)
     encoded = encode(network, some_source(), SPEC, device=CPU, queries=True)

@@ -60,6 +60,18 @@ def test_each_book_more_stands_nearer_and_all_of_them_are_the_whole_code(rq):
     assert torch.equal(encode_embedding(cut, embedding), encode_embedding(head, embedding))
 
 
+@pytest.mark.parametrize("stem", ["dpgq", "drq"])
+def test_the_bytes_of_a_cut_code_are_those_of_the_words_it_needs(stem):
+    cls = load_method(stem)
+    head = cls(cls.Config(), cls.budget_for(cls.Config(), 24), 16, 3).eval()
+    cut, features = Prefix(head, 12), torch.randn(9, 16, generator=torch.Generator().manual_seed(1))
+    size = head.codebooks().shape[2]
+    # Of one book all words are needed at any length; DRQ's two factors more are counted.
+    expected = {"dpgq": 2 * 64 * size * 4, "drq": 64 * size * 4 + 4 * 4}
+    assert cut.codebook_bytes == expected[stem]
+    assert torch.equal(cut.assign(head(features)), head.assign(head(features))[:, :2])
+
+
 class Signs(hq.Method):
     """Its features are its embedding."""
 
