@@ -77,6 +77,7 @@ bench: setup
 	$(PY) benchmarks/speed/streaming.py --markdown benchmarks/speed/STREAMING.md
 	$(PY) benchmarks/speed/startup.py --markdown benchmarks/speed/STARTUP.md
 	$(PY) benchmarks/speed/reports.py --markdown benchmarks/speed/REPORTS.md
+	$(PY) benchmarks/speed/additive.py --markdown benchmarks/speed/ADDITIVE.md
 	$(PY) benchmarks/speed/scoring.py --write
 
 lock: setup

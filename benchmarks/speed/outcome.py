@@ -33,6 +33,7 @@ OTHERS = {
     "COMPILING.md": "What torch.compile would give",
     "STREAMING.md": "Images from a file instead of memory",
     "DEVICE.md": "Scoring on a card",
+    "ADDITIVE.md": "Additive codes beside product codes",
 }
 MEMORY_GOAL, MEMORY_STRETCH = 1024.0, 512.0
 MISSED = "**missed**"

@@ -1,6 +1,6 @@
 """The one module a plug-in imports: re-exports, nothing else."""
 
-from hashquant.codes.additive import beam_codes, level_sums
+from hashquant.codes.additive import beam_codes, level_sums, settled_codes
 from hashquant.codes.binary import pack_bits, unpack_bits
 from hashquant.codes.centers import draw_centers
 from hashquant.codes.family import (
@@ -14,6 +14,7 @@ from hashquant.codes.family import (
 )
 from hashquant.codes.shallow import (
     learn_itq,
+    learn_lsq,
     learn_opq,
     learn_pq,
     learn_rq,
@@ -135,6 +136,7 @@ __all__ = [
     "draw_centers",
     "fetch",
     "learn_itq",
+    "learn_lsq",
     "learn_opq",
     "learn_pq",
     "learn_rq",
@@ -149,6 +151,7 @@ __all__ = [
     "principal_axes",
     "read_manifest",
     "render_faces",
+    "settled_codes",
     "short_name",
     "split_by_manifest",
     "unknown_name",

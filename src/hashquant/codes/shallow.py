@@ -1,4 +1,4 @@
-"""Codes learned in closed form from embeddings: PQ, OPQ and RQ by faiss, ITQ by its few lines.
+"""Codes learned in closed form from embeddings: PQ, OPQ, RQ, LSQ by faiss, ITQ by its few lines.
 
 All is learned on one CPU thread, so that a seed gives the same result whatever the machine's
 number of cores. Embeddings may be on any device; results are float32 on the CPU.
@@ -109,8 +109,29 @@ def learn_rq(x: Embedding, books: int, codewords: int, seed: int, *, beam: int =
         quantizer.max_beam_size = beam
         quantizer.train_type = faiss.ResidualQuantizer.Train_progressive_dim
         quantizer.train(_array(x))
-        words = faiss.vector_to_array(quantizer.codebooks)
-        return torch.from_numpy(words.reshape(books, codewords, x.shape[1]).copy())
+        return _words(quantizer)
+
+
+def learn_lsq(
+    x: Embedding, books: int, codewords: int, seed: int, *, rounds: int = 25
+) -> Codebooks:
+    """Return codebooks of full length whose words are solved for together, "m k e".
+
+    LSQ++: each of `rounds` solves least squares for all words at given codes, disturbs them ever
+    less, and looks for better codes by perturbed coordinate descent. faiss's own codes of the same
+    words change with the order of rows: codes are another matter (`codes.additive`).
+
+    Raises:
+        BudgetError: if there are fewer images than codewords, or K is no power of two.
+    """
+    import faiss
+
+    _check_codewords(len(x), codewords)
+    with one_thread():
+        quantizer = faiss.LocalSearchQuantizer(x.shape[1], books, (codewords - 1).bit_length())
+        quantizer.random_seed, quantizer.train_iters = seed, rounds
+        quantizer.train(_array(x))
+        return _words(quantizer)
 
 
 def learn_itq(
@@ -190,6 +211,13 @@ def _centroids(quantizer: Any) -> Codebooks:  # Any: faiss's
 
     shape = quantizer.M, quantizer.ksub, quantizer.dsub
     return torch.from_numpy(faiss.vector_to_array(quantizer.centroids).reshape(shape).copy())
+
+
+def _words(quantizer: Any) -> Codebooks:  # Any: faiss's
+    import faiss
+
+    words = faiss.vector_to_array(quantizer.codebooks)
+    return torch.from_numpy(words.reshape(quantizer.M, -1, quantizer.d).copy())
 
 
 def _array(x: Tensor) -> Array:

@@ -21,7 +21,7 @@ class Claim:
 
     dataset: str  #: trained on
     bits: int
-    metric: str  #: as records name it ("mAP", "mAP@1000"), or one of `report.readings`
+    metric: str  #: as records name it ("mAP", "mAP@1000"), or a `report.cards.readings`
     value: float
     source: str  #: the document and its table or figure
     protocol: str  #: what a reader must know, in words

@@ -9,6 +9,7 @@ import pytest
 
 SPEED = Path(__file__).resolve().parents[3] / "benchmarks" / "speed"
 SMALLEST = {
+    "additive": "--items 2000 --queries 4 --bits 24 --repeats 1",
     "corpus": "--images 600",
     "decode": "--images 20 --repeats 1",
     "growth": "--items 2000 --queries 5 --classes 3",

@@ -6,7 +6,14 @@ import faiss
 import pytest
 import torch
 
-from hashquant.codes.additive import beam_codes, level_sums, sum_tables, sum_words
+from hashquant.codes import additive
+from hashquant.codes.additive import (
+    beam_codes,
+    level_sums,
+    settled_codes,
+    sum_tables,
+    sum_words,
+)
 from hashquant.codes.family import Additive, CodeBudget, ProductQuantized
 from hashquant.codes.product import table_scores
 from hashquant.codes.shallow import learn_rq
@@ -109,13 +116,59 @@ def test_of_equal_words_the_lowest_index_is_chosen():
     assert bool((codes[:, 1] == 2).any())
 
 
+def settled(vectors, books, width):
+    return settled_codes(vectors, books, width, 6)
+
+
+@pytest.mark.parametrize("encode", [beam_codes, settled])
 @pytest.mark.parametrize("width", [1, 5])
-def test_a_code_does_not_depend_on_what_is_encoded_beside_it(width):
+def test_a_code_does_not_depend_on_what_is_encoded_beside_it(encode, width, monkeypatch):
     books, vectors = books_of(4, 16, 16), torch.randn(40, 16, generator=rng(6))
-    whole = beam_codes(vectors, books, width)
+    whole = encode(vectors, books, width)
     order = torch.randperm(40, generator=rng(7))
-    assert torch.equal(beam_codes(vectors[order], books, width), whole[order])
-    assert torch.equal(torch.cat([beam_codes(v[None], books, width) for v in vectors]), whole)
+    assert torch.equal(encode(vectors[order], books, width), whole[order])
+    assert torch.equal(torch.cat([encode(v[None], books, width) for v in vectors]), whole)
+    monkeypatch.setattr(additive, "_PULL_BYTES", 1)
+    assert torch.equal(encode(vectors, books, width), whole)
+    assert encode(vectors[:0], books, width).shape == (0, 4)
+
+
+def descended(vector, books, code, sweeps):
+    """Return the code after coordinate descent, and its squared distance, by plain loops."""
+    code = list(code)
+
+    def cost(m, k):
+        return float((vector - total(books, [*code[:m], k, *code[m + 1 :]])).square().sum())
+
+    for _ in range(sweeps):
+        for m in range(len(books)):
+            best = min(range(len(books[m])), key=lambda k: cost(m, k))
+            code[m] = best if cost(m, best) < cost(m, code[m]) else code[m]
+    return code, cost(0, code[0])
+
+
+@pytest.mark.parametrize("sweeps", [0, 1, 4])
+def test_the_nearest_sum_is_kept_that_descent_reaches_from_a_beam(sweeps):
+    books, vectors = books_of(), torch.randn(8, 5, generator=rng(4))
+    moved = 0
+    for vector, code in zip(vectors, settled_codes(vectors, books, 3, sweeps), strict=True):
+        beam = [()]
+        for _ in range(3):
+            longer = [(*path, k) for path in beam for k in range(8)]
+            beam = sorted(longer, key=lambda p: float((vector - total(books, p)).square().sum()))
+            beam = beam[:3]
+        reached = [descended(vector, books, path, sweeps) for path in beam]
+        assert code.tolist() == min(reached, key=lambda found: found[1])[0]
+        moved += code.tolist() != list(beam[0])
+    assert moved if sweeps else not moved
+
+
+def test_equal_words_are_not_exchanged():
+    books = books_of()
+    books[1, 5] = books[1, 2]
+    codes = settled_codes(torch.randn(200, 5, generator=rng(5)), books, 4, 6)
+    assert not bool((codes[:, 1] == 5).any())
+    assert bool((codes[:, 1] == 2).any())
 
 
 def test_words_that_are_no_sum_of_the_vector_are_refused():
@@ -123,6 +176,8 @@ def test_words_that_are_no_sum_of_the_vector_are_refused():
         beam_codes(torch.zeros(2, 6), books_of(), 5)
     with pytest.raises(HashQuantError, match="a beam of at least 1, got 5 and 0"):
         beam_codes(torch.zeros(2, 5), books_of(), 0)
+    with pytest.raises(HashQuantError, match=r"as long as the vectors \(6\)"):
+        settled_codes(torch.zeros(2, 6), books_of(), 5, 1)
 
 
 @pytest.mark.parametrize(("books", "words"), [(2, 64), (1, 256)])

@@ -9,6 +9,7 @@ from hashquant.codes import shallow
 from hashquant.codes.shallow import (
     balanced_axes,
     learn_itq,
+    learn_lsq,
     learn_opq,
     learn_pq,
     pad_columns,
@@ -156,7 +157,7 @@ def test_itq_finds_the_corners_of_a_turned_cube():
     assert ((x - mean) @ projection).abs().flatten().tolist() == pytest.approx([1] * 24, abs=1e-5)
 
 
-@pytest.mark.parametrize("learn", [learn_pq, learn_opq, learn_itq])
+@pytest.mark.parametrize("learn", [learn_pq, learn_opq, learn_lsq, learn_itq])
 def test_a_seed_repeats_itself_and_nothing_else_is_touched(learn, monkeypatch):
     x = correlated()
     kept, state, threads = x.clone(), torch.get_rng_state(), torch.get_num_threads()
@@ -183,13 +184,14 @@ def test_a_seed_repeats_itself_and_nothing_else_is_touched(learn, monkeypatch):
 def test_faiss_says_nothing_about_few_images(capfd):
     learn_pq(correlated(20), 3, 16, seed=0)
     learn_opq(correlated(20), 3, 16, seed=0)
+    learn_lsq(correlated(20), 3, 16, seed=0)
     learn_itq(correlated(20), 4, seed=0)
     assert capfd.readouterr() == ("", "")
 
 
 def test_what_cannot_be_learned_is_refused():
     x = correlated(20)
-    for learn in (learn_pq, learn_opq):
+    for learn in (learn_pq, learn_opq, learn_lsq):
         with pytest.raises(BudgetError, match=r"needs at least 32 training images.* got 20"):
             learn(x, 3, 32, 0)
         with pytest.raises(BudgetError, match="must be a power of two, got 12"):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hashquant.records.record import EvalRecord, Score, TrainRecord
+from hashquant.report.cards.readings import READINGS
 from hashquant.settings.reference import Claim
 
 #: Fields of a claim that describe its protocol, and how they are called.
@@ -52,10 +53,11 @@ def departures(
         for key, value in claim.settings.items()
         if own.get(key) != value
     ]
+    reading = READINGS.get(claim.metric)
+    metric = [reading.differs] if reading and reading.differs else []
     missing = tuple(NAMES[name] for name in here if not getattr(claim, name))
-    return Departures(
-        (*differs.values(), *settings), missing, not settings and set(differs) <= {"ties"}
-    )
+    comparable = not settings and not metric and set(differs) <= {"ties"}
+    return Departures((*metric, *differs.values(), *settings), missing, comparable)
 
 
 def _measured(

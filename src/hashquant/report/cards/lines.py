@@ -140,7 +140,7 @@ def _measured(cell: _Cell, claim: Claim | None) -> Line:
     """Return mean, sd, interval, seeds and comparison of what a claim speaks of, else of mAP."""
     values = [value for record in cell.records if (value := _value(record, claim)) is not None]
     score = _score(cell.records[0], claim) if cell.records else None
-    headline = claim is None or claim.metric == str(HEADLINE)
+    headline = claim is None or _beside(claim) == HEADLINE
     line: Line = {
         "measured": statistics.fmean(values) if values else NAN,
         "sd": statistics.stdev(values) if len(values) > 1 else NAN,
@@ -156,8 +156,9 @@ def _measured(cell: _Cell, claim: Claim | None) -> Line:
 
 
 def _value(record: EvalRecord, claim: Claim | None) -> float | None:
-    if claim is not None and claim.metric in READINGS:
-        return READINGS[claim.metric][1](record.curves[0]) if record.curves else None
+    reading = READINGS.get(claim.metric) if claim else None
+    if reading and reading.read:
+        return reading.read(record.curves[0]) if record.curves else None
     score = _score(record, claim)
     return score.value if score else None
 
@@ -166,9 +167,9 @@ def _score(record: EvalRecord, claim: Claim | None) -> Score | None:
     """Return the score that a claim speaks of, by its definition where the claim gives it."""
     if claim is None:
         return HEADLINE.find(record)
-    if claim.metric in READINGS:
+    wanted = _beside(claim)
+    if wanted is None:
         return None
-    wanted = Metric.parse(claim.metric)
     plain = wanted.find(record)
     asked = [
         score
@@ -179,3 +180,11 @@ def _score(record: EvalRecord, claim: Claim | None) -> Score | None:
         and claim.comparison in ("", score.comparison)
     ]
     return plain if plain in asked else next(iter(asked), None)
+
+
+def _beside(claim: Claim) -> Metric | None:
+    """Return the metric that stands beside a published number, None where it is a curve."""
+    reading = READINGS.get(claim.metric)
+    if reading is None:
+        return Metric.parse(claim.metric)
+    return None if reading.read else HEADLINE

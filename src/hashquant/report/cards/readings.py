@@ -1,6 +1,7 @@
-"""What can be read off a precision-recall curve: of ours, as it was off a paper's plot."""
+"""Published figures that are no mAP: what they are, and what of ours stands beside them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,11 +46,33 @@ def recall_at_half(curve: Curve) -> float:
     return float(recall[last] + fall * (recall[last + 1] - recall[last]))
 
 
-#: name → (what it is, how it is read)
-READINGS: dict[str, tuple[str, Callable[[Curve], float]]] = {
-    "PR-area": ("area under the averaged precision-recall curve, no mAP", area),
-    "PR-plateau": ("median precision of that curve at recall below 0.25", plateau),
-    "PR-recall-at-half": ("recall at which that curve falls to precision 0.5", recall_at_half),
+@dataclass(frozen=True)
+class Reading:
+    """How a published figure was measured, and how it is read off a curve of ours.
+
+    Without a `read` nothing here is measured like that: our mAP stands beside the figure, and
+    `differs` says why the two are not compared.
+    """
+
+    text: str
+    read: Callable[[Curve], float] | None = None
+    differs: str = ""
+
+
+#: by the name that a published number gives as its metric
+READINGS: dict[str, Reading] = {
+    "PR-area": Reading("area under the averaged precision-recall curve, no mAP", area),
+    "PR-plateau": Reading("median precision of that curve at recall below 0.25", plateau),
+    "PR-recall-at-half": Reading(
+        "recall at which that curve falls to precision 0.5", recall_at_half
+    ),
+    # Of SUBIC, whose figures others quote beside mAP (utility.py, technicolor-research/subic).
+    "interpolated AP": Reading(
+        "mean over queries of the highest precision at or beyond each recall 0, 0.05 … 1; of one "
+        "ranking it is above mAP where that is low and a little below where it is high; what was "
+        "measured beside it is mAP",
+        differs="average precision, not interpolated AP",
+    ),
 }
 
 

@@ -50,7 +50,7 @@ def cards_markdown(
     if bare:
         parts += ["## No figure found", _bare(bare, sources, names)]
     used = [name for name in READINGS if (published["metric"] == name).any()]
-    parts += [f"*{name}: {READINGS[name][0]}.*" for name in used]
+    parts += [f"*{name}: {READINGS[name].text}.*" for name in used]
     return "\n\n".join(parts) + "\n"
 
 

@@ -56,7 +56,7 @@ def _caption(found: Sequence[Line], without: int) -> str:
         said.append(f"{counted(without, 'cell')} without one: a line a method, which says where "
                     "else numbers of it were found.")  # fmt: skip
     used = {line["metric"] for line in found}
-    said += [f"{name}: {text}." for name, (text, _) in READINGS.items() if name in used]
+    said += [f"{name}: {reading.text}." for name, reading in READINGS.items() if name in used]
     return " ".join(said)
 
 

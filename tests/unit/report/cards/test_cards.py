@@ -188,3 +188,42 @@ def test_methods_that_are_not_installed_say_so(store):
     frame = cards(store, cited)
     assert only(frame)["note"] == "unknown method 'opqn'"
     assert "unknown method 'opqn'" in cards_markdown(frame, cited, "demo")
+
+
+def test_interpolated_precision_stands_beside_map_and_is_not_compared(store, middling):
+    cited = sources(claim(float(middling.mean()), metric="interpolated AP", **SAME))
+    frame = cards(store, cited)
+    line = only(frame)
+    assert line["verdict"] == "not comparable"
+    assert line["differs"] == "average precision, not interpolated AP"
+    assert line["measured"] == pytest.approx(middling.mean())
+    assert line["low"] < middling.mean() < line["high"]
+    assert math.isnan(line["distance"])
+    text = cards_markdown(frame, cited, "demo")
+    assert "| interpolated AP |" in text
+    assert "not comparable: average precision, not interpolated AP" in text
+    assert "*interpolated AP: mean over queries of the highest precision at or beyond" in text
+    plain = sources(claim(0.5, **SAME))
+    assert "interpolated" not in cards_markdown(cards(store, plain), plain, "demo")
+
+
+def interpolated(relevant):
+    """Return the 21-point interpolated average precision of a ranking."""
+    found = np.cumsum(relevant)
+    precision, recall = found / np.arange(1, len(found) + 1), found / found[-1]
+    levels = np.linspace(0, 1, 21)
+    return np.mean([precision[recall >= level - 1e-12].max() for level in levels])
+
+
+def test_interpolated_precision_is_above_map_where_that_is_low_and_below_where_it_is_high():
+    draws, means = np.random.default_rng(0), []
+    for lead in (0.5, 3.0):
+        both = []
+        for _ in range(100):
+            scores = draws.normal(size=300) + lead * (np.arange(300) < 30)
+            ranked = np.argsort(-scores) < 30
+            hits = np.flatnonzero(ranked) + 1
+            both.append((np.mean(np.arange(1, 31) / hits), interpolated(ranked)))
+        means.append(np.mean(both, axis=0))
+    assert means[0][1] > means[0][0] + 0.01
+    assert means[1][1] < means[1][0]
