@@ -11,7 +11,7 @@ from hashquant.runs.contest import Contest
 from hashquant.runs.preparation import Examination
 from hashquant.settings.suite import RunSpec
 from hashquant.training.encoding import encode
-from hashquant.training.frozen import head_of
+from hashquant.training.frozen import head_of, takes_steps
 from hashquant.training.loop import train
 
 PROBE_STEPS = 3
@@ -53,7 +53,7 @@ class Estimate:
         )
         network = build_network(spec, training.num_classes, self._device)
         per_step = 0.0
-        if not network.method.closed_form:
+        if takes_steps(network.method, spec):
             once, size = dataclasses.replace(spec, epochs=1), network.method.in_features
             given = torch.randn(count, size, device=self._device) if spec.base else None
             learner = head_of(network) if spec.base else network

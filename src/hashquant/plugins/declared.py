@@ -1,9 +1,12 @@
-"""What a method declares of itself, held to what its numbers may be before anything runs."""
+"""What a plug-in declares of itself, held to what its numbers may be before anything runs."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hashquant.errors import PluginError, UsageError
+from hashquant.plugins import registry
+from hashquant.plugins.failures import calling
 from hashquant.settings.ranges import Count, described, fault
 from hashquant.settings.reading import check, refusal
 from hashquant.settings.recipe import Recipe
@@ -35,3 +38,24 @@ def declared(method: "type[Method]", name: str) -> dict[str, Any]:  # Any: of it
         raise PluginError(str(error)) from error
     except (ValueError, TypeError, ArithmeticError) as error:
         raise PluginError(f"{name}: its Config or recipe cannot be made: {error}") from error
+
+
+def vector_width(reference: str, options: Mapping[str, str]) -> int | None:
+    """Return how many values the vectors of a data set have, 0 where that is not known.
+
+    None for one of images, and for one whose plug-in cannot be used: its own cells fail.
+
+    Raises:
+        UsageError: if there is no such data set, or an option of it is not understood.
+    """
+    try:
+        if not registry.dataset_class(reference).VECTORS:
+            return None
+    except PluginError:
+        return None
+    try:
+        made = registry.make_dataset(reference, options)
+        with calling(f"data set '{reference}'"):
+            return int(made.width)
+    except PluginError:
+        return 0

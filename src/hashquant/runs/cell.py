@@ -25,11 +25,11 @@ from hashquant.records.vouching import weights_fault
 from hashquant.runs.examination import cost, judged
 from hashquant.runs.preparation import Prepared
 from hashquant.settings.reading import build
-from hashquant.settings.suite import RunSpec, base_spec, run_id
-from hashquant.settings.trunknames import unsealed
+from hashquant.settings.suite import RunSpec, base_spec, lowest, run_id
+from hashquant.settings.trunknames import NONE, unsealed
 from hashquant.training.checkpoint import CheckpointFile
 from hashquant.training.encoding import embed_all
-from hashquant.training.frozen import head_of, refuse_wishes
+from hashquant.training.frozen import head_of, refuse_wishes, takes_steps
 from hashquant.training.loop import EpochReport, TrainResult, train
 from hashquant.training.network import Network, Stacked
 from hashquant.training.selection import EpochChoice
@@ -60,7 +60,7 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     if spec.base:
         base = build_network(base_spec(spec), num_classes, device)
         trunk: torch.nn.Module = Stacked(base)
-        features = _embedding_size(base, spec.image_size, device)
+        features = _embedding_size(base, spec, device)
         if not cls.closed_form and features > spec.features:
             raise FrozenError(
                 f"{spec.method} takes {spec.features} features, its frozen embedding has {features}"
@@ -103,9 +103,11 @@ def _keep_only_tensors(network: Network, spec: RunSpec, device: torch.device) ->
     network.method = new.train(old.training)
 
 
-def _embedding_size(network: Network, image_size: int, device: torch.device) -> int:
-    """Return how many values a base's embedding of an image has."""
-    blank = torch.zeros(1, 3, image_size, image_size, device=device)
+def _embedding_size(network: Network, spec: RunSpec, device: torch.device) -> int:
+    """Return how many values a base's embedding of an image, or of a vector, has."""
+    side = spec.image_size
+    shape = (1, lowest(spec).features) if spec.trunk == NONE else (1, 3, side, side)
+    blank = torch.zeros(shape, device=device)
     with torch.inference_mode():
         return int(network.eval().embed(blank).shape[1])
 
@@ -145,7 +147,7 @@ def train_cell(
         checkpoint.remove()
     started, choice, embedded = utc_now(), EpochChoice(), 0.0
     base_run = _take_base(network, spec, prepared, store, device, on_epoch, jobs)
-    if network.method.closed_form:
+    if not takes_steps(network.method, spec):
         result = _fit(network, training, spec, device, base_run, jobs)
         on_epoch(spec.epochs - 1, {})
     else:

@@ -7,8 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hashquant.data.pixels import center_crop, normalise
 from hashquant.plugins.method import Method
-from hashquant.types import Embedding, Features, Pixels
+from hashquant.settings.suite import RunSpec
+from hashquant.types import Embedding, Features, Images, Pixels
 
 #: How a trunk is run in training → the mode of torch.compile.
 COMPILED = {"compiled": "default", "graphs": "reduce-overhead"}
@@ -21,6 +23,19 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
     return torch.channels_last
 
 
+def entering(
+    items: Images | Features, spec: RunSpec, layout: torch.memory_format
+) -> Float[Tensor, "n 3 s s"] | Features:
+    """Return what a network is given of items out of training.
+
+    Of images the central crop, normalised; vectors are given as they are.
+    """
+    if items.ndim == 2:
+        return items
+    pixels = normalise(center_crop(items, spec.image_size), spec.mean, spec.std)
+    return pixels.contiguous(memory_format=layout)
+
+
 class Stacked(nn.Module):
     """A trained network as the trunk of a method that learns from its embedding."""
 
@@ -28,8 +43,8 @@ class Stacked(nn.Module):
         super().__init__()
         self.base = base
 
-    def forward(self, images: Pixels) -> Embedding:
-        """Return the base's embedding of the images."""
+    def forward(self, images: Pixels | Features) -> Embedding:
+        """Return the base's embedding of the images, or of vectors that come in their place."""
         return self.base.embed(images)
 
 
@@ -70,6 +85,6 @@ class Network(nn.Module):
         embedding: Tensor = self.method(self.widened(self.features(images)))
         return embedding
 
-    def forward(self, images: Pixels) -> Embedding:
+    def forward(self, images: Pixels | Features) -> Embedding:
         """Return `embed`'s result."""
         return self.embed(images)
