@@ -1,9 +1,10 @@
 """Anybody's own embeddings: `embeddings:PATH`, vectors in the place of images.
 
-PATH is a folder of `train.npy`, `query.npy` and `gallery.npy` with `train_labels.npy` and so on, or
-one `.npz` or `.safetensors` file with these names. Without a gallery it is what was trained on;
-without queries a fifth of each class is drawn by a seed, and the split is written down as
-`DATA/manifests/<name>-<digest>.json`. They meet no trunk: `float` is the embedding as it came.
+PATH is a folder of `train.npy`, `query.npy` and `gallery.npy` with `train_labels.npy` and so on,
+one `.npz`, `.safetensors` or HDF5 file with these names, a folder of `.fvecs`, or Parquet. Without
+a gallery it is what was trained on; without queries a fifth of each class is drawn by a seed, and
+the split is written down as `DATA/manifests/<name>-<digest>.json`. They meet no trunk: `float` is
+the embedding as it came.
 """
 
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ class Embeddings(VectorDataset):
     """Vectors of float16, float32 or int8 with labels, in files that are mapped, not copied."""
 
     NAMES: ClassVar[Mapping[str, str]] = {
-        "embeddings": "your own vectors: embeddings:PATH, a folder of train.npy, query.npy, "
-        "gallery.npy with *_labels.npy, or one .npz or .safetensors"
+        "embeddings": "your own vectors: embeddings:PATH, .npy in a folder, .npz, .safetensors, "
+        "Parquet, HDF5, .fvecs"
     }
     DISPLAY: ClassVar[Mapping[str, str]] = {"embeddings": "own embeddings"}
     class_noun = "classes"

@@ -50,7 +50,7 @@ def name(root):
 
 
 def suite_of(name, **changes):
-    plain = Suite(datasets=(name,), methods=("float", "itq", "random", "opqn"), bits=(8,),
+    plain = Suite(datasets=(name,), methods=("float", "itq", "opqn"), bits=(8,),
                   epochs=3, batch_size=16)  # fmt: skip
     return dataclasses.replace(plain, **changes)
 
@@ -61,7 +61,7 @@ def cells(name, **changes):
 
 @pytest.fixture(scope="module")
 def here(root, name):
-    """Return surroundings where four methods were run on the set."""
+    """Return surroundings where three methods were run on the set."""
     found = Surroundings(Store(root / "r"), root / "d", CPU)
 
     class Unheard:
@@ -69,7 +69,7 @@ def here(root, name):
 
     tally = Tally()
     run(cells(name), found, Unheard(), tally)
-    assert str(tally) == "summary: done=4 cached=0 skipped=0 failed=0 untrained=0"
+    assert str(tally) == "summary: done=3 cached=0 skipped=0 failed=0 untrained=0"
     return found
 
 
@@ -80,7 +80,7 @@ def record_of(here, method, what="trains"):
 
 def test_nothing_of_images_names_a_run_and_every_learned_method_is_a_head(name):
     found = {cell.spec.label: cell.spec for cell in cells(name)}
-    assert set(found) == {"float", "itq", "random", "opqn"}  # rows are called as they are
+    assert set(found) == {"float", "itq", "opqn"}  # rows are called as they are
     for spec in found.values():
         assert (spec.trunk, spec.image_size, spec.entering) == ("none", 0, "vectors of 12 values")
     assert found["opqn"].head_only
@@ -122,8 +122,9 @@ def test_heads_learn_and_are_judged_and_all_stand_on_one_base(here):
     assert len(head.losses) == 3
     assert head.base_run == record_of(here, "itq").base_run == base.run_id
     assert gate_at(here.store, head) is not None
-    chance = record_of(here, "random", "evals").scores[0].value
-    assert record_of(here, "itq", "evals").scores[0].value > chance + 0.1
+    for method in ("itq", "opqn"):
+        found = record_of(here, method, "evals")
+        assert found.scores[0].value > found.floor + 0.1
 
 
 def test_a_second_run_takes_all_from_the_store_and_changed_vectors_are_another(

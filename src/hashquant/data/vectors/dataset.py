@@ -116,11 +116,13 @@ class VectorDataset(Dataset):
         return make_split(items, protocol, roles.training, roles.query, roles.gallery, notes=notes)
 
     def _roles(self, items: Items) -> _Roles:
-        if not _has_queries(items):
-            fraction, seed = self.options.get("fraction", 0.2), self.options.get("seed", 0)
-            query, rest = draw_fraction(items.files, items.labels, fraction, seed)
-            return _Roles(rest, query, rest)
         part = np.array([file.partition("/")[0] for file in items.files])
+        if not _has_queries(items):
+            rows = np.flatnonzero(part != "beside")
+            fraction, seed = self.options.get("fraction", 0.2), self.options.get("seed", 0)
+            names = [items.files[row] for row in rows]
+            query, rest = draw_fraction(names, items.labels[rows], fraction, seed)
+            return _Roles(rows[rest], rows[query], rows[rest])
         training, query, gallery = (
             np.flatnonzero(part == role) for role in ("train", "query", "gallery")
         )
@@ -187,7 +189,7 @@ def _items(table: Table) -> Items:
         raise DataError(f"{missing[0]} must have a label for each row, got none")
     labels, names = _classes(table.parts)
     content = [digest for part in table.parts for digest in digests(part)]
-    files = [f"{part.role}/{row:07d}" for part in table.parts for row in range(len(part.vectors))]
+    files = [file for part in table.parts for file in part.files()]
     said = [names[label] for label in labels.tolist()]
     return Items(
         images=np.empty((len(labels), 3, 0, 0), dtype=np.uint8), labels=labels,
