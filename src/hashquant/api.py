@@ -38,6 +38,7 @@ from hashquant.data.layouts import ByRule, Layout, Listed, Parts
 from hashquant.data.manifests import read_manifest, split_by_manifest, write_manifest
 from hashquant.data.standing.levels import parts_in
 from hashquant.data.standing.published import CHANGED, UNVERIFIED, check_published
+from hashquant.data.vectors.dataset import VectorDataset
 from hashquant.data.views import PLAIN, STRONG, WEAK, View
 from hashquant.errors import BudgetError, DataError, StoreError, UsageError, unknown_name
 from hashquant.machine.arrays import array_head, map_array
@@ -127,6 +128,7 @@ __all__ = [
     "TensorSpec",
     "TrainingSet",
     "UsageError",
+    "VectorDataset",
     "View",
     "array_head",
     "batch_pairs",

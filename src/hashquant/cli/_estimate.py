@@ -10,7 +10,7 @@ from hashquant.runs.contest import Contest
 from hashquant.runs.preparation import Examination
 from hashquant.settings.suite import RunSpec, whole_spec
 from hashquant.training.encoding import encode
-from hashquant.training.frozen import head_of
+from hashquant.training.frozen import head_of, takes_steps
 from hashquant.training.loop import train
 from hashquant.training.network import build_network
 
@@ -58,7 +58,7 @@ class Estimate:
         )
         network = build_network(spec, training.num_classes, self._device)
         per_step = 0.0
-        if not network.method.closed_form:
+        if takes_steps(network.method, spec):
             once, size = dataclasses.replace(spec, epochs=1), network.method.in_features
             given = torch.randn(count, size, device=self._device) if spec.base else None
             learner = head_of(network) if spec.base else network

@@ -105,7 +105,12 @@ def _run_parser(prog: str) -> Parser:
     add("--suite", default="quick", metavar="NAME|FILE", help="what is equal for all (quick)")
     add("--methods", nargs="+", metavar="NAME", help="names, wildcards or all")
     add("--bits", nargs="+", metavar="N", help="code lengths")
-    add("--datasets", nargs="+", metavar="NAME", help=f"names, or folder:PATH; {_KEPT}")
+    add(
+        "--datasets",
+        nargs="+",
+        metavar="NAME",
+        help=f"names, or folder:PATH, embeddings:PATH; {_KEPT}",
+    )
     add("--targets", nargs="+", metavar="NAME",
         help="what is examined: seen, unseen, cross, or names, +norm_stats=target; in a path "
         r"that ends in +KEY=VALUE the + is written \+")  # fmt: skip
@@ -173,7 +178,7 @@ def _report_parser(prog: str) -> Parser:
 def _data_parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description="Prepare data sets and verify their splits.")
     parser.add_argument("datasets", nargs="+", metavar="NAME",
-                        help=f"names, or folder:PATH; {_KEPT}")  # fmt: skip
+                        help=f"names, or folder:PATH, embeddings:PATH; {_KEPT}")  # fmt: skip
     parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop",
                         help="what an unreadable image does (stop)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="DATASET.KEY=VALUE",

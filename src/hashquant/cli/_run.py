@@ -48,7 +48,8 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     jobs = jobs_at_once(flags.jobs_per_device)
     device = resolve_device(flags.device)
     cells = plan(name, suite, device=device.type)
-    check_weights(cells[0].spec.trunk, cells[0].spec.image_size)
+    for trunk, size in {(cell.spec.trunk, cell.spec.image_size): None for cell in cells}:
+        check_weights(trunk, size)
     store = Store(flags.results_dir.absolute())  # also where a plug-in goes elsewhere
     here = Surroundings(
         store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)

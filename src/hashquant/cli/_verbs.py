@@ -87,9 +87,10 @@ def _prepare(
         reference,
         partial(read_dataset, dataset, reference, flags.data_dir, on_bad_image=flags.on_bad_image),
     )
+    what = f"vectors of {items.width} values" if items.width else "images"
     identities = Counter(items.labels[split.query].tolist())
     print(
-        f"  {len(items)} images of {len(items.class_names)} classes; split {split.protocol}: "
+        f"  {len(items)} {what} of {len(items.class_names)} classes; split {split.protocol}: "
         f"training {len(split.training)}, gallery {len(split.gallery)}, "
         f"query {len(split.query)} of {len(identities)} classes\n"
         f"  split digest {split.digest}"

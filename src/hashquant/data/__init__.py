@@ -19,5 +19,6 @@ __all__ = [
     "rowfile",
     "splits",
     "standing",
+    "vectors",
     "views",
 ]

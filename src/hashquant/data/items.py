@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from hashquant.data.pixels import ImageSource
+from hashquant.data.vectors.rows import VectorRows
 from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.settings.names import IDENTITIES
 from hashquant.settings.reading import FLAG, coerce
@@ -22,14 +23,15 @@ Rows = Int64[np.ndarray, " _"]  # any number: the rows of several roles are of n
 
 @dataclass(frozen=True)
 class Items:
-    """All images of a data set, decoded: what a split points into.
+    """All images of a data set, decoded, or its vectors: what a split points into.
 
     `images` is uint8 (n, 3, h, w), an array or a read-only memory map; `labels` index
     `class_names`; `files` names each image relative to the set's folder (or describes it);
     `content` is one digest per image, so that equal images are found across roles; `version` is
     the digest of everything the set was read from; `notes` are facts a table must state;
     `skipped` are files that were left out because they are no readable images; `gray` says that
-    all images are gray, so that a set of colour images can be made gray to be compared with it.
+    all images are gray, so that a set of colour images can be made gray to be compared with it;
+    `vectors` are the items of a set that says `VECTORS`, whose `images` have no pixels.
     """
 
     images: UInt8[np.ndarray, "n 3 h w"]
@@ -41,9 +43,15 @@ class Items:
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     gray: bool = False
+    vectors: VectorRows | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def width(self) -> int:
+        """How many values an item has that is a vector; 0 of images."""
+        return 0 if self.vectors is None else self.vectors.width
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,8 @@ class Dataset(ABC):
     PEOPLE: ClassVar[bool] = False
     #: licence or terms of use, printed by `data` and before any download
     terms: ClassVar[str]
+    #: its items are vectors: they enter no trunk, and nothing can be shown of them
+    VECTORS: ClassVar[bool] = False
     #: whether these terms let anybody show the images, as a retrieval sheet does
     may_show: ClassVar[bool] = False
     #: entries for reports: a BibTeX string
@@ -199,6 +209,14 @@ class Dataset(ABC):
     def people(self) -> bool:
         """Whether class names are people's names."""
         return self.PEOPLE
+
+    @property
+    def width(self) -> int:
+        """How many values a vector has, told before anything is loaded; 0 where that is not known.
+
+        Of sets that say `VECTORS`: a plan asks for it, where torch is not imported (ADR 0014).
+        """
+        return 0
 
     @abstractmethod
     def prepare(self, root: Path, *, on_bad_image: str = "stop") -> None:

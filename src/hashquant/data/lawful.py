@@ -7,6 +7,7 @@ import numpy as np
 
 from hashquant.data.images import content_digest
 from hashquant.data.items import Items, Rows, Split, split_digest
+from hashquant.data.vectors.rows import VectorRows, rows_a_chunk, vector_digests
 from hashquant.errors import DataError
 
 #: Pixels in bytes up to which the engine digests the images itself; beyond, `content` is believed.
@@ -76,11 +77,13 @@ def _check_disjoint(items: Items, split: Split) -> None:
 
 
 def _check_arrays(items: Items) -> None:
-    images, labels, classes = items.images, items.labels, len(items.class_names)
-    if not _is_array(images, "u", 4) or images.dtype != np.uint8 or 0 in images.shape:
-        raise DataError(f"images must be uint8 (n, 3, height, width), got {_kind(images)}")
-    if images.shape[1] != 3:
-        raise DataError(f"images must have 3 channels, (n, 3, height, width), got {_kind(images)}")
+    labels, classes = items.labels, len(items.class_names)
+    images: np.ndarray | VectorRows = items.images
+    if items.vectors is not None:
+        images = items.vectors
+        _check_vectors(images)
+    else:
+        _check_images(images)
     if not _is_array(labels, "iu", 1):
         raise DataError(f"labels must be whole numbers (n), got {_kind(labels)}")
     for name in ("labels", "files", "content"):
@@ -90,6 +93,24 @@ def _check_arrays(items: Items) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise DataError(f"labels must lie within 0 … {classes - 1}, got {low} … {high}")
+
+
+def _check_images(images: object) -> None:
+    if not isinstance(images, np.ndarray) or not _is_array(images, "u", 4):
+        raise DataError(f"images must be uint8 (n, 3, height, width), got {_kind(images)}")
+    if images.dtype != np.uint8 or 0 in images.shape:
+        raise DataError(f"images must be uint8 (n, 3, height, width), got {_kind(images)}")
+    if images.shape[1] != 3:
+        raise DataError(f"images must have 3 channels, (n, 3, height, width), got {_kind(images)}")
+
+
+def _check_vectors(vectors: VectorRows) -> None:
+    for part in vectors.parts or (None,):
+        if not isinstance(part, np.ndarray) or not _is_array(part, "fiu", 2) or not part.shape[1]:
+            raise DataError(f"vectors must be numbers (n, d), got {_kind(part)}")
+    widths = sorted({part.shape[1] for part in vectors.parts})
+    if len(widths) > 1 or not len(vectors):
+        raise DataError(f"vectors must be of one size, got {len(vectors)} of {widths}")
 
 
 def _check_identities(items: Items, split: Split) -> None:
@@ -130,7 +151,14 @@ def _none_of(items: Items, split: Split, rows: Sequence[int], place: str) -> Non
 
 
 def _content(items: Items, rows: Rows) -> Mapping[int, object] | Sequence[object]:
-    """Return a digest of the pixels of each row."""
+    """Return a digest of the pixels, or the values, of each row."""
+    if items.vectors is not None:
+        if 4 * items.width * len(rows) > DIGESTED_BYTES:
+            return items.content
+        rows = np.unique(rows)
+        parts = np.array_split(rows, -(-len(rows) // rows_a_chunk(items.width)))
+        found = [digest for part in parts for digest in vector_digests(items.vectors[part])]
+        return dict(zip(rows.tolist(), found, strict=True))
     if items.images[0].nbytes * len(rows) > DIGESTED_BYTES:
         return items.content
     return {row: content_digest(items.images[row]) for row in np.unique(rows).tolist()}

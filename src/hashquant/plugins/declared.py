@@ -1,11 +1,13 @@
-"""What a method declares of itself, held to what its numbers may be before anything runs."""
+"""What a plug-in declares of itself, held to what its numbers may be before anything runs."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hashquant.errors import PluginError, UsageError
 from hashquant.plugins import registry
 from hashquant.plugins._literals import PREFIX
+from hashquant.plugins.failures import calling
 from hashquant.settings.ranges import Count, Natural, described, fault
 from hashquant.settings.reading import FLAG, check, coerce, refusal
 from hashquant.settings.recipe import Recipe
@@ -58,3 +60,24 @@ def take_prefix(
         )
     length: int = coerce(asked.pop(PREFIX), Natural, where)
     return length
+
+
+def vector_width(reference: str, options: Mapping[str, str]) -> int | None:
+    """Return how many values the vectors of a data set have, 0 where that is not known.
+
+    None for one of images, and for one whose plug-in cannot be used: its own cells fail.
+
+    Raises:
+        UsageError: if there is no such data set, or an option of it is not understood.
+    """
+    try:
+        if not registry.dataset_class(reference).VECTORS:
+            return None
+    except PluginError:
+        return None
+    try:
+        made = registry.make_dataset(reference, options)
+        with calling(f"data set '{reference}'"):
+            return int(made.width)
+    except PluginError:
+        return 0

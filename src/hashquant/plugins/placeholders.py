@@ -20,6 +20,9 @@ from hashquant.errors import HashQuantError
 SLOW = ("torch", "torchvision", "jaxtyping", "PIL", "faiss", "numba", "safetensors", "scipy",
         "sklearn", "pandas")  # fmt: skip
 
+#: Packages that cannot be imported twice; they import none of the slow ones by themselves.
+_ONCE = ("numpy", "pyarrow", "h5py")
+
 
 class NeedsImport(BaseException):
     """Something was computed with a placeholder: the plug-in needs the real package.
@@ -128,7 +131,7 @@ def placeholders() -> Iterator[None]:
 
 def _forget(name: str) -> None:
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top == "numpy":
+    if top in sys.stdlib_module_names or top in _ONCE:
         return
     parent, _, stem = name.rpartition(".")
     module = sys.modules.pop(name)

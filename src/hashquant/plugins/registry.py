@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # both import torch, which listing names must not
     from hashquant.data.items import Dataset
     from hashquant.plugins.method import Method
 
+#: Data sets that are nothing without a path: `all` does not mean them.
+_OF_A_PATH = ("folder", "embeddings")
 #: What a name is asked for as → the kind of plug-in.
 _KINDS = {"method": "methods", "dataset": "datasets", "target": "datasets"}
 
@@ -109,7 +111,7 @@ def expand(kind: str, patterns: Iterable[str], known: Iterable[str]) -> tuple[st
         wanted = "*" if head.lower() == "all" else head.lower()
         hits = [n for n in names if fnmatch.fnmatchcase(n.lower(), wanted)]
         if wanted == "*":
-            hits = [n for n in hits if n != "folder"]
+            hits = [n for n in hits if n not in _OF_A_PATH]
         if not hits:
             raise _unknown(kind, head, names)
         found |= dict.fromkeys(f"{hit}{colon}{argument}" for hit in hits)

@@ -24,7 +24,7 @@ from hashquant.runs.preparation import Prepared
 from hashquant.settings.suite import RunSpec, base_spec, run_id, whole_spec
 from hashquant.training.checkpoint import CheckpointFile
 from hashquant.training.encoding import embed_all
-from hashquant.training.frozen import head_of, refuse_wishes
+from hashquant.training.frozen import head_of, refuse_wishes, takes_steps
 from hashquant.training.loop import EpochReport, TrainResult, train
 from hashquant.training.network import Network, Stacked, build_head, build_network
 from hashquant.training.prefix import Prefix
@@ -101,7 +101,7 @@ def train_cell(
         checkpoint.remove()
     started, choice, embedded = utc_now(), EpochChoice(), 0.0
     base_run = _take_base(network, spec, prepared, store, device, on_epoch, jobs)
-    if network.method.closed_form:
+    if not takes_steps(network.method, spec):
         result = _fit(network, training, spec, device, base_run, jobs)
         on_epoch(spec.epochs - 1, {})
     else:

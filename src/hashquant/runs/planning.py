@@ -18,14 +18,14 @@ from hashquant.errors import (
 )
 from hashquant.machine.hardware import check_trunk_mode, resolve_precision
 from hashquant.plugins import registry
-from hashquant.plugins.declared import COUNT, declared, take_prefix
+from hashquant.plugins.declared import COUNT, declared, take_prefix, vector_width
 from hashquant.plugins.failures import calling
 from hashquant.runs.targets import Target, named_set, options_of, targets_of
 from hashquant.settings.ranges import Count, fault
 from hashquant.settings.reading import FLAG, build, check, refusal
 from hashquant.settings.recipe import Recipe
-from hashquant.settings.suite import HEADS_ON, RunSpec, Suite, as_before, canonical_json
-from hashquant.settings.trunknames import sealed
+from hashquant.settings.suite import HEADS_ON, RunSpec, Suite, as_before, canonical_json, of_vectors
+from hashquant.settings.trunknames import NONE, sealed
 
 if TYPE_CHECKING:  # it imports torch, which a plan must not
     from hashquant.plugins.method import Method
@@ -63,21 +63,21 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
         UsageError: if a setting is unknown, or no method can meet any of the bits.
     """
     _check_settings(suite)
-    named = _loaded_by_name(suite)
+    known = _loaded_by_name(suite)
     check_trunk_mode(suite.trunk_mode, device)
     precision = resolve_precision(suite.precision, device)
     suite = dataclasses.replace(suite, trunk=sealed(suite.trunk), precision=precision)
-    loaded = [row for method in suite.methods for row in named[method]]
     targets = {d: targets_of(d, suite.targets, suite.datasets) for d in suite.datasets}
     options = {t.dataset: options_of(suite, t.dataset) for found in targets.values() for t in found}
-    own = {dataset: options_of(suite, dataset) for dataset in suite.datasets}
     planned = [
-        Cell(*_cell(name, suite, device, (dataset, own[dataset]), row, bits, seed),
+        Cell(*_cell(name, suited, device, (dataset, own), row, bits, seed),
              targets[dataset], options, bool(row.method and row.method.closed_form))
         for dataset in suite.datasets
-        for row in loaded
-        for bits in suite.bits
-        for seed in suite.seeds
+        for own in [options_of(suite, dataset)]
+        for suited in [_suited(suite, dataset, own)]
+        for named in [known if suited is suite else _loaded_by_name(suited)]
+        for method in suite.methods
+        for row in named[method] for bits in suite.bits for seed in suite.seeds
     ]  # fmt: skip
     cells = list({cell.spec.canonical: cell for cell in planned}.values())
     heads = any(cell.spec.head_only for cell in cells)  # skipped for what they stand on, perhaps
@@ -142,6 +142,14 @@ def _check_settings(suite: Suite) -> None:
         with suppress(PluginError):  # a broken plug-in fails its own cells only
             if reference:
                 registry.make_dataset(reference, options_of(suite, reference))
+
+
+def _suited(suite: Suite, dataset: str, options: Mapping[str, str]) -> Suite:
+    """Return a suite as it holds for one data set: vectors meet no trunk."""
+    width = vector_width(dataset, options)
+    if width is None and suite.trunk.partition(":")[0] == NONE:
+        raise refusal("trunk", f"one that takes images, which {dataset} has", suite.trunk)
+    return suite if width is None else of_vectors(suite, width)
 
 
 def _loaded_by_name(suite: Suite) -> dict[str, list["_Loaded"]]:
@@ -250,7 +258,8 @@ def _load(
             check(config, f"{FLAG}{name}.")
             settings = dataclasses.asdict(config)
             canonical_json(settings)  # they name the run
-            overrides = {k: v for k, v in settings.items() if v != default[k]}
+            came = suite.trunk == NONE and name == HEADS_ON  # its size is that of the vectors
+            overrides = {k: v for k, v in settings.items() if v != default[k] and not came}
             if method.base in (name, *above):
                 raise PluginError(f"method '{name}' must not be fitted on itself, by its base")
             free = not (method.base or method.closed_form or name == HEADS_ON)

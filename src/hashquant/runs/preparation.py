@@ -13,13 +13,15 @@ from hashquant.data.disjoint import Seen, without_overlap
 from hashquant.data.items import Dataset, Items, Rows, Split, TrainingSet
 from hashquant.data.pixels import ImageSource
 from hashquant.data.splits import draw_fraction
+from hashquant.data.vectors.source import VectorSource
 from hashquant.errors import DataError, UsageError
 from hashquant.machine.environment import free_bytes
 from hashquant.plugins import registry
 from hashquant.plugins.reading import names_people, read_dataset, same_split
 from hashquant.records.gate import OTHER_CLASSES, VALIDATION
 from hashquant.runs.targets import Target
-from hashquant.settings.suite import RunSpec
+from hashquant.settings.suite import RunSpec, lowest
+from hashquant.settings.trunknames import NONE
 from hashquant.types import Labels
 
 #: Share of each class's training images that `selection: validation` holds out as queries.
@@ -60,6 +62,7 @@ class Prepared:
 
     `training` is None for a set that can only be examined. With `selection: validation`,
     `validation` holds queries carved from the training images, whose gallery are the others.
+    `width` is how many values each has where they are vectors, else 0.
     """
 
     version: str
@@ -69,6 +72,7 @@ class Prepared:
     validation: Examination | None
     seen: Seen
     gray: bool
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ def prepare(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> Pr
     notes = (*items.notes, *split.notes)
     if len(held):
         notes = (*notes, f"{len(held)} training images held out for validation")
-    return Prepared(items.version, split, notes, training, validation, seen, items.gray)
+    return Prepared(
+        items.version, split, notes, training, validation, seen, items.gray, items.width
+    )
 
 
 def prepare_target(
@@ -132,6 +138,11 @@ def prepare_target(
     items, split = _read(dataset, target.dataset, place, spec)
     own = target.dataset == trained.seen.dataset
     protocol, gray = split.protocol, False
+    if items.width != trained.width:
+        raise DataError(
+            f"{target.dataset} must hold {_kind(trained.width)}, as {trained.seen.dataset} that "
+            f"was trained on, got {_kind(items.width)}"
+        )
     if own:
         same_split(target.dataset, (trained.version, trained.split), (items.version, split))
     else:
@@ -202,6 +213,9 @@ def _not_people(*references: str) -> str:
 def _read(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> tuple[Items, Split]:
     dataset.progress = place.progress
     items, split = read_dataset(dataset, reference, place.root, on_bad_image=place.on_bad_image)
+    if items.vectors is not None:
+        _check_width(items.width, reference, dataset, spec)
+        return items, split
     side = spec.resize or min(items.images.shape[2:])
     if side < spec.image_size:
         raise UsageError(
@@ -211,11 +225,30 @@ def _read(dataset: Dataset, reference: str, place: Place, spec: RunSpec) -> tupl
     return items, split
 
 
+def _check_width(width: int, reference: str, dataset: Dataset, spec: RunSpec) -> None:
+    """Hold vectors to what was planned of them, where they are trained on."""
+    if spec.trunk != NONE:
+        if reference != spec.dataset:
+            return  # a target of other items, which is refused as such
+        planned = "images" if not dataset.VECTORS else "none that could be read"
+    elif reference != spec.dataset or width == lowest(spec).features:
+        return
+    else:
+        planned = _kind(lowest(spec).features)
+    raise DataError(f"{reference} holds {_kind(width)}, planned were {planned}")
+
+
+def _kind(width: int) -> str:
+    return f"vectors of {width} values" if width else "images"
+
+
 def _source(
     items: Items, rows: Rows, place: Place, spec: RunSpec, *, gray: bool = False
 ) -> ImageSource:
     # Several roles share what is free.
     share = free_bytes(place.device) // 6 if place.resident else 0
+    if items.vectors is not None:
+        return VectorSource(items.vectors, rows, device=place.device, resident_bytes=share)
     return ImageSource(
         items.images, rows, resize=spec.resize, device=place.device, resident_bytes=share, gray=gray
     )

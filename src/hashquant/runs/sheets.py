@@ -226,5 +226,11 @@ def _cell(records: SuiteRecords, record: EvalRecord) -> str:
 
 
 def _images(items: Items, rows: Rows) -> np.ndarray:
-    """Return images as (n, h, w, 3)."""
+    """Return images as (n, h, w, 3).
+
+    Raises:
+        UsageError: if the items are vectors, of which nothing can be shown.
+    """
+    if items.vectors is not None:
+        raise UsageError("a sheet shows images, got a data set of vectors")
     return np.ascontiguousarray(np.asarray(items.images[rows]).transpose(0, 2, 3, 1))

@@ -14,6 +14,7 @@ from hashquant.settings._strictyaml import read_yaml
 from hashquant.settings.ranges import Count, Natural, OneOf, Range, Share, SomeShare
 from hashquant.settings.reading import build
 from hashquant.settings.recipe import Recipe
+from hashquant.settings.trunknames import NONE
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,6 +25,12 @@ MOST_PIXELS = 4096
 RESULTS_EPOCH = 1
 #: The method whose embedding `head_only` trains heads on.
 HEADS_ON = "float"
+#: Fields of images and their trunk → what stands there where the items of a set are vectors.
+NO_IMAGES: dict[str, Any] = {  # Any: each field has its own type
+    "trunk": NONE, "image_size": 0, "resize": 0, "padding": 0, "flip": False,
+    "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "trunk_mode": "eager", "precision": "fp32",
+    "head_only": True,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,13 @@ class RunSpec:
         return canonical_json(self)
 
     @functools.cached_property
+    def entering(self) -> str:
+        """What enters the network, in words."""
+        if self.trunk == NONE:
+            return f"vectors of {lowest(self).features} values"
+        return f"{self.image_size}-pixel images"
+
+    @functools.cached_property
     def label(self) -> str:
         """The row a table shows this cell in: the method and what differs from its defaults.
 
@@ -141,11 +155,13 @@ class RunSpec:
         if "label_fraction" in self.settings:
             shown.pop("label_fraction", None)
             shown["labels"] = f"{self.settings['label_fraction']:.0%}"
-        if self.head_only:
-            shown["head_only"] = True
         if self.prefix:
             shown["prefix"] = self.prefix
-        frozen = {"head_only": True} if self.base.get("head_only") else {}
+        if self.trunk != NONE:  # where all are heads it tells no row from another
+            shown |= {"head_only": True} if self.head_only else {}
+            frozen = {"head_only": True} if self.base.get("head_only") else {}
+        else:
+            frozen = {}
         for key, value in {**self.base.get("overrides", {}), **frozen}.items():
             shown[f"{self.base['method']}.{key}"] = value
         return " ".join([self.method, *(f"{k}={v}" for k, v in sorted(shown.items()))])
@@ -206,6 +222,26 @@ def base_spec(spec: RunSpec) -> RunSpec:
 def whole_spec(spec: RunSpec) -> RunSpec:
     """Return the run whose codes begin with those of `spec`, or `spec` itself if they are whole."""
     return dataclasses.replace(spec, bits=spec.prefix, prefix=0) if spec.prefix else spec
+
+
+def lowest(spec: RunSpec) -> RunSpec:
+    """Return the run at the bottom of those that `spec` stands on: its trunk is met first."""
+    while spec.base:
+        spec = base_spec(spec)
+    return spec
+
+
+def of_vectors(suite: Suite, width: int) -> Suite:
+    """Return a suite as it holds for vectors of `width` values (0: not known).
+
+    Nothing is said of images, heads alone learn, and `HEADS_ON` is what came: it has no settings.
+    """
+    size = width or suite.features
+    settings = {**suite.settings, HEADS_ON: {"size": size}}
+    variants = {method: rows for method, rows in suite.variants.items() if method != HEADS_ON}
+    return dataclasses.replace(
+        suite, **NO_IMAGES, features=size, settings=settings, variants=variants
+    )
 
 
 def read_suite(path: Path) -> Suite:

@@ -9,6 +9,9 @@ from hashquant.settings.paths import regular_file
 #: A trunk's weights are below a tenth of it: no more is read.
 MOST_WEIGHT_BYTES = 4 << 30
 
+#: The trunk of vectors that somebody brings: what comes in goes to the head as it is.
+NONE = "none"
+
 #: name → one line
 TRUNKS: dict[str, str] = {
     "sphere20": "20-layer residual net for faces, 64-512 channels (OPQN's), from scratch",
@@ -17,6 +20,7 @@ TRUNKS: dict[str, str] = {
     "resnet18": "torchvision's ResNet-18; 3x3 stem without pooling up to 64 pixels",
     "resnet50": "torchvision's ResNet-50; 3x3 stem without pooling up to 64 pixels",
     "alexnet": "torchvision's AlexNet with its two 4096-unit layers, from 63 pixels",
+    NONE: "no trunk: embeddings as they come, which have this one whatever is asked for",
 }
 #: name → what readers call it
 DISPLAY: dict[str, str] = {
@@ -26,6 +30,7 @@ DISPLAY: dict[str, str] = {
     "resnet18": "ResNet-18",
     "resnet50": "ResNet-50",
     "alexnet": "AlexNet",
+    NONE: "none",
 }
 
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from hashquant.data.pixels import ImageSource
 from hashquant.errors import FrozenError
 from hashquant.plugins.method import Method
+from hashquant.settings.suite import RunSpec
+from hashquant.settings.trunknames import NONE
 from hashquant.training.network import Network
 
 
@@ -50,6 +52,15 @@ class NoImages(ImageSource):
             f"{self._method} must not want pixels on a frozen embedding, got a call for images in "
             "initialise (embeddings come to on_embeddings)"
         )
+
+
+def takes_steps(method: Method, spec: RunSpec) -> bool:
+    """Tell whether a method learns by steps.
+
+    What is in closed form does not, nor does the embedding that came as vectors: all others stand
+    on that one there, and it is used untrained.
+    """
+    return not (method.closed_form or (spec.trunk == NONE and not spec.base))
 
 
 def refuse_wishes(method: Method) -> None:

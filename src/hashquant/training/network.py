@@ -8,15 +8,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hashquant.data.pixels import center_crop, normalise
 from hashquant.errors import FrozenError
 from hashquant.machine.seeds import seeded
 from hashquant.plugins import registry
 from hashquant.plugins.method import Method
 from hashquant.settings.reading import build
-from hashquant.settings.suite import RunSpec, base_spec
-from hashquant.settings.trunknames import unsealed
+from hashquant.settings.suite import RunSpec, base_spec, lowest
+from hashquant.settings.trunknames import NONE, unsealed
 from hashquant.training.trunks import build_trunk
-from hashquant.types import Embedding, Features, Pixels
+from hashquant.types import Embedding, Features, Images, Pixels
 
 #: How a trunk is run in training → the mode of torch.compile.
 COMPILED = {"compiled": "default", "graphs": "reduce-overhead"}
@@ -29,6 +30,19 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
     return torch.channels_last
 
 
+def entering(
+    items: Images | Features, spec: RunSpec, layout: torch.memory_format
+) -> Float[Tensor, "n 3 s s"] | Features:
+    """Return what a network is given of items out of training.
+
+    Of images the central crop, normalised; vectors are given as they are.
+    """
+    if items.ndim == 2:
+        return items
+    pixels = normalise(center_crop(items, spec.image_size), spec.mean, spec.std)
+    return pixels.contiguous(memory_format=layout)
+
+
 class Stacked(nn.Module):
     """A trained network as the trunk of a method that learns from its embedding."""
 
@@ -36,8 +50,8 @@ class Stacked(nn.Module):
         super().__init__()
         self.base = base
 
-    def forward(self, images: Pixels) -> Embedding:
-        """Return the base's embedding of the images."""
+    def forward(self, images: Pixels | Features) -> Embedding:
+        """Return the base's embedding of the images, or of vectors that come in their place."""
         return self.base.embed(images)
 
 
@@ -78,7 +92,7 @@ class Network(nn.Module):
         embedding: Tensor = self.method(self.widened(self.features(images)))
         return embedding
 
-    def forward(self, images: Pixels) -> Embedding:
+    def forward(self, images: Pixels | Features) -> Embedding:
         """Return `embed`'s result."""
         return self.embed(images)
 
@@ -97,7 +111,7 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     if spec.base:
         base = build_network(base_spec(spec), num_classes, device)
         trunk: torch.nn.Module = Stacked(base)
-        features = _embedding_size(base, spec.image_size, device)
+        features = _embedding_size(base, spec, device)
         if not cls.closed_form and features > spec.features:
             raise FrozenError(
                 f"{spec.method} takes {spec.features} features, its frozen embedding has {features}"
@@ -119,8 +133,10 @@ def build_head(
         return cls(config, cls.budget_for(config, spec.bits), features, num_classes)
 
 
-def _embedding_size(network: Network, image_size: int, device: torch.device) -> int:
-    """Return how many values a base's embedding of an image has."""
-    blank = torch.zeros(1, 3, image_size, image_size, device=device)
+def _embedding_size(network: Network, spec: RunSpec, device: torch.device) -> int:
+    """Return how many values a base's embedding of an image, or of a vector, has."""
+    side = spec.image_size
+    shape = (1, lowest(spec).features) if spec.trunk == NONE else (1, 3, side, side)
+    blank = torch.zeros(shape, device=device)
     with torch.inference_mode():
         return int(network.eval().embed(blank).shape[1])

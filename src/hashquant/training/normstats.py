@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from hashquant.data.pixels import ImageSource, center_crop, normalise
+from hashquant.data.pixels import ImageSource
 from hashquant.machine.seeds import repeatable
 from hashquant.settings.suite import RunSpec
-from hashquant.training.network import Network, memory_format
+from hashquant.training.network import Network, entering, memory_format
 from hashquant.types import Features
 
 #: Images of one pass; statistics are averaged over passes.
@@ -60,5 +60,4 @@ def _pass_all(
                 network.embed(gallery.index_select(0, rows.to(gallery.device)))
             return
         for images in gallery.stream(passes):
-            pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
-            network.embed(pixels.contiguous(memory_format=layout))
+            network.embed(entering(images, spec, layout))

@@ -49,9 +49,12 @@ def _spec_rows(spec: RunSpec) -> Rows:
     yield "settings", _pairs(spec.settings) or "none"
     yield "overrides", _pairs(spec.overrides) or "none: the method's defaults"
     yield "trunk", f"{spec.trunk}, {spec.features} features, {spec.trunk_mode} in training"
-    crop = f"{spec.image_size} pixels of {spec.resize or 'the stored size'}"
-    yield "images", f"{crop}, padding {spec.padding}, flip {spec.flip}"
-    yield "", f"mean {_text(spec.mean)}, std {_text(spec.std)}"
+    if spec.image_size:
+        crop = f"{spec.image_size} pixels of {spec.resize or 'the stored size'}"
+        yield "images", f"{crop}, padding {spec.padding}, flip {spec.flip}"
+        yield "", f"mean {_text(spec.mean)}, std {_text(spec.std)}"
+    else:
+        yield "items", spec.entering
     yield "schedule", f"recipe {spec.recipe}: {_pairs(asdict(spec.schedule))}"
     yield "epochs", f"{spec.epochs} of {spec.batch_size} images a step, {spec.precision}"
     yield "selection", spec.selection

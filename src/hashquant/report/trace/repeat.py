@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hashquant.settings.suite import RunSpec
+from hashquant.settings.suite import NO_IMAGES, RunSpec
 from hashquant.settings.words import written, written_target
 
 WIDTH = 98
@@ -37,7 +37,8 @@ def command(spec: RunSpec, targets: Sequence[str], options_of: str, suite: str =
 def _assignments(spec: RunSpec, options_of: str) -> Iterator[tuple[str, object]]:
     yield "variants", "none"
     for key in SUITE_KEYS:
-        yield key, getattr(spec, key)
+        if spec.image_size or key not in NO_IMAGES:  # of vectors they follow from the data set
+            yield key, getattr(spec, key)
     if spec.recipe == "common":
         yield from _owned("common", asdict(spec.schedule))
     yield from _owned(spec.method, spec.settings)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hashquant.errors import UsageError, unknown_name
-from hashquant.settings.trunknames import TRUNKS, unsealed
+from hashquant.settings.trunknames import NONE, TRUNKS, unsealed
 from hashquant.training.trunks._weights import fitting_weights
 from hashquant.types import Features, Pixels
 
@@ -74,13 +74,15 @@ def build_trunk(
 
     It maps float pixels (n, 3, s, s) to (n, `features`), in any memory format and under autocast.
     `weights` is a local file (safetensors, or what torch.save wrote) for all but the last layers;
-    its classifier is ignored.
+    its classifier is ignored. "none" hands on vectors as they are.
 
     Raises:
         UsageError: for an unknown name, a size the trunk cannot take, or weights that do not fit.
     """
     if name not in TRUNKS:
         raise unknown_name("trunk", name, TRUNKS)
+    if name == NONE:
+        return nn.Identity()
     least, most = PIXELS.get(name, SPHERE_PIXELS)
     if not least <= image_size <= most:
         raise UsageError(
