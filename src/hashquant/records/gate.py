@@ -130,7 +130,7 @@ def gates(records: SuiteRecords) -> dict[str, Gate]:
         record, home = trains[name], homes[name]
         held = HeldOut.of(home.target, records.per_query(home), home.gallery)
         if held is not None and has_gate(record):
-            taught = record if record.losses else trains.get(record.base_run, record)
+            taught = record if _tells(record) else trains.get(record.base_run, record)
             found[name] = judge(taught, held)
     return found
 
@@ -152,11 +152,21 @@ def judged_again(store: Store, record: TrainRecord) -> Gate | None:
 
 
 def taught_by(store: Store, record: TrainRecord) -> TrainRecord:
-    """Return the record whose losses tell of a run: its base's where it took no step itself."""
-    if record.losses or not record.base_run:
+    """Return the record whose losses tell of a run: its own, or its base's."""
+    if _tells(record) or not record.base_run:
         return record
     base = store.cell(base_spec(record.spec), record.base_run).path
     return _read(TrainRecord, base / TRAIN) or record
+
+
+def _tells(record: TrainRecord) -> bool:
+    """Tell whether a run's own losses say if it trained.
+
+    Not where it took no step; nor where they did not fall and its method stands on a base by
+    itself, for it may begin with a fit that leaves little to learn.
+    """
+    begun = bool(record.spec.base) and not record.spec.head_only
+    return bool(record.losses) and not (begun and loss_fell(record) is False)
 
 
 def is_home(record: EvalRecord) -> bool:
