@@ -1,6 +1,7 @@
 """No step of an epoch reads a value back from the device: on CUDA each read makes the host wait."""
 
 import traceback
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from hashquant.plugins import registry
 from hashquant.runs.planning import plan
 from hashquant.settings.suite import Suite
 from hashquant.training import epochs
+from hashquant.training.frozen import head_of
 from hashquant.training.network import Network
 from hashquant.training.optimizers import build_optimizer
+from hashquant.training.state import allocate
 
 CPU = torch.device("cpu")
 CLASSES, IMAGES = 4, 12
@@ -71,6 +74,10 @@ def ready(name, device):
     source = ImageSource(pixels, np.arange(IMAGES), resize=0, device=device, resident_bytes=10**6)
     labels = torch.arange(IMAGES) % CLASSES
     training = TrainingSet(source, labels, torch.arange(IMAGES) >= 4, CLASSES)
+    if cls.base:  # its steps take rows of stored embeddings
+        stored = torch.randn(IMAGES, spec.features).to(device)
+        training, network = replace(training, embeddings=stored), head_of(network)
+    allocate(method, IMAGES, CLASSES, device)
     method.initialise(training)
     return network, build_optimizer(network, spec.schedule), training, spec
 
@@ -106,9 +113,10 @@ def test_an_epoch_reads_nothing_from_the_device(name, monkeypatch):
         def close(self):
             return outside(reads, super().close)
 
-    plan_epoch = epochs.plan_epoch
+    plan_epoch, offer = epochs.plan_epoch, epochs._offer_embeddings
     monkeypatch.setattr(epochs, "Ledger", OfADevice)
     monkeypatch.setattr(epochs, "plan_epoch", lambda *a, **k: outside(reads, plan_epoch, *a, **k))
+    monkeypatch.setattr(epochs, "_offer_embeddings", lambda *a: outside(reads, offer, *a))
     with reads:
         terms, images = epochs.run_epoch(network, optimizer, training, spec, 0, CPU)
     assert images >= IMAGES - 4

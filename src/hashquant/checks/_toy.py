@@ -13,6 +13,7 @@ from hashquant.codes.family import Binary, Decoded, Real
 from hashquant.data.items import Batch, TrainingSet
 from hashquant.data.pixels import ImageSource
 from hashquant.plugins.method import Method
+from hashquant.training.frozen import NoImages
 from hashquant.training.state import allocate
 from hashquant.types import Embedding, Labels
 
@@ -76,7 +77,7 @@ def trained(head: Method, steps: int) -> Method:
     features, labels = toy.draw(ITEMS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        begin(head, labels)
+        begin(head, features, labels)
         weights = [weight for weight in head.parameters() if weight.requires_grad]
         optimizer = torch.optim.Adam(weights, lr=RATE)
         for step in range(steps):
@@ -89,13 +90,20 @@ def trained(head: Method, steps: int) -> Method:
     return head.eval()
 
 
-def begin(head: Method, labels: Labels) -> None:
-    """Prepare a head as the engine would before the first step."""
+def begin(head: Method, features: Tensor, labels: Labels) -> None:
+    """Prepare a head as the engine would before the first step.
+
+    One that stands on a base is given the features as its embeddings, and no image.
+    """
     allocate(head, len(labels), head.num_classes, CPU)
+    known = torch.ones(len(labels), dtype=torch.bool)
     blank = np.zeros((len(labels), 3, 1, 1), dtype=np.uint8)
     images = ImageSource(blank, np.arange(len(labels)), resize=0, device=CPU, resident_bytes=0)
-    known = torch.ones(len(labels), dtype=torch.bool)
-    head.initialise(TrainingSet(images, labels, known, head.num_classes))
+    training = TrainingSet(images, labels, known, head.num_classes)
+    if head.base:
+        none = NoImages(len(labels), head.name)
+        training = replace(training, images=none, embeddings=features.detach().clone())
+    head.initialise(training)
 
 
 def step_terms(

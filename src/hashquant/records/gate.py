@@ -151,11 +151,11 @@ def judged_again(store: Store, record: TrainRecord) -> Gate | None:
 
 
 def taught_by(store: Store, record: TrainRecord) -> TrainRecord:
-    """Return the record whose losses tell of a run: its base's where it took no step itself.
+    """Return the record whose losses tell of a run: its own, or its base's.
 
     Of codes that are a prefix of longer ones it is that of those, or of their base.
     """
-    if record.losses or not record.base_run:
+    if _tells(record) or not record.base_run:
         return record
     prefix, own = record.spec.prefix, record.spec
     spec = whole_spec(own) if prefix else base_spec(own)
@@ -167,11 +167,21 @@ def taught_by(store: Store, record: TrainRecord) -> TrainRecord:
 
 def _taught_among(trains: Mapping[str, TrainRecord], record: TrainRecord) -> TrainRecord:
     """Return the same as `taught_by`, of records that are read already."""
-    below = None if record.losses else trains.get(record.base_run)
+    below = None if _tells(record) else trains.get(record.base_run)
     if below is None:
         return record
     again = record.spec.prefix and not below.spec.prefix
     return _taught_among(trains, below) if again else below
+
+
+def _tells(record: TrainRecord) -> bool:
+    """Tell whether a run's own losses say if it trained.
+
+    Not where it took no step; nor where they did not fall and its method stands on a base by
+    itself, for it may begin with a fit that leaves little to learn.
+    """
+    begun = bool(record.spec.base) and not record.spec.head_only
+    return bool(record.losses) and not (begun and loss_fell(record) is False)
 
 
 def is_home(record: EvalRecord) -> bool:

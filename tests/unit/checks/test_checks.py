@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import hashquant.methods
-from hashquant.checks import ContractError, yield_checks
+from hashquant.checks import ContractError, _learning, yield_checks
 from hashquant.errors import HashQuantError
 from hashquant.plugins import registry
 from hashquant.plugins.method import Method
@@ -159,6 +159,18 @@ BREAKS = [
         LIKELIHOOD,
         f"{LIKELIHOOD} * (1 - 2 * (h.abs() == 1).all())",
     ),
+    (  # on a frozen base, where a loss may read no label: one that prefers wrong ones
+        "jpq",
+        "perfect_codes_have_the_lower_loss",
+        "turn * (scores",
+        "-turn * (scores",
+    ),
+    (  # images, where the engine has embeddings alone
+        "distillvq",
+        "initialise_leaves_the_model_its_tensors",
+        "if training.embeddings is None",
+        "if training.images.take(torch.arange(2)) is None",
+    ),
     ("dcdh", "initialise_leaves_the_model_its_tensors", BEFORE_LOSS,
      "def initialise(self, training):\n        self.bank = nn.Buffer(torch.zeros(9))\n\n"
      f"    {BEFORE_LOSS}"),
@@ -229,6 +241,14 @@ def test_a_broken_method_is_caught(load, stem, name, old, new):
 def test_the_unbroken_file_passes_from_anywhere(load, stem):
     for _, check in yield_checks(load(stem, source(stem))):
         check()
+
+
+def test_a_loss_that_reads_no_label_is_not_asked_on_a_base(load, monkeypatch):
+    checks = dict(yield_checks(load("distillvq", source("distillvq"))))
+    monkeypatch.setattr(_learning, "_cost", None)
+    checks["perfect_codes_have_the_lower_loss"]()
+    with pytest.raises(TypeError):
+        dict(yield_checks(load("jpq", source("jpq"))))["perfect_codes_have_the_lower_loss"]()
 
 
 def test_every_check_has_a_method_that_breaks_it(load):

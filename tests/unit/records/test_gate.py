@@ -153,6 +153,21 @@ def test_a_code_of_an_untrained_embedding_did_not_train(tmp_path):
     assert gates(store.read("s"))["abcdef123456"].trained
 
 
+@pytest.mark.parametrize(("head_only", "below", "passes"), [
+    (False, FELL, True), (False, FLAT, False), (True, FELL, False)
+])  # fmt: skip
+def test_a_fit_that_steps_leave_as_it_is_is_told_by_its_base(tmp_path, head_only, below, passes):
+    base = {"method": "float", "bits": 16384}
+    above = spec(base=base, head_only=head_only)
+    store, _ = stored(tmp_path, losses=FLAT, spec=above, base_run="ba5e00000000")
+    under = trained(below, spec=spec(**base), run_id="ba5e00000000")
+    store.cell(under.spec, under.run_id).save_train(under)
+    records = store.read("s")
+    assert gates(records)["abcdef123456"].trained is passes
+    [record] = [train for train in records.trains if train.run_id == "abcdef123456"]
+    assert gate_at(store, dataclasses.replace(record, gate=None)).trained is passes
+
+
 def test_damaged_values_of_queries_give_no_gate(tmp_path):
     store, _ = stored(tmp_path)
     [path] = tmp_path.rglob("per_query.npz")
