@@ -16,6 +16,7 @@ from hashquant.settings.suite import Suite
 from hashquant.training import epochs
 from hashquant.training.network import Network
 from hashquant.training.optimizers import build_optimizer
+from hashquant.training.state import allocate
 
 CPU = torch.device("cpu")
 CLASSES, IMAGES = 4, 12
@@ -71,6 +72,7 @@ def ready(name, device):
     source = ImageSource(pixels, np.arange(IMAGES), resize=0, device=device, resident_bytes=10**6)
     labels = torch.arange(IMAGES) % CLASSES
     training = TrainingSet(source, labels, torch.arange(IMAGES) >= 4, CLASSES)
+    allocate(method, IMAGES, CLASSES, device)
     method.initialise(training)
     return network, build_optimizer(network, spec.schedule), training, spec
 
@@ -106,9 +108,10 @@ def test_an_epoch_reads_nothing_from_the_device(name, monkeypatch):
         def close(self):
             return outside(reads, super().close)
 
-    plan_epoch = epochs.plan_epoch
+    plan_epoch, offer = epochs.plan_epoch, epochs._offer_embeddings
     monkeypatch.setattr(epochs, "Ledger", OfADevice)
     monkeypatch.setattr(epochs, "plan_epoch", lambda *a, **k: outside(reads, plan_epoch, *a, **k))
+    monkeypatch.setattr(epochs, "_offer_embeddings", lambda *a: outside(reads, offer, *a))
     with reads:
         terms, images = epochs.run_epoch(network, optimizer, training, spec, 0, CPU)
     assert images >= IMAGES - 4
