@@ -203,6 +203,13 @@ def test_our_codes_are_as_near_as_faiss_finds_them(books, words):
     assert lost[0] == pytest.approx(float(lost[1]), rel=1e-3)
 
 
+def test_words_are_learned_of_fewer_images_than_values():
+    vectors = torch.randn(20, 64, generator=rng(8))
+    words = learn_rq(vectors, 2, 16, seed=3, beam=1)
+    lost = (vectors - sum_words(beam_codes(vectors, words, 5), words)).square().sum(1)
+    assert lost.mean() < 0.1 * vectors.square().sum(1).mean()
+
+
 def test_more_words_than_images_are_refused():
     with pytest.raises(BudgetError, match="needs at least 64 training images"):
         learn_rq(torch.zeros(63, 4), 2, 64, seed=0)
