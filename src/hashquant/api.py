@@ -1,6 +1,6 @@
 """The one module a plug-in imports: re-exports, nothing else."""
 
-from hashquant.codes.additive import beam_codes, level_sums, settled_codes
+from hashquant.codes.additive import beam_codes, level_sums, settled_codes, solve_words
 from hashquant.codes.binary import pack_bits, unpack_bits
 from hashquant.codes.centers import draw_centers
 from hashquant.codes.family import (
@@ -155,6 +155,7 @@ __all__ = [
     "render_faces",
     "settled_codes",
     "short_name",
+    "solve_words",
     "split_by_manifest",
     "unknown_name",
     "unpack_bits",

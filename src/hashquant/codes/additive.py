@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from hashquant.codes.decoded import vector_scales
 from hashquant.errors import HashQuantError
+from hashquant.machine.threads import one_thread
 from hashquant.types import Codebooks, Embedding, Indices
 
 #: How many times as long as the longest word a vector may be for exact costs.
@@ -98,6 +99,28 @@ def settled_codes(
         best = _lowest((sums - part.unsqueeze(1)).square().sum(2), 1)
         found.append(codes.take_along_dim(best.unsqueeze(2), 1)[:, 0])
     return torch.cat(found)
+
+
+def solve_words(
+    vectors: Embedding, codes: Indices, books: Codebooks, ridge: int | float
+) -> Codebooks:
+    """Return the words whose sums are nearest to vectors at given codes, all books together.
+
+    C = (BᵀB + ridge·I)⁻¹ BᵀX in float64 on one CPU thread, or on the device of X; B marks each
+    code's words. Words that no code has are those of `books`. It takes (M·K)³ / 3 operations.
+    """
+    (m, k, _), x = books.shape, vectors.double()
+    chosen = codes.long() + k * torch.arange(m, device=x.device)  # places among all words
+    with one_thread():
+        pairs = chosen.unsqueeze(2) * (m * k) + chosen.unsqueeze(1)  # (n, m, m)
+        counts = torch.bincount(pairs.flatten(), minlength=(m * k) ** 2).view(m * k, m * k)
+        sums = x.new_zeros(m * k, x.shape[1])
+        for places in chosen.T:
+            sums.index_add_(0, places, x)
+        eye = torch.eye(m * k, dtype=x.dtype, device=x.device)
+        found = torch.cholesky_solve(sums, torch.linalg.cholesky(counts + ridge * eye))
+    used = counts.diagonal().unsqueeze(1) > 0
+    return torch.where(used, found, books.flatten(0, 1).double()).to(books.dtype).view_as(books)
 
 
 def _on_grid(

@@ -94,8 +94,9 @@ def learn_opq(
 def learn_rq(x: Embedding, books: int, codewords: int, seed: int, *, beam: int = 5) -> Codebooks:
     """Return codebooks of full length, each learned on what those before it leave of `x`, "m k e".
 
-    k-means in growing dimensions, along a beam of the `beam` best partial sums. The words are not
-    solved for again by least squares: of less than a few images a codeword it spoils them.
+    k-means in growing dimensions (of fewer images than values in all of them from the start),
+    along a beam of the `beam` best partial sums. The words are not solved for again by least
+    squares: of less than a few images a codeword it spoils them.
 
     Raises:
         BudgetError: if there are fewer images than codewords, or K is no power of two.
@@ -108,6 +109,8 @@ def learn_rq(x: Embedding, books: int, codewords: int, seed: int, *, beam: int =
         quantizer.cp.seed, quantizer.cp.min_points_per_centroid = seed, 1
         quantizer.max_beam_size = beam
         quantizer.train_type = faiss.ResidualQuantizer.Train_progressive_dim
+        if len(x) < x.shape[1]:  # it begins with principal axes, which fewer images do not have
+            quantizer.train_type = faiss.ResidualQuantizer.Train_default
         quantizer.train(_array(x))
         return _words(quantizer)
 

@@ -11,6 +11,7 @@ from hashquant.codes.additive import (
     beam_codes,
     level_sums,
     settled_codes,
+    solve_words,
     sum_tables,
     sum_words,
 )
@@ -171,6 +172,30 @@ def test_equal_words_are_not_exchanged():
     assert bool((codes[:, 1] == 2).any())
 
 
+@pytest.mark.parametrize("ridge", [1e-3, 2])
+def test_solved_words_are_the_ridge_regression_of_vectors_on_their_codes(ridge):
+    books, vectors = books_of(), torch.randn(30, 5, generator=rng(4), dtype=torch.float64)
+    codes = torch.randint(7, (30, 3), generator=rng(2)).to(torch.int16)  # nobody has word 7
+    marks = torch.zeros(30, 24, dtype=torch.float64)
+    for row, code in zip(marks, codes.tolist(), strict=True):
+        for m, k in enumerate(code):
+            row[8 * m + k] = 1
+    wanted = torch.linalg.solve(marks.T @ marks + ridge * torch.eye(24), marks.T @ vectors)
+    found = solve_words(vectors, codes, books, ridge)
+    torch.testing.assert_close(found[:, :7], wanted.view(3, 8, 5)[:, :7], rtol=0, atol=1e-10)
+    assert torch.equal(found[:, 7], books[:, 7])
+    assert solve_words(vectors, codes, books.float(), ridge).dtype == torch.float32
+
+
+def test_solved_words_are_nearer_at_their_codes_and_again_when_coded_anew():
+    books, vectors = books_of(), torch.randn(200, 5, generator=rng(4), dtype=torch.float64)
+    start = settled_codes(vectors, books, 4, 8)
+    words = solve_words(vectors, start, books, 1e-9)
+    found = [(start, books), (start, words), (settled_codes(vectors, words, 4, 8), words)]
+    lost = [float((vectors - sum_words(*pair)).square().sum()) for pair in found]
+    assert lost[0] > 1.1 * lost[1] > 1.1 * lost[2]
+
+
 def test_words_that_are_no_sum_of_the_vector_are_refused():
     with pytest.raises(HashQuantError, match=r"as long as the vectors \(6\)"):
         beam_codes(torch.zeros(2, 6), books_of(), 5)
@@ -198,6 +223,13 @@ def test_our_codes_are_as_near_as_faiss_finds_them(books, words):
     assert (ours == theirs).all(1).float().mean() > 0.99
     lost = [(vectors - sum_words(codes, found)).square().sum(1).mean() for codes in (ours, theirs)]
     assert lost[0] == pytest.approx(float(lost[1]), rel=1e-3)
+
+
+def test_words_are_learned_of_fewer_images_than_values():
+    vectors = torch.randn(20, 64, generator=rng(8))
+    words = learn_rq(vectors, 2, 16, seed=3, beam=1)
+    lost = (vectors - sum_words(beam_codes(vectors, words, 5), words)).square().sum(1)
+    assert lost.mean() < 0.1 * vectors.square().sum(1).mean()
 
 
 def test_more_words_than_images_are_refused():

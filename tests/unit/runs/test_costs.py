@@ -21,6 +21,8 @@ BY_HAND = [
     ("rq", {}, 24, (24, 3, 4 * 64 * 512 * 4), 0),
     ("rq", {}, 64, (64, 8, 8 * 256 * 512 * 4), 0),
     ("lsq", {}, 48, (48, 6, 8 * 64 * 512 * 4), 0),
+    # A projection to 64 values, of which words hold as many.
+    ("dtq", {}, 48, (48, 6, 8 * 64 * 64 * 4), 512 * 64 + 64),
     # A centre of 512 values, 48 axes of 512, one factor that is not used; the scalar is in 64.
     ("rabitq", {}, 64, (48 + 16, 8, (512 + 48 * 512 + 1) * 4), 0),
     ("rabitq", {"scalar_bits": 0}, 64, (64 + 0, 8, (512 + 64 * 512 + 1) * 4), 0),
