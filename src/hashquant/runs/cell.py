@@ -26,14 +26,13 @@ from hashquant.runs.examination import cost, judged
 from hashquant.runs.preparation import Prepared
 from hashquant.settings.reading import build
 from hashquant.settings.suite import RunSpec, base_spec, run_id
-from hashquant.settings.trunknames import unsealed
 from hashquant.training.checkpoint import CheckpointFile
 from hashquant.training.encoding import embed_all
 from hashquant.training.frozen import head_of, refuse_wishes
 from hashquant.training.loop import EpochReport, TrainResult, train
 from hashquant.training.network import Network, Stacked
 from hashquant.training.selection import EpochChoice
-from hashquant.training.trunks import build_trunk
+from hashquant.training.trunks import trunk_of
 
 LOGGER = logging.getLogger(__name__)
 
@@ -69,8 +68,7 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     else:
         features = spec.features
         with seeded(spec.seed, "trunk"):
-            name, weights = unsealed(spec.trunk)
-            trunk = build_trunk(name, spec.image_size, features, weights=weights)
+            trunk = trunk_of(spec, features)
     return Network(trunk, _head(spec, cls, config, features, num_classes)).to(device)
 
 

@@ -25,6 +25,7 @@ from hashquant.settings.ranges import Count, fault
 from hashquant.settings.reading import FLAG, build, check, coerce, refusal
 from hashquant.settings.recipe import Recipe
 from hashquant.settings.suite import HEADS_ON, RunSpec, Suite, as_before, canonical_json
+from hashquant.settings.trunkcards import trunk_card
 from hashquant.settings.trunknames import sealed
 
 if TYPE_CHECKING:  # it imports torch, which a plan must not
@@ -265,7 +266,8 @@ def _cell(
     } - {"bits", "features", "settings", "head_only"}
     spec = RunSpec(
         suite=name, dataset=dataset[0], seed=seed, device=device, **own,
-        dataset_options=dataset[1], **{key: getattr(suite, key) for key in shared},
+        dataset_options=dataset[1], card=trunk_card(suite.trunk),
+        **{key: getattr(suite, key) for key in shared},
     )  # fmt: skip
     return spec, status, reason
 

@@ -11,6 +11,7 @@ __all__ = [
     "recipe",
     "reference",
     "suite",
+    "trunkcards",
     "trunknames",
     "words",
 ]

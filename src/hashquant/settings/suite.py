@@ -14,6 +14,8 @@ from hashquant.settings._strictyaml import read_yaml
 from hashquant.settings.ranges import Count, Natural, OneOf, Range, Share, SomeShare
 from hashquant.settings.reading import build
 from hashquant.settings.recipe import Recipe
+from hashquant.settings.trunkcards import TrunkCard, trunk_card
+from hashquant.settings.trunknames import learned_before
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,6 +39,8 @@ class Suite:
     bits: tuple[Count, ...] = (16, 24, 36, 48)
     seeds: tuple[Natural, ...] = (0,)
     trunk: str = "sphere20-narrow"
+    #: factor of the learning rate of the weights that a pretrained trunk starts from; 0: frozen
+    trunk_rate: Share = 1.0
     #: pixels that enter the trunk
     image_size: Annotated[int, Range(8, MOST_PIXELS)] = 32
     #: pixels of the short side before the crop; 0 keeps the stored size
@@ -70,7 +74,8 @@ class Suite:
         """Refuse what one field says against another, and lists that name nothing.
 
         Raises:
-            UsageError: for an empty list, or images resized to less than enters the trunk.
+            UsageError: for an empty list, images resized to less than enters the trunk or other
+                than a pretrained one takes, or a rate that one from scratch cannot have.
         """
         for name in ("datasets", "targets", "methods", "bits", "seeds"):
             if not getattr(self, name):
@@ -78,6 +83,12 @@ class Suite:
         if 0 < self.resize < self.image_size:
             limit = f"0, or at least image_size, {self.image_size}"
             raise UsageError(f"resize must be {limit}, got {self.resize}")
+        card = trunk_card(self.trunk)
+        if card is not None:
+            card.check(self.image_size, self.mean, self.std)
+        elif self.trunk_rate != 1 and not learned_before(self.trunk):
+            which = f"1 for trunk '{self.trunk}', which starts from scratch"
+            raise UsageError(f"trunk_rate must be {which}, got {self.trunk_rate:g}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class RunSpec:
     force, `device` the kind of device ("cpu", "cuda"). `base` holds the fields in which the run
     differs whose embedding this one is fitted on (method, bits, settings and so on); `head_only`
     says that the method would train a trunk of its own, had not its suite frozen that embedding.
+    `card` tells of a trunk that was pretrained, `trunk_rate` how far its weights are trained on.
     """
 
     suite: str
@@ -118,6 +130,8 @@ class RunSpec:
     base: Mapping[str, Any] = field(default_factory=dict)  # Any: values of other fields
     trunk_mode: str = "eager"
     head_only: bool = False
+    card: TrunkCard | None = None
+    trunk_rate: float = 1.0
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -147,7 +161,8 @@ class RunSpec:
 
 #: Fields that came later, by their class: what is as it was before them keeps its name.
 LATER: dict[type, dict[str, Any]] = {  # Any: each field has its own type
-    RunSpec: {"base": {}, "trunk_mode": "eager", "head_only": False},
+    RunSpec: {"base": {}, "trunk_mode": "eager", "head_only": False, "card": None,
+              "trunk_rate": 1.0},
     Recipe: {"nesterov": False, "smoothing": 0.99, "decay": "step", "milestones": (),
              "per_step": False, "clip_norm": 0.0, "group_rates": True},
 }  # fmt: skip
@@ -196,8 +211,25 @@ def base_spec(spec: RunSpec) -> RunSpec:
     return plain
 
 
+def with_trunk(suite: Suite, trunk: str) -> Suite:
+    """Return a suite with another trunk, with the sizes and colours that a pretrained one takes.
+
+    Raises:
+        UsageError: if a pretrained trunk's name is not known.
+    """
+    return dataclasses.replace(suite, trunk=trunk, **_preprocessing(trunk))
+
+
+def _preprocessing(trunk: str) -> dict[str, Any]:  # Any: each field has its own type
+    card = trunk_card(trunk)
+    if card is None:
+        return {}
+    return {"image_size": card.image_size, "resize": card.resize, "mean": card.mean,
+            "std": card.std}  # fmt: skip
+
+
 def read_suite(path: Path) -> Suite:
-    """Read a suite file.
+    """Read a suite file; where it is silent, a pretrained trunk's sizes and colours hold.
 
     Raises:
         UsageError: if the file is no YAML mapping (`{}` is one, an empty file is none) within the
@@ -208,12 +240,15 @@ def read_suite(path: Path) -> Suite:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"suite file {path} must be readable YAML, got: {said}") from error
-    return build(Suite, raw, str(path.name))
+    suite = build(Suite, raw, str(path.name))
+    silent = {k: v for k, v in _preprocessing(suite.trunk).items() if k not in raw}
+    return build(Suite, {**raw, **silent}, str(path.name)) if silent else suite
 
 
 def _named(spec: RunSpec) -> dict[str, Any]:  # Any: each field has its own type
-    """Return the fields that name a run."""
-    return as_before(spec)
+    """Return the fields that name a run; of a trunk's card, what decides numbers."""
+    found = as_before(spec)
+    return found | {"card": spec.card.naming} if spec.card is not None else found
 
 
 def as_before(value: RunSpec | Recipe) -> dict[str, Any]:  # Any: each field has its own type

@@ -7,8 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hashquant.data.pixels import center_crop, normalise
 from hashquant.plugins.method import Method
-from hashquant.types import Embedding, Features, Pixels
+from hashquant.settings.suite import RunSpec
+from hashquant.types import Embedding, Features, Images, Pixels
 
 #: How a trunk is run in training → the mode of torch.compile.
 COMPILED = {"compiled": "default", "graphs": "reduce-overhead"}
@@ -19,6 +21,64 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
     if device.type == "cpu" and precision == "bf16":
         return torch.contiguous_format
     return torch.channels_last
+
+
+def entering(
+    items: Images | Features, spec: RunSpec, layout: torch.memory_format
+) -> Pixels | Features:
+    """Return what a network is given of items out of training.
+
+    Of images the central crop, normalised; features in their place are given as they are.
+    """
+    if items.ndim == 2:
+        return items
+    pixels = normalise(center_crop(items, spec.image_size), spec.mean, spec.std)
+    return pixels.contiguous(memory_format=layout)
+
+
+class Embed(nn.Sequential):
+    """What follows a trunk's body: Linear and batch norm to `features`, new whatever the body is.
+
+    No activation and no norm follow: the sub-vectors of the output are what methods quantize.
+    """
+
+    def __init__(self, width: int, features: int) -> None:
+        super().__init__(nn.Linear(width, features), nn.BatchNorm1d(features))
+
+
+class Trunk(nn.Module):
+    """A body that ends in flat activations, then `Embed`.
+
+    `rate` is the factor of the learning rate of a body that was trained before; None: it was not,
+    and nothing is made of it. With 0 it is frozen: it stays in evaluation mode, and what it gives
+    may be handed in for the pixels.
+    """
+
+    def __init__(self, body: nn.Module, embed: Embed, rate: float | None = None) -> None:
+        super().__init__()
+        self.body = body
+        self.embed = embed
+        self.rate = rate
+        if self.frozen:
+            body.requires_grad_(requires_grad=False)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the body stays as it is."""
+        return self.rate == 0
+
+    def train(self, mode: bool = True) -> "Trunk":
+        """Set the mode of all but a frozen body."""
+        super().train(mode)
+        if self.frozen:
+            self.body.eval()
+        return self
+
+    def forward(self, pixels: Pixels | Features) -> Features:
+        """Return the features of normalised pixels (n, 3, s, s), or of a frozen body's values."""
+        flat = pixels if self.frozen and pixels.ndim == 2 else self.body(pixels)
+        features: Tensor = self.embed(flat)
+        return features
 
 
 class Stacked(nn.Module):

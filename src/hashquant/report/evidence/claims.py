@@ -127,7 +127,7 @@ def claims_sheet(
     """Return the claims as a reader sees them: the verdicts at a glance, then all behind them."""
     specs = [(study.block.spec, study.block.names) for study in studies]
     made = dict.fromkeys(
-        f"trunk {n.trunk(s.trunk)}, {s.image_size}-pixel images, {s.epochs} epochs"
+        f"trunk {n.trunk(s.trunk, s.trunk_rate)}, {s.image_size}-pixel images, {s.epochs} epochs"
         for s, n in specs
     )
     intro = (

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hashquant.settings.suite import RunSpec
+from hashquant.settings.trunknames import asked
 from hashquant.settings.words import written, written_target
 
 WIDTH = 98
@@ -26,7 +27,7 @@ def command(spec: RunSpec, targets: Sequence[str], options_of: str, suite: str =
         ["--bits", str(spec.bits)], ["--seeds", str(spec.seed)],
         ["--datasets", written(spec.dataset)],
         ["--targets", *map(written_target, targets)] if targets else [],
-        ["--trunk", spec.trunk.rpartition("@")[0] or spec.trunk],
+        ["--trunk", asked(spec.trunk)],
         ["--epochs", str(spec.epochs)], ["--batch-size", str(spec.batch_size)],
         ["--device", spec.device],
     ]  # fmt: skip
@@ -38,6 +39,8 @@ def _assignments(spec: RunSpec, options_of: str) -> Iterator[tuple[str, object]]
     yield "variants", "none"
     for key in SUITE_KEYS:
         yield key, getattr(spec, key)
+    if spec.trunk_rate != 1:
+        yield "trunk_rate", spec.trunk_rate
     if spec.recipe == "common":
         yield from _owned("common", asdict(spec.schedule))
     yield from _owned(spec.method, spec.settings)
