@@ -13,6 +13,7 @@ from hashquant.settings.suite import RunSpec
 from hashquant.training.encoding import encode
 from hashquant.training.frozen import head_of
 from hashquant.training.loop import train
+from hashquant.training.trunks import frozen_trunk
 
 PROBE_STEPS = 3
 
@@ -31,7 +32,7 @@ class Estimate:
         if training is None:
             return
         examined = list(contest.examinations.values())
-        how = spec.trunk, spec.features, spec.batch_size, spec.head_only
+        how = spec.trunk, spec.features, spec.batch_size, spec.head_only, spec.trunk_rate
         kind = (spec.dataset, spec.method, *how)
         if kind not in self._rates:
             self._rates[kind] = self._measure(spec, training, examined[0])
@@ -54,9 +55,11 @@ class Estimate:
         network = build_network(spec, training.num_classes, self._device)
         per_step = 0.0
         if not network.method.closed_form:
-            once, size = dataclasses.replace(spec, epochs=1), network.method.in_features
-            given = torch.randn(count, size, device=self._device) if spec.base else None
-            learner = head_of(network) if spec.base else network
+            once, trunk = dataclasses.replace(spec, epochs=1), frozen_trunk(network)
+            size = trunk.width if trunk and not spec.base else network.method.in_features
+            apart = spec.base or trunk is not None
+            given = torch.randn(count, size, device=self._device) if apart else None
+            learner = head_of(network) if apart else network
             part = dataclasses.replace(part, embeddings=given)
             for _ in range(2):
                 found = train(learner, part, once, device=self._device)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hashquant.data.disjoint import Seen, without_overlap
 from hashquant.data.items import Dataset, Items, Rows, Split, TrainingSet
-from hashquant.data.pixels import ImageSource
+from hashquant.data.pixels import ImageSource, Origin
 from hashquant.data.splits import draw_fraction
 from hashquant.errors import DataError, UsageError
 from hashquant.machine.environment import free_bytes
@@ -216,9 +216,11 @@ def _source(
 ) -> ImageSource:
     # Several roles share what is free.
     share = free_bytes(place.device) // 6 if place.resident else 0
+    origin = Origin(items.content, rows, place.root, place.progress)
     return ImageSource(
-        items.images, rows, resize=spec.resize, device=place.device, resident_bytes=share, gray=gray
-    )
+        items.images, rows, resize=spec.resize, device=place.device, gray=gray, origin=origin,
+        resident_bytes=share if spec.trunk_rate else 0,  # a frozen trunk sees each image once
+    )  # fmt: skip
 
 
 def _training_set(images: ImageSource, items: Items, rows: Rows) -> TrainingSet:

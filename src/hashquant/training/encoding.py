@@ -8,13 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hashquant.codes.family import Decoded, ProductQuantized
-from hashquant.data.pixels import ImageSource, center_crop, normalise
+from hashquant.data.pixels import ImageSource
 from hashquant.errors import HashQuantError
 from hashquant.machine.seeds import repeatable
 from hashquant.plugins.method import Method
 from hashquant.settings.suite import RunSpec
 from hashquant.training.coding import encode_embedding, quantization_error, reconstructed
-from hashquant.training.network import Network, memory_format
+from hashquant.training.network import Network, entering, memory_format
+from hashquant.training.trunks import stored_source
 from hashquant.types import Embedding, Features, PackedCodes, QueryTable
 
 #: Images of one forward pass. Fixed, the last pass filled up: kernels may depend on the batch
@@ -232,7 +233,7 @@ def _features(
             given = source.index_select(0, rows.to(source.device))
             yield network.features(given), min(FORWARD_BATCH, count - start)
         return
+    source = stored_source(network, source, spec, device)
     for start, images in zip(starts, source.stream(passes), strict=True):
-        pixels = normalise(center_crop(images, spec.image_size), spec.mean, spec.std)
-        features = network.features(pixels.contiguous(memory_format=layout))
+        features = network.features(entering(images, spec, layout))
         yield features, min(FORWARD_BATCH, count - start)

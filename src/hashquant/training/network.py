@@ -1,6 +1,7 @@
 """A trunk and a method's head as one network."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,9 @@ from hashquant.data.pixels import center_crop, normalise
 from hashquant.plugins.method import Method
 from hashquant.settings.suite import RunSpec
 from hashquant.types import Embedding, Features, Images, Pixels
+
+#: What is handed in for pixels: a frozen body's values, or a base's embedding.
+Given: TypeAlias = Float[Tensor, "n given"]
 
 #: How a trunk is run in training → the mode of torch.compile.
 COMPILED = {"compiled": "default", "graphs": "reduce-overhead"}
@@ -44,6 +48,7 @@ class Embed(nn.Sequential):
 
     def __init__(self, width: int, features: int) -> None:
         super().__init__(nn.Linear(width, features), nn.BatchNorm1d(features))
+        self.width = width
 
 
 class Trunk(nn.Module):
@@ -67,6 +72,11 @@ class Trunk(nn.Module):
         """Whether the body stays as it is."""
         return self.rate == 0
 
+    @property
+    def width(self) -> int:
+        """How many values the body gives."""
+        return self.embed.width
+
     def train(self, mode: bool = True) -> "Trunk":
         """Set the mode of all but a frozen body."""
         super().train(mode)
@@ -74,7 +84,7 @@ class Trunk(nn.Module):
             self.body.eval()
         return self
 
-    def forward(self, pixels: Pixels | Features) -> Features:
+    def forward(self, pixels: Pixels | Given) -> Features:
         """Return the features of normalised pixels (n, 3, s, s), or of a frozen body's values."""
         flat = pixels if self.frozen and pixels.ndim == 2 else self.body(pixels)
         features: Tensor = self.embed(flat)
@@ -88,8 +98,8 @@ class Stacked(nn.Module):
         super().__init__()
         self.base = base
 
-    def forward(self, images: Pixels) -> Embedding:
-        """Return the base's embedding of the images."""
+    def forward(self, images: Pixels | Given) -> Embedding:
+        """Return the base's embedding of the images, or of a frozen body's values."""
         return self.base.embed(images)
 
 
@@ -111,7 +121,7 @@ class Network(nn.Module):
         # The function, not the module: weights keep their names.
         self._compiled = torch.compile(self.trunk.forward, mode=how, dynamic=False) if how else None
 
-    def features(self, images: Pixels | Features) -> Features:
+    def features(self, images: Pixels | Given) -> Features:
         """Return the trunk's output in fp32, whatever precision the trunk ran in."""
         compiled = self._compiled if self.training else None
         features: Tensor = self.trunk(images) if compiled is None else compiled(images)
@@ -125,7 +135,7 @@ class Network(nn.Module):
         missing = self.method.in_features - features.shape[1]
         return functional.pad(features, (0, missing)) if missing > 0 else features
 
-    def embed(self, images: Pixels | Features) -> Embedding:
+    def embed(self, images: Pixels | Given) -> Embedding:
         """Return the method's embedding of the images; of a base's embeddings without a trunk."""
         embedding: Tensor = self.method(self.widened(self.features(images)))
         return embedding
