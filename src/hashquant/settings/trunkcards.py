@@ -75,6 +75,18 @@ class TrunkCard:
         """What of the card names a run: the network and its weights, and no words about them."""
         return [self.source, self.architecture, self.tag, self.digest, self.pooling]
 
+    def seen(self, dataset: str) -> tuple[str, ...]:
+        """Return what a reader must be told of a data set's classes that the weights know already.
+
+        >>> trunk_card("resnet50@IMAGENET1K_V2").seen("lfw")
+        ()
+        """
+        if "ImageNet" in self.pretrained_on and dataset.startswith("cifar10"):
+            what = "most of CIFAR-10's are among those of ImageNet-1k"
+            how = f"the trunk was pretrained on {self.pretrained_on}"
+            return (f"classes seen before: {how}, and {what}",)
+        return ()
+
     def check(self, image_size: int, mean: Colours, std: Colours) -> None:
         """Refuse a size of image that the trunk cannot take, and colours that it did not learn.
 

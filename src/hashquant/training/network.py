@@ -28,8 +28,8 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
 
 
 def entering(
-    items: Images | Features, spec: RunSpec, layout: torch.memory_format
-) -> Pixels | Features:
+    items: Images | Given, spec: RunSpec, layout: torch.memory_format
+) -> Float[Tensor, "n 3 s s"] | Given:
     """Return what a network is given of items out of training.
 
     Of images the central crop, normalised; features in their place are given as they are.

@@ -23,7 +23,7 @@ from hashquant.training.trunks import _stored, build_trunk, frozen_trunk, stored
 
 CPU = torch.device("cpu")
 SUITE = Suite(
-    methods=("opqn", "lsh", "float"), bits=(8,), epochs=2, batch_size=8, image_size=16, resize=0,
+    methods=("opqn", "lsh"), bits=(8,), epochs=1, batch_size=8, image_size=16, resize=0,
     features=16, precision="fp32", trunk_rate=0.0,
     settings={"synthfaces": {"identities": 4, "images": 6, "size": 16}, "float": {"size": 16}},
 )  # fmt: skip
@@ -52,7 +52,7 @@ def here(tmp_path_factory, weights):
     folder = tmp_path_factory.mktemp("frozen")
     here = Surroundings(Store(folder / "r"), folder / "d", CPU)
     tally = go(here, cells(weights))
-    assert tally.counts["done"] == 3
+    assert tally.counts["done"] == 2  # and the embedding that one of them is fitted on
     return here
 
 
@@ -84,8 +84,8 @@ def test_every_image_is_embedded_once_for_all(here, weights, monkeypatch):
     assert set(_stored._known(kept(here))) == images_of(contest)
     assert len(_stored._values(kept(here), 512)) == len(images_of(contest))
     monkeypatch.setattr(_stored, "_append", None)  # nothing is missing, whatever is asked now
-    other = cells(weights, methods=("dcdh", "itq", "float"), bits=(16,), seeds=(1,))
-    assert go(here, other).counts["done"] == 3
+    other = cells(weights, methods=("dcdh",), bits=(16,), seeds=(1,))
+    assert go(here, other).counts["done"] == 1
 
 
 def test_what_is_stored_is_what_the_body_gives_and_models_leave_it_out(here, weights):
@@ -128,13 +128,10 @@ def weights_of(trunk):
 @pytest.mark.parametrize(
     ("changes", "counts"),
     [
-        ({"methods": ("opqn",), "selection": "validation"}, {"done": 1}),
-        ({"methods": ("opqn",), "head_only": True}, {"done": 1}),
-        ({"methods": ("gpq",), "settings": {**SUITE.settings, "gpq": {"label_fraction": 0.5}}},
-         {"done": 1}),
-        ({"methods": ("float",), "targets": ("seen", "synthfaces-studio+norm_stats=target")},
-         {"done": 1}),
-        ({"methods": ("csq",), "bits": (16,)}, {"done": 1}),  # whose trunk learns slowly
+        ({"methods": ("gpq",), "selection": "validation",
+          "settings": {**SUITE.settings, "gpq": {"label_fraction": 0.5}}}, {"done": 1}),
+        ({"methods": ("opqn",), "head_only": True,
+          "targets": ("synthfaces-studio+norm_stats=target",)}, {"done": 1}),
     ],
 )  # fmt: skip
 def test_what_else_a_suite_asks_for(here, weights, changes, counts):
@@ -214,7 +211,7 @@ def test_damage_is_seen_and_mended(tmp_path, caplog):
     assert torch.equal(first, again)
     assert "is damaged in row 66: set aside, made again" in caplog.text
     path.write_bytes(path.read_bytes()[:100])
-    assert torch.equal(first, opened(tmp_path, 70, made))
+    assert torch.equal(first, opened(tmp_path, 71, made)[:70])  # and one that was missing
 
 
 def test_two_at_once_make_each_row_once(tmp_path):

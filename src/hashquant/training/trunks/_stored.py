@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 #: Images of one pass. Fixed, the last pass filled up: kernels may depend on the batch size.
 EMBED_BATCH = 64
 _IMAGE, _ROW = 16, 8  # bytes of the two digests
+_ATTEMPTS = 3  # to find rows: as they are, what was missing made, what was damaged made anew
 FEATURES, INDEX = "features.bin", "index.bin"
 
 Give = Callable[[Int64[Tensor, " b"]], Features]
@@ -155,28 +156,37 @@ def _open(origin: Origin, key: str, give: Give, width: int, device: torch.device
     rows = _rows(folder, wanted, width)
     if rows is None:
         with locked(folder / "lock"):  # another process may just be making them
-            rows = _rows(folder, wanted, width)
-            if rows is None:
+            for _ in range(_ATTEMPTS):
+                rows = _rows(folder, wanted, width, mend=True)
+                if rows is not None:
+                    break
                 _append(folder, wanted, give, width, device, origin)
-                rows = _rows(folder, wanted, width)
     if rows is None:
         raise DataError(f"{folder} must keep what is written to it, and does not")
     return StoredSource(_values(folder, width), rows, device)
 
 
-def _rows(folder: Path, wanted: list[bytes], width: int) -> Int64[np.ndarray, " r"] | None:
-    """Return the row of each image, or None where one is missing; what is damaged is set aside."""
+def _rows(
+    folder: Path, wanted: list[bytes], width: int, *, mend: bool = False
+) -> Int64[np.ndarray, " r"] | None:
+    """Return the row of each image, or None where one is missing or damaged.
+
+    To `mend` is to set aside what is damaged, for whoever holds the lock.
+    """
     known = _known(folder)
     if not all(image in known for image in wanted):
         return None
     rows = np.array([known[image][0] for image in wanted], dtype=np.int64)
     values = _values(folder, width)
     for row, image in zip(rows.tolist(), wanted, strict=True):
-        if row >= len(values) or _row_digest(values[row]) != known[image][1]:
+        if row < len(values) and _row_digest(values[row]) == known[image][1]:
+            continue
+        if mend:
             log.warning("%s is damaged in row %d: set aside, made again", folder / FEATURES, row)
-            for name in (INDEX, FEATURES):  # the index first: without it nothing is there
-                set_aside(folder / name)
-            return None
+            for path in (folder / INDEX, folder / FEATURES):  # without the first nothing is there
+                if path.exists():
+                    set_aside(path)
+        return None
     return rows
 
 
