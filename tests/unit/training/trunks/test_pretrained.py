@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from hashquant.cli import main
 from hashquant.errors import DataError, UsageError
 from hashquant.settings import trunkcards
 from hashquant.settings.trunkcards import PACKAGED, trunk_card
@@ -205,3 +206,24 @@ def test_convolutions_are_padded_as_tensorflow_pads(side, stride, out):
     assert found.shape[2:] == (out, out)
     before = max((out - 1) * stride + 3 - side, 0) // 2
     assert float(found[0, 0, 0, 0]) == float(before == 0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "sentence"),
+    [
+        (["--trunk", SMALL], 3, f"weights of trunk {SMALL} must lie in "),
+        (["--set", "trunk=resnet50@IMAGENET1K_V9"], 2, "did you mean 'resnet50@IMAGENET1K_V"),
+        (["--trunk", SMALL, "--set", "image_size=32"], 2, "image_size must be 64 to 1024 pixels"),
+        (["--set", "trunk_rate=0"], 2, "trunk_rate must be 1 for trunk 'sphere20-narrow'"),
+        (["--trunk", SMALL, "--set", "trunk_rate=2"], 2, "trunk_rate must be"),
+    ],
+)
+def test_a_command_ends_in_one_sentence(
+    where, monkeypatch, tmp_path, capsys, flags, code, sentence
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(trunkcards, "ADDRESS", "http://nowhere.invalid/models/")
+    assert main(["--methods", "opqn", "--bits", "16", *flags, *where]) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("error: ") == 1
