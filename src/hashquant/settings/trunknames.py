@@ -32,7 +32,11 @@ DISPLAY: dict[str, str] = {
     "resnet18": "ResNet-18",
     "resnet50": "ResNet-50",
     "alexnet": "AlexNet",
+}
+#: the same of architectures that are pretrained only; all others are called as torchvision does
+_PRETRAINED = {
     "vit_b_16": "ViT-B/16",
+    "vit_b_32": "ViT-B/32",
     "efficientnet_lite0": "EfficientNet-Lite0",
 }
 
@@ -107,7 +111,7 @@ def spoken(trunk: str, display: Mapping[str, str] = DISPLAY) -> str:
     """
     if is_pretrained(trunk):
         name, _, tag = trunk.removeprefix(PACKAGE).partition("@")
-        return f"{display.get(name, name)}, weights {tag or 'of a package'}"
+        return f"{display.get(name, _PRETRAINED.get(name, name))}, weights {tag or 'of a package'}"
     name, colon, weights = trunk.partition(":")
     if name not in display:
         return trunk
