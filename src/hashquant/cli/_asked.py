@@ -12,7 +12,7 @@ from hashquant.errors import UsageError, unknown_name
 from hashquant.machine.filenames import is_file
 from hashquant.plugins import registry
 from hashquant.runs import targets
-from hashquant.runs.planning import override
+from hashquant.settings.adapted import override, with_trunk
 from hashquant.settings.paths import user_path
 from hashquant.settings.reading import coerce, declared
 from hashquant.settings.suite import Suite, read_suite
@@ -29,7 +29,10 @@ def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
         UsageError: if a name or value is not understood.
     """
     name, path = _suite_file(flags.suite)
-    suite = override(read_suite(path), flags.assignments)
+    suite, trunk = read_suite(path), _trunk_asked(flags)
+    if trunk not in (None, suite.trunk):
+        suite = with_trunk(suite, trunk)  # what --set says of sizes holds all the same
+    suite = override(suite, flags.assignments)
     changes: dict[str, object] = {}
     hints = declared(Suite)
     for key in ("bits", "seeds"):
@@ -47,6 +50,16 @@ def resolve(flags: argparse.Namespace) -> tuple[str, Suite]:
     except UsageError as error:
         raise comma_hint(error, flags.targets or ()) from error
     return name, dataclasses.replace(suite, **changes)  # type: ignore[arg-type]  # set by name
+
+
+def _trunk_asked(flags: argparse.Namespace) -> str | None:
+    """Return the trunk that a command asks for, by its flag or by --set."""
+    found = [
+        value
+        for key, _, value in (one.partition("=") for one in flags.assignments)
+        if key.strip() == "trunk"
+    ]
+    return flags.trunk if flags.trunk is not None else next(iter(found), None)
 
 
 def datasets_in(values: Sequence[str] | None, otherwise: Sequence[str] = ()) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from hashquant.training.encoding import encode
 from hashquant.training.frozen import head_of, takes_steps
 from hashquant.training.loop import train
 from hashquant.training.network import build_network
+from hashquant.training.trunks.stored import frozen_trunk
 
 PROBE_STEPS = 3
 
@@ -35,7 +36,7 @@ class Estimate:
         spec, cut = whole_spec(spec), bool(spec.prefix)
         trained = cut and spec.canonical in self._whole  # once for all that are cut from it
         self._whole.add(spec.canonical)
-        how = spec.trunk, spec.features, spec.batch_size, spec.head_only
+        how = spec.trunk, spec.features, spec.batch_size, spec.head_only, spec.trunk_rate
         kind = (spec.dataset, spec.method, *how)
         if kind not in self._rates:
             self._rates[kind] = self._measure(spec, training, examined[0])
@@ -59,9 +60,11 @@ class Estimate:
         network = build_network(spec, training.num_classes, self._device)
         per_step = 0.0
         if takes_steps(network.method, spec):
-            once, size = dataclasses.replace(spec, epochs=1), network.method.in_features
-            given = torch.randn(count, size, device=self._device) if spec.base else None
-            learner = head_of(network) if spec.base else network
+            once, trunk = dataclasses.replace(spec, epochs=1), frozen_trunk(network)
+            size = trunk.width if trunk and not spec.base else network.method.in_features
+            apart = spec.base or trunk is not None
+            given = torch.randn(count, size, device=self._device) if apart else None
+            learner = head_of(network) if apart else network
             part = dataclasses.replace(part, embeddings=given)
             for _ in range(2):
                 found = train(learner, part, once, device=self._device)

@@ -115,7 +115,9 @@ def _run_parser(prog: str) -> Parser:
         help="what is examined: seen, unseen, cross, or names, +norm_stats=target; in a path "
         r"that ends in +KEY=VALUE the + is written \+")  # fmt: skip
     add("--seeds", nargs="+", metavar="N", help="training seeds (0)")
-    add("--trunk", metavar="NAME", help="the network below every method, or NAME:WEIGHTS")
+    add("--trunk", metavar="NAME",
+        help="the network below every method; NAME:WEIGHTS, or pretrained: NAME@TAG, package:NAME "
+        "(list trunks)")  # fmt: skip
     add("--epochs", metavar="N", help="passes over the training images")
     add("--batch-size", metavar="N", help="images a step")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",

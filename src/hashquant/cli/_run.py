@@ -25,7 +25,7 @@ from hashquant.runs.runner import is_cached, units
 from hashquant.runs.tally import Tally
 from hashquant.runs.workers import run as run_cells
 from hashquant.settings.suite import RunSpec
-from hashquant.training.trunks import check_weights
+from hashquant.training.trunks import check_weights, fetched_weights
 
 if TYPE_CHECKING:  # pandas is for reports only
     from hashquant.report import Options
@@ -48,8 +48,8 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
     jobs = jobs_at_once(flags.jobs_per_device)
     device = resolve_device(flags.device)
     cells = plan(name, suite, device=device.type)
-    for trunk, size in {(cell.spec.trunk, cell.spec.image_size): None for cell in cells}:
-        check_weights(trunk, size)
+    for spec in {(c.spec.trunk, c.spec.image_size): c.spec for c in cells}.values():
+        _check_trunk(spec)
     store = Store(flags.results_dir.absolute())  # also where a plug-in goes elsewhere
     here = Surroundings(
         store, flags.data_dir, device, flags.on_bad_image, flags.force, Decoding(quiet=flags.quiet)
@@ -67,6 +67,14 @@ def _run(flags: argparse.Namespace, tally: Tally) -> int:
             print(f"note: {note}", file=sys.stderr)
         _report(store, name, wishes, flags.reports_dir / name, verbose=flags.verbose)
     return tally.exit_code
+
+
+def _check_trunk(spec: RunSpec) -> None:
+    """Have the weights of a pretrained trunk here, or refuse local ones that do not fit."""
+    if spec.card is not None:
+        fetched_weights(spec.card)
+    else:
+        check_weights(spec.trunk, spec.image_size)
 
 
 def _wishes(flags: argparse.Namespace, like: RunSpec) -> "Options":

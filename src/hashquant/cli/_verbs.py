@@ -57,7 +57,7 @@ def _summaries(what: str) -> dict[str, str]:
 def data(flags: argparse.Namespace) -> int:
     """Prepare data sets and say what their splits hold; one that fails leaves the others alone."""
     from hashquant.cli._progress import Decoding
-    from hashquant.runs.planning import override
+    from hashquant.settings.adapted import override
     from hashquant.settings.suite import Suite
 
     settings, code = override(Suite(), flags.assignments).settings, 0

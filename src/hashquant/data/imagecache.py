@@ -89,7 +89,7 @@ def decode_once(
     kept = root / ".cache" / f"{name}-{how}-{key}"
     found = _open(kept, files, geometry)
     if found is None:
-        place = _writable_cache(root)
+        place = writable_cache(root)
         kept = place / kept.name
         with locked(place / f"{name}-{how}.lock"):
             found = _open(kept, files, geometry)  # another process may just have finished it
@@ -188,7 +188,14 @@ def _drop_stale(place: Path, stem: str, kept: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _writable_cache(root: Path) -> Path:
+def writable_cache(root: Path) -> Path:
+    """Return the folder of what is made once of the data below `root`.
+
+    Where that cannot be written, it is one below the system's folder for temporary files.
+
+    Raises:
+        DataError: if neither can.
+    """
     place = root / ".cache"
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -196,7 +203,9 @@ def _writable_cache(root: Path) -> Path:
             return place
     except OSError as error:
         other = Path(tempfile.gettempdir()) / f"hashquant-cache-{os.getuid()}"
-        log.warning("%s cannot be written (%s): decoded images go to %s", place, error, other)
+        log.warning(
+            "%s cannot be written (%s): what is made of images goes to %s", place, error, other
+        )
     try:
         other.mkdir(mode=0o700, exist_ok=True)
         mine = other.stat().st_uid == os.getuid()

@@ -78,8 +78,8 @@ class TrainingSet:
 
     `images.take(positions)` gives uint8 (b, 3, h, w) on the device; `labels` are
     0 … `num_classes` - 1, and -1 where `labelled` is False: the label of an unlabelled image
-    cannot be read. Where a head is trained on a frozen base, `embeddings` are that base's of all
-    images in order, on the device, and `images` can only be counted.
+    cannot be read. Where a head is trained on a frozen base or trunk, `embeddings` are what that
+    gives of all images in order, on the device, and `images` can only be counted.
     """
 
     images: ImageSource

@@ -1,8 +1,11 @@
 """Images on the device: resident or streamed, cropped and flipped per image in one batch."""
 
 import functools
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,13 +21,36 @@ from hashquant.machine.threads import workers
 RESIZE_CHUNK = 32
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where images come from, for whoever keeps what was made of them.
+
+    `content` holds a digest for each of `rows`, of the whole set's; `folder` is the one of the data
+    sets; `progress` is told how many of how many are done.
+    """
+
+    content: Sequence[str]
+    rows: Int64[np.ndarray, " r"]
+    folder: Path
+    progress: Callable[[int, int], None] | None = None
+
+    def digests(self) -> list[bytes]:
+        """Return 16 bytes for each image, in order: equal images, equal bytes."""
+        texts = (self.content[row].encode() for row in self.rows.tolist())
+        return [hashlib.blake2b(text, digest_size=16).digest() for text in texts]
+
+
 class ImageSource:
     """Rows of an image array, resized once, kept on the device when they fit, else streamed.
 
     `images` is uint8 (n, 3, h, w), an array or memory map; `rows` are the ones to serve;
     `resize` the short side in pixels (0 keeps the stored size); `resident_bytes` the most that
     may be kept on `device`. Both ways give the same pixels. `gray` replaces colours by their luma.
+    `origin` lets features of a frozen trunk be kept from one run to the next.
     """
+
+    #: what tells its images from others, where that is known
+    origin: Origin | None = None
 
     def __init__(
         self,
@@ -35,8 +61,14 @@ class ImageSource:
         device: torch.device,
         resident_bytes: int,
         gray: bool = False,
+        origin: Origin | None = None,
     ) -> None:
         self.device = device
+        self.origin = origin
+        #: what frozen bodies gave for these images, by what they were made with
+        self.stored: dict[str, ImageSource] = {}
+        #: what decides pixels beside their content and size
+        self.made_of = (*images.shape[2:], gray)
         self._gray = gray
         #: what frozen trunks gave for these images, by the trunk's name: (features, how many count)
         self.features: dict[str, list[tuple[Tensor, int]]] = {}

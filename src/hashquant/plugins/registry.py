@@ -29,6 +29,7 @@ from hashquant.plugins._entries import (
 from hashquant.plugins._literals import PREFIX, is_true_in, reference_in, text_in
 from hashquant.plugins.failures import calling
 from hashquant.settings.reference import Reference, Sources, read_claims
+from hashquant.settings.trunkcards import pretrained_names, trunk_card
 from hashquant.settings.trunknames import TRUNKS
 
 if TYPE_CHECKING:  # both import torch, which listing names must not
@@ -83,7 +84,13 @@ def entry(kind: str, reference: str) -> Entry:
 
 def trunks() -> dict[str, Entry]:
     """Return every trunk by name."""
-    return {name: Entry(name, line, "hashquant.training.trunks") for name, line in TRUNKS.items()}
+    cards = [card for name in pretrained_names() if (card := trunk_card(name)) is not None]
+    lines = {card.name: f"{card.pretrained_on} weights ({card.source}), {card.width} values from "
+             f"{card.image_size} pixels" for card in cards}  # fmt: skip
+    return {
+        name: Entry(name, line, "hashquant.training.trunks")
+        for name, line in {**TRUNKS, **lines}.items()
+    }
 
 
 def suites() -> dict[str, Path]:

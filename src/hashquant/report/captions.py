@@ -225,7 +225,7 @@ def _settings(block: Block, cells: pd.DataFrame, spread: str) -> str:
     spec = block.spec
     options = "".join(f", {key} {value}" for key, value in sorted(spec.dataset_options.items()))
     return (
-        f"Trunk {block.names.trunk(spec.trunk)}, {spec.entering}, "
+        f"Trunk {block.names.trunk(spec.trunk, spec.trunk_rate)}, {spec.entering}, "
         f"{counted(spec.epochs, 'epoch')}, {RECIPES.get(spec.recipe, spec.recipe)}{options}; "
         f"{_seeds(cells, spread)}."
     )

@@ -24,11 +24,12 @@ from hashquant.runs.preparation import Prepared
 from hashquant.settings.suite import RunSpec, base_spec, run_id, whole_spec
 from hashquant.training.checkpoint import CheckpointFile
 from hashquant.training.encoding import embed_all
-from hashquant.training.frozen import head_of, refuse_wishes, takes_steps
+from hashquant.training.frozen import check_wishes, head_of, takes_steps, whole_of
 from hashquant.training.loop import EpochReport, TrainResult, train
 from hashquant.training.network import Network, Stacked, build_head, build_network
 from hashquant.training.prefix import Prefix
 from hashquant.training.selection import EpochChoice
+from hashquant.training.trunks.stored import body_values, frozen_trunk, own_tensors
 
 LOGGER = logging.getLogger(__name__)
 
@@ -93,8 +94,8 @@ def train_cell(
     if stored is not None and _load_weights(network, folder, stored):
         on_epoch(spec.epochs - 1, {})
         return Trained(network, stored)
-    if isinstance(network.trunk, Stacked) and not network.method.closed_form:
-        refuse_wishes(network.method)  # before its base is trained
+    if not network.method.closed_form:
+        check_wishes(network)  # before its base is trained, or an image embedded
     folder.clear()
     checkpoint = CheckpointFile(folder.checkpoint, name)
     if fresh:
@@ -180,15 +181,18 @@ def _take_base(
 def _learner(
     network: Network, training: TrainingSet, spec: RunSpec, device: torch.device, frozen: str
 ) -> tuple[Network, TrainingSet, float]:
-    """Return what takes the steps, and on what: its head alone on its base's embeddings, if any.
+    """Return what takes the steps, and on what: what lies above a frozen part, on its embeddings.
 
     Beside them stand the seconds that the embeddings took: next to nothing where another cell of
-    the same base had them made.
+    the same base or trunk had them made.
     """
-    if not frozen:
-        return network, training, 0.0
     began = time.perf_counter()
-    embeddings = embed_all(network, training.images, spec, device=device, frozen=frozen)
+    if frozen:
+        embeddings = embed_all(network, training.images, spec, device=device, frozen=frozen)
+    elif frozen_trunk(network) is not None:
+        embeddings = body_values(network, training.images, spec, device)
+    else:
+        return network, training, 0.0
     seconds = time.perf_counter() - began
     return head_of(network), replace(training, embeddings=embeddings), seconds
 
@@ -213,19 +217,20 @@ def _judge(
     validation = prepared.validation
     if validation is None:
         return None
+    learner_apart = bool(frozen) or frozen_trunk(whole) is not None
 
     def judge(network: torch.nn.Module) -> float:
         if not isinstance(network, Network):
             raise TypeError(f"a network must be judged, got {type(network).__name__}")
-        if frozen:
-            network = Network(whole.trunk, network.method)
+        if learner_apart:
+            network = whole_of(whole, network)
         return judged(network, validation, spec, device, frozen=frozen).scores[0].value
 
     return judge
 
 
 def _save_weights(network: Network, folder: CellFolder) -> dict[str, str]:
-    state = {k: v.detach().contiguous().cpu() for k, v in network.state_dict().items()}
+    state = {k: v.detach().contiguous().cpu() for k, v in own_tensors(network).items()}
     return folder.save_model(save(state))
 
 
@@ -245,9 +250,9 @@ def _load_weights(network: Network, folder: CellFolder, record: TrainRecord) -> 
         if not reason:
             with opened(folder.model) as handle:
                 state = load(handle.read())
-            own = {name: value.shape for name, value in network.state_dict().items()}
+            own = {name: value.shape for name, value in own_tensors(network).items()}
             if own == {name: value.shape for name, value in state.items()}:
-                network.load_state_dict(state)
+                network.load_state_dict({**network.state_dict(), **state})
                 return True
             reason = "does not fit the network"
     except FileNotFoundError:

@@ -54,7 +54,8 @@ def examine(
         ),
         queries=found.queries, queries_excluded=found.excluded,
         gallery=len(examination.gallery_labels), scores=found.scores, curves=found.curves,
-        cost=record.cost or cost(network), notes=examination.notes,
+        cost=record.cost or cost(network),
+        notes=(*examination.notes, *(spec.card.seen(examination.target) if spec.card else ())),
         health=_health(network, gallery),
         timing={
             "encode_images_per_second": images / encoding.seconds,

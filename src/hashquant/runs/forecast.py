@@ -252,7 +252,7 @@ class Forecast:
 
 def _kind(spec: RunSpec, *, steps: bool) -> tuple[object, ...]:
     """Return what must agree for one run's time to say something of another's."""
-    how = spec.trunk_mode, spec.precision, spec.device
+    how = spec.trunk_mode, spec.precision, spec.device, spec.trunk_rate
     return (bool(spec.base), steps), spec.trunk, spec.image_size, *how
 
 

@@ -21,10 +21,12 @@ from hashquant.plugins import registry
 from hashquant.plugins.declared import COUNT, declared, take_prefix, vector_width
 from hashquant.plugins.failures import calling
 from hashquant.runs.targets import Target, named_set, options_of, targets_of
+from hashquant.settings.adapted import of_vectors
 from hashquant.settings.ranges import Count, fault
 from hashquant.settings.reading import FLAG, build, check, refusal
 from hashquant.settings.recipe import Recipe
-from hashquant.settings.suite import HEADS_ON, RunSpec, Suite, as_before, canonical_json, of_vectors
+from hashquant.settings.suite import HEADS_ON, RunSpec, Suite, as_before, canonical_json
+from hashquant.settings.trunkcards import trunk_card
 from hashquant.settings.trunknames import NONE, sealed
 
 if TYPE_CHECKING:  # it imports torch, which a plan must not
@@ -84,45 +86,6 @@ def plan(name: str, suite: Suite, *, device: str) -> list[Cell]:
     if cells and not heads and all(cell.status == "skipped" for cell in cells):
         raise UsageError(f"no method can meet these bits: {cells[0].reason}")
     return cells
-
-
-def override(suite: Suite, assignments: list[str]) -> Suite:
-    """Apply `--set` assignments: `key=value` of the suite, or `method.key=value`.
-
-    `variants=none` leaves out the rows that a suite's variants add.
-
-    Raises:
-        UsageError: if an assignment has no `=`, or its key or value is not understood.
-    """
-    for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set must be key=value, got '{assignment}'")
-        owner, dot, inner = key.strip().partition(".")
-        if not dot:
-            suite = _set_field(suite, owner, value)
-        elif owner == "common":
-            asked = dataclasses.asdict(suite.common) | {inner: value}
-            common = build(Recipe, asked, f"{FLAG}common.")
-            suite = dataclasses.replace(suite, common=common)
-        else:
-            merged = {**suite.settings.get(owner, {}), inner: value}
-            suite = dataclasses.replace(suite, settings={**suite.settings, owner: merged})
-    return suite
-
-
-def _set_field(suite: Suite, key: str, value: str) -> Suite:
-    names = [f.name for f in dataclasses.fields(Suite) if f.name not in ("settings", "common")]
-    if key not in names:
-        if key == "prefix":
-            raise UsageError("prefix is set of a method, as --set rq.prefix=64 (docs/families.md)")
-        raise unknown_name("key in --set", key, names)
-    if key == "variants":
-        if value.strip().lower() != "none":
-            raise refusal("--set variants", "none (a suite file lists them)", value)
-        return dataclasses.replace(suite, variants={})
-    changed = build(Suite, {key: value}, FLAG)
-    return dataclasses.replace(suite, **{key: getattr(changed, key)})
 
 
 def _check_settings(suite: Suite) -> None:
@@ -295,6 +258,7 @@ def _cell(
     } - {"bits", "features", "settings", "head_only"}
     spec = RunSpec(
         suite=name, dataset=dataset[0], seed=seed, device=device, **own,
-        dataset_options=dataset[1], **{key: getattr(suite, key) for key in shared},
+        dataset_options=dataset[1], card=trunk_card(suite.trunk),
+        **{key: getattr(suite, key) for key in shared},
     )  # fmt: skip
     return spec, status, reason

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hashquant.data.disjoint import Seen, without_overlap
 from hashquant.data.items import Dataset, Items, Rows, Split, TrainingSet
-from hashquant.data.pixels import ImageSource
+from hashquant.data.pixels import ImageSource, Origin
 from hashquant.data.splits import draw_fraction
 from hashquant.data.vectors.source import VectorSource
 from hashquant.errors import DataError, UsageError
@@ -249,9 +249,11 @@ def _source(
     share = free_bytes(place.device) // 6 if place.resident else 0
     if items.vectors is not None:
         return VectorSource(items.vectors, rows, device=place.device, resident_bytes=share)
+    origin = Origin(items.content, rows, place.root, place.progress)
     return ImageSource(
-        items.images, rows, resize=spec.resize, device=place.device, resident_bytes=share, gray=gray
-    )
+        items.images, rows, resize=spec.resize, device=place.device, gray=gray, origin=origin,
+        resident_bytes=share if spec.trunk_rate else 0,  # a frozen trunk sees each image once
+    )  # fmt: skip
 
 
 def _training_set(images: ImageSource, items: Items, rows: Rows) -> TrainingSet:

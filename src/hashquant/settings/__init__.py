@@ -4,6 +4,7 @@ Frozen values and their names; nothing that computes with images, and no torch.
 """
 
 __all__ = [
+    "adapted",
     "names",
     "paths",
     "ranges",
@@ -11,6 +12,7 @@ __all__ = [
     "recipe",
     "reference",
     "suite",
+    "trunkcards",
     "trunknames",
     "words",
 ]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hashquant.settings.trunknames import spoken
 from hashquant.settings.words import split_target
 
 #: Options of a target as its name says them → in words.
@@ -130,17 +131,16 @@ class Names:
         # Another part of the same set need not name the set again.
         return f"{trained} → {examined.removeprefix(f'{trained}, ')}"
 
-    def trunk(self, trunk: str) -> str:
-        """Return what a trunk is called, with the digest of its weights where they are local.
+    def trunk(self, trunk: str, rate: float = 1.0) -> str:
+        """Return what a trunk is called, with the weights that it starts from and their rate.
 
         >>> Names(trunks={"resnet18": "ResNet-18"}).trunk("resnet18:w.pt@0123456789ab")
         'ResNet-18, weights 0123456789ab'
+        >>> Names().trunk("resnet50@IMAGENET1K_V2", 0.1)
+        'resnet50, weights IMAGENET1K_V2, at 0.1 of the learning rate'
         """
-        name, colon, weights = trunk.partition(":")
-        if name not in self.trunks:
-            return trunk
-        said = self.trunks[name]
-        return f"{said}, weights {weights.rpartition('@')[2]}" if colon else said
+        how = {0.0: ", frozen", 1.0: ""}.get(rate, f", at {rate:g} of the learning rate")
+        return f"{spoken(trunk, self.trunks)}{how}"
 
     def classes_of(self, dataset: str) -> str:
         """Return what the classes of a data set are: "identities" or "classes"."""

@@ -14,7 +14,8 @@ from hashquant.settings._strictyaml import read_yaml
 from hashquant.settings.ranges import Count, Natural, OneOf, Range, Share, SomeShare
 from hashquant.settings.reading import build
 from hashquant.settings.recipe import Recipe
-from hashquant.settings.trunknames import NONE
+from hashquant.settings.trunkcards import TrunkCard, preprocessing, trunk_card
+from hashquant.settings.trunknames import NONE, learned_before
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -25,12 +26,6 @@ MOST_PIXELS = 4096
 RESULTS_EPOCH = 1
 #: The method whose embedding `head_only` trains heads on.
 HEADS_ON = "float"
-#: Fields of images and their trunk → what stands there where the items of a set are vectors.
-NO_IMAGES: dict[str, Any] = {  # Any: each field has its own type
-    "trunk": NONE, "image_size": 0, "resize": 0, "padding": 0, "flip": False,
-    "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "trunk_mode": "eager", "precision": "fp32",
-    "head_only": True,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,6 +39,8 @@ class Suite:
     bits: tuple[Count, ...] = (16, 24, 36, 48)
     seeds: tuple[Natural, ...] = (0,)
     trunk: str = "sphere20-narrow"
+    #: factor of the learning rate of the weights that a pretrained trunk starts from; 0: frozen
+    trunk_rate: Share = 1.0
     #: pixels that enter the trunk
     image_size: Annotated[int, Range(8, MOST_PIXELS)] = 32
     #: pixels of the short side before the crop; 0 keeps the stored size
@@ -77,7 +74,8 @@ class Suite:
         """Refuse what one field says against another, and lists that name nothing.
 
         Raises:
-            UsageError: for an empty list, or images resized to less than enters the trunk.
+            UsageError: for an empty list, images resized to less than enters the trunk or other
+                than a pretrained one takes, or a rate that one from scratch cannot have.
         """
         for name in ("datasets", "targets", "methods", "bits", "seeds"):
             if not getattr(self, name):
@@ -85,6 +83,12 @@ class Suite:
         if 0 < self.resize < self.image_size:
             limit = f"0, or at least image_size, {self.image_size}"
             raise UsageError(f"resize must be {limit}, got {self.resize}")
+        card = trunk_card(self.trunk)
+        if card is not None:
+            card.check(self.image_size, self.mean, self.std)
+        elif self.trunk_rate != 1 and not learned_before(self.trunk):
+            which = f"1 for trunk '{self.trunk}', which starts from scratch"
+            raise UsageError(f"trunk_rate must be {which}, got {self.trunk_rate:g}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class RunSpec:
     differs whose embedding this one is fitted on (method, bits, settings and so on); `head_only`
     says that the method would train a trunk of its own, had not its suite frozen that embedding.
     `prefix` is the code length at which the method was trained, where `bits` are only the first of
-    its code; 0: all of it.
+    its code; 0: all of it. `card` tells of a trunk that was pretrained, `trunk_rate` how far its
+    weights are trained on.
     """
 
     suite: str
@@ -128,6 +133,8 @@ class RunSpec:
     trunk_mode: str = "eager"
     head_only: bool = False
     prefix: int = 0
+    card: TrunkCard | None = None
+    trunk_rate: float = 1.0
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -169,7 +176,8 @@ class RunSpec:
 
 #: Fields that came later, by their class: what is as it was before them keeps its name.
 LATER: dict[type, dict[str, Any]] = {  # Any: each field has its own type
-    RunSpec: {"base": {}, "trunk_mode": "eager", "head_only": False, "prefix": 0},
+    RunSpec: {"base": {}, "trunk_mode": "eager", "head_only": False, "prefix": 0, "card": None,
+              "trunk_rate": 1.0},
     Recipe: {"nesterov": False, "smoothing": 0.99, "decay": "step", "milestones": (),
              "per_step": False, "clip_norm": 0.0, "group_rates": True},
 }  # fmt: skip
@@ -231,21 +239,8 @@ def lowest(spec: RunSpec) -> RunSpec:
     return spec
 
 
-def of_vectors(suite: Suite, width: int) -> Suite:
-    """Return a suite as it holds for vectors of `width` values (0: not known).
-
-    Nothing is said of images, heads alone learn, and `HEADS_ON` is what came: it has no settings.
-    """
-    size = width or suite.features
-    settings = {**suite.settings, HEADS_ON: {"size": size}}
-    variants = {method: rows for method, rows in suite.variants.items() if method != HEADS_ON}
-    return dataclasses.replace(
-        suite, **NO_IMAGES, features=size, settings=settings, variants=variants
-    )
-
-
 def read_suite(path: Path) -> Suite:
-    """Read a suite file.
+    """Read a suite file; where it is silent, a pretrained trunk's sizes and colours hold.
 
     Raises:
         UsageError: if the file is no YAML mapping (`{}` is one, an empty file is none) within the
@@ -256,12 +251,15 @@ def read_suite(path: Path) -> Suite:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"suite file {path} must be readable YAML, got: {said}") from error
-    return build(Suite, raw, str(path.name))
+    suite = build(Suite, raw, str(path.name))
+    silent = {k: v for k, v in preprocessing(suite.trunk).items() if k not in raw}
+    return build(Suite, {**raw, **silent}, str(path.name)) if silent else suite
 
 
 def _named(spec: RunSpec) -> dict[str, Any]:  # Any: each field has its own type
-    """Return the fields that name a run."""
-    return as_before(spec)
+    """Return the fields that name a run; of a trunk's card, what decides numbers."""
+    found = as_before(spec)
+    return found | {"card": spec.card.naming} if spec.card is not None else found
 
 
 def as_before(value: RunSpec | Recipe) -> dict[str, Any]:  # Any: each field has its own type

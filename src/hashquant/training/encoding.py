@@ -15,6 +15,7 @@ from hashquant.plugins.method import Method
 from hashquant.settings.suite import RunSpec
 from hashquant.training.coding import encode_embedding, quantization_error, reconstructed
 from hashquant.training.network import Network, entering, memory_format
+from hashquant.training.trunks.stored import stored_source
 from hashquant.types import Embedding, Features, PackedCodes, QueryTable
 
 #: Images of one forward pass. Fixed, the last pass filled up: kernels may depend on the batch
@@ -233,6 +234,7 @@ def _features(
             given = source.index_select(0, rows.to(source.device))
             yield network.features(given), min(FORWARD_BATCH, count - start)
         return
+    source = stored_source(network, source, spec, device)
     for start, images in zip(starts, source.stream(passes), strict=True):
         features = network.features(entering(images, spec, layout))
         yield features, min(FORWARD_BATCH, count - start)

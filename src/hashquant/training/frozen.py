@@ -1,4 +1,4 @@
-"""Heads on a frozen base: what they are given in place of images, and what they cannot have."""
+"""Heads on a frozen base or body: what they are given for images, and what they cannot have."""
 
 from typing import NoReturn
 
@@ -10,7 +10,9 @@ from hashquant.errors import FrozenError
 from hashquant.plugins.method import Method
 from hashquant.settings.suite import RunSpec
 from hashquant.settings.trunknames import NONE
-from hashquant.training.network import Network
+from hashquant.training.network import Network, Stacked
+from hashquant.training.trunks import Embed, Trunk
+from hashquant.training.trunks.stored import frozen_trunk
 
 
 class NoImages(ImageSource):
@@ -63,26 +65,52 @@ def takes_steps(method: Method, spec: RunSpec) -> bool:
     return not (method.closed_form or (spec.trunk == NONE and not spec.base))
 
 
-def refuse_wishes(method: Method) -> None:
+def refuse_wishes(method: Method, *, taught: bool = True) -> None:
     """Refuse what a method asks of the engine and stored embeddings cannot give.
 
     A rate of the trunk is no such wish: nothing of it is trained, and the rate is not used.
+    `taught` says that what is frozen learned from all labels of these images.
 
     Raises:
-        FrozenError: for two views, or labels of a share of the images: all were seen by the base.
+        FrozenError: for two views, or for labels of a share of the images where `taught`.
     """
     if method.views:
         raise FrozenError(
             f"{method.name} must do with one view on a frozen embedding, got {len(method.views)}: "
             "views are cut from images"
         )
-    if method.label_fraction < 1:
+    if taught and method.label_fraction < 1:
         raise FrozenError(
             f"{method.name}.label_fraction must be 1 on a frozen embedding, which was trained with "
             f"all labels, got {method.label_fraction}"
         )
 
 
+def check_wishes(network: Network) -> None:
+    """Refuse what a method cannot have where it stands on something frozen.
+
+    Raises:
+        FrozenError: naming it.
+    """
+    if isinstance(network.trunk, Stacked):
+        refuse_wishes(network.method)
+    elif frozen_trunk(network) is not None:
+        refuse_wishes(network.method, taught=False)
+
+
 def head_of(network: Network) -> Network:
-    """Return a network of the same head without the frozen base: embeddings go in for images."""
-    return Network(nn.Identity(), network.method)
+    """Return what learns of a network whose lower part is frozen, sharing its weights.
+
+    Without its base that is the method's head: embeddings go in for images. Above a frozen body it
+    is that head and what lies between: the body's values go in.
+    """
+    trunk = network.trunk
+    return Network(trunk.embed if isinstance(trunk, Trunk) else nn.Identity(), network.method)
+
+
+def whole_of(below: Network, learner: Network) -> Network:
+    """Return a learner, or its average, on the frozen part of the network that it came from."""
+    trunk = below.trunk
+    if isinstance(trunk, Trunk) and isinstance(learner.trunk, Embed):
+        trunk = Trunk(trunk.body, learner.trunk, trunk.rate)
+    return Network(trunk, learner.method)

@@ -9,7 +9,6 @@ import torch
 from hashquant.data.items import TrainingSet
 from hashquant.errors import HashQuantError
 from hashquant.machine.seeds import repeatable, seeded
-from hashquant.plugins.method import Method
 from hashquant.settings.suite import RunSpec
 from hashquant.training._average import Average, average_of
 from hashquant.training._sampling import mask_labels
@@ -20,6 +19,7 @@ from hashquant.training.network import Network, memory_format
 from hashquant.training.optimizers import build_optimizer
 from hashquant.training.selection import EpochChoice, has_tensors
 from hashquant.training.state import allocate, restore
+from hashquant.training.trunks import Embed
 
 #: A run of which nothing is done yet.
 NOTHING = Progress(0, {}, {}, (), 0.0, 0)
@@ -67,8 +67,8 @@ def train(
     interrupted and goes on from its `checkpoint` ends with the same bits as one that was not.
     A method with `label_fraction` below 1 sees that share of each class's labels.
     `on_epoch` is called when the epoch's checkpoint is safe. `jobs` cells go side by side.
-    A head alone (`training.frozen.head_of`) learns from the `embeddings` of the training set; no
-    image is read.
+    What learns above a frozen part (`training.frozen.head_of`) learns from the `embeddings` of the
+    training set; no image is read.
 
     Raises:
         FrozenError: if such a head wants images.
@@ -81,7 +81,7 @@ def train(
     average = average_of(network)
     if training.embeddings is None:
         network.run_trunk_as(spec.trunk_mode)
-    training = _as_seen(method, training, spec)
+    training = _as_seen(network, training, spec)
     examined = average.network if average and method.examine_average else network
     with repeatable(device):
         progress = _resume(network, average, training, spec, checkpoint)
@@ -115,10 +115,11 @@ def train(
     )
 
 
-def _as_seen(method: Method, training: TrainingSet, spec: RunSpec) -> TrainingSet:
+def _as_seen(network: Network, training: TrainingSet, spec: RunSpec) -> TrainingSet:
     """Return what a method sees of a training set: a share of its labels, embeddings or images."""
+    method = network.method
     if training.embeddings is not None:
-        refuse_wishes(method)
+        refuse_wishes(method, taught=not isinstance(network.trunk, Embed))
         training = replace(training, images=NoImages(len(training.labels), method.name))
     if method.label_fraction < 1 and bool(training.labelled.all()):
         training = mask_labels(training, method.label_fraction, spec.seed)

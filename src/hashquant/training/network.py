@@ -15,8 +15,8 @@ from hashquant.plugins import registry
 from hashquant.plugins.method import Method
 from hashquant.settings.reading import build
 from hashquant.settings.suite import RunSpec, base_spec, lowest
-from hashquant.settings.trunknames import NONE, unsealed
-from hashquant.training.trunks import build_trunk
+from hashquant.settings.trunknames import NONE
+from hashquant.training.trunks import Given, trunk_of
 from hashquant.types import Embedding, Features, Images, Pixels
 
 #: How a trunk is run in training → the mode of torch.compile.
@@ -31,11 +31,12 @@ def memory_format(device: torch.device, precision: str) -> torch.memory_format:
 
 
 def entering(
-    items: Images | Features, spec: RunSpec, layout: torch.memory_format
-) -> Float[Tensor, "n 3 s s"] | Features:
+    items: Images | Given, spec: RunSpec, layout: torch.memory_format
+) -> Float[Tensor, "n 3 s s"] | Given:
     """Return what a network is given of items out of training.
 
-    Of images the central crop, normalised; vectors are given as they are.
+    Of images the central crop, normalised; features in their place, and vectors, are given as they
+    are.
     """
     if items.ndim == 2:
         return items
@@ -50,8 +51,8 @@ class Stacked(nn.Module):
         super().__init__()
         self.base = base
 
-    def forward(self, images: Pixels | Features) -> Embedding:
-        """Return the base's embedding of the images, or of vectors that come in their place."""
+    def forward(self, images: Pixels | Given) -> Embedding:
+        """Return the base's embedding of the images, or of what is handed in for them."""
         return self.base.embed(images)
 
 
@@ -73,7 +74,7 @@ class Network(nn.Module):
         # The function, not the module: weights keep their names.
         self._compiled = torch.compile(self.trunk.forward, mode=how, dynamic=False) if how else None
 
-    def features(self, images: Pixels | Features) -> Features:
+    def features(self, images: Pixels | Given) -> Features:
         """Return the trunk's output in fp32, whatever precision the trunk ran in."""
         compiled = self._compiled if self.training else None
         features: Tensor = self.trunk(images) if compiled is None else compiled(images)
@@ -87,12 +88,12 @@ class Network(nn.Module):
         missing = self.method.in_features - features.shape[1]
         return functional.pad(features, (0, missing)) if missing > 0 else features
 
-    def embed(self, images: Pixels | Features) -> Embedding:
+    def embed(self, images: Pixels | Given) -> Embedding:
         """Return the method's embedding of the images; of a base's embeddings without a trunk."""
         embedding: Tensor = self.method(self.widened(self.features(images)))
         return embedding
 
-    def forward(self, images: Pixels | Features) -> Embedding:
+    def forward(self, images: Pixels | Given) -> Embedding:
         """Return `embed`'s result."""
         return self.embed(images)
 
@@ -120,8 +121,7 @@ def build_network(spec: RunSpec, num_classes: int, device: torch.device) -> Netw
     else:
         features = spec.features
         with seeded(spec.seed, "trunk"):
-            name, weights = unsealed(spec.trunk)
-            trunk = build_trunk(name, spec.image_size, features, weights=weights)
+            trunk = trunk_of(spec, features)
     return Network(trunk, build_head(spec, cls, config, features, num_classes)).to(device)
 
 

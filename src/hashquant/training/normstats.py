@@ -10,6 +10,7 @@ from hashquant.data.pixels import ImageSource
 from hashquant.machine.seeds import repeatable
 from hashquant.settings.suite import RunSpec
 from hashquant.training.network import Network, entering, memory_format
+from hashquant.training.trunks.stored import frozen_trunk, stored_source
 from hashquant.types import Features
 
 #: Images of one pass; statistics are averaged over passes.
@@ -27,9 +28,12 @@ def target_statistics(
     A head that is trained without its base has that base's embeddings for a gallery.
 
     The plain mean over passes of 256 images, each normalised by its own pass; dropout is off, and
-    weights, codewords and what was fitted in closed form stay as they were trained.
+    weights, codewords, what was fitted in closed form and a frozen body stay as they were.
     """
-    norms = [m for m in network.modules() if isinstance(m, Norm) and m.track_running_stats]
+    trunk = frozen_trunk(network)
+    fixed = set(trunk.body.modules()) if trunk is not None else set()
+    norms = [m for m in network.modules()
+             if isinstance(m, Norm) and m.track_running_stats and m not in fixed]  # fmt: skip
     kept = [({k: v.clone() for k, v in norm.named_buffers()}, norm.momentum) for norm in norms]
     network.eval()
     try:
@@ -59,5 +63,6 @@ def _pass_all(
             for rows in passes:
                 network.embed(gallery.index_select(0, rows.to(gallery.device)))
             return
+        gallery = stored_source(network, gallery, spec, device)
         for images in gallery.stream(passes):
             network.embed(entering(images, spec, layout))

@@ -1,6 +1,6 @@
 """A recipe's optimiser: its parameter groups, their rates, and gradients cut to a length."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -9,13 +9,16 @@ from torch import nn
 from hashquant.errors import HashQuantError
 from hashquant.settings.recipe import Recipe
 from hashquant.training.network import Network
+from hashquant.training.trunks import Embed, Trunk
 
 
 def build_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over all trainable parameters, kernels fused where they are.
 
     They form one group, or one for each of the method's `rate_factors` where the recipe has
-    `group_rates`. The trunk's is not used where there is no trunk to train (`training.frozen`).
+    `group_rates`. Of a trunk that was trained before its body has a group, at the trunk's factor
+    times the body's own rate; what follows it is new, and learns as the head does. The trunk's
+    factor is not used where there is no trunk to train (`training.frozen`).
 
     Raises:
         HashQuantError: if nothing can be trained, the optimiser is unknown, or a rate factor
@@ -58,13 +61,23 @@ def cut_gradients(parameters: Iterable[nn.Parameter], clip_norm: float) -> torch
     return norm
 
 
+def _owners(network: Network, factors: Mapping[str, float]) -> Iterator[tuple[str, float, str]]:
+    """Yield whose rate is another, its factor, and how the names of its parameters begin."""
+    trunk = network.trunk
+    rate = trunk.rate if isinstance(trunk, Trunk) else None
+    if rate is not None:
+        factors = {**factors, "trunk": factors.get("trunk", 1.0) * rate}
+    for owner, factor in factors.items():
+        if owner != "trunk":
+            yield owner, factor, f"method.{owner}"
+        elif rate != 0 and not isinstance(trunk, nn.Identity | Embed):
+            yield owner, factor, "trunk" if rate is None else "trunk.body"
+
+
 def _groups(network: Network, factors: Mapping[str, float]) -> list[dict[str, Any]]:
     left = {name: w for name, w in network.named_parameters() if w.requires_grad}
     groups = []
-    for owner, factor in factors.items():
-        if owner == "trunk" and isinstance(network.trunk, nn.Identity):
-            continue
-        place = owner if owner == "trunk" else f"method.{owner}"
+    for owner, factor, place in _owners(network, factors):
         chosen = [name for name in left if f"{name}.".startswith(f"{place}.")]
         if not chosen:
             raise HashQuantError(

@@ -7,9 +7,10 @@ import hashquant.methods
 from hashquant.errors import UsageError
 from hashquant.records.store import Store
 from hashquant.runs.contest import Surroundings
-from hashquant.runs.planning import override, plan
+from hashquant.runs.planning import plan
 from hashquant.runs.runner import run
 from hashquant.runs.tally import Tally
+from hashquant.settings.adapted import override
 from hashquant.settings.suite import Suite
 
 TEXT = '''"""Somebody's own."""

@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from hashquant.errors import UsageError
-from hashquant.runs.planning import override, plan
+from hashquant.runs.planning import plan
+from hashquant.settings.adapted import override
 from hashquant.settings.suite import Suite, base_spec, canonical_json, read_suite
 
 SUITE = Suite(methods=("opqn", "dcdh"), bits=(16, 36), datasets=("synthfaces-studio",))

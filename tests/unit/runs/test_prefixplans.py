@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from hashquant.errors import UsageError
-from hashquant.runs.planning import override, plan
+from hashquant.runs.planning import plan
+from hashquant.settings.adapted import override
 from hashquant.settings.suite import (
     Suite,
     base_spec,

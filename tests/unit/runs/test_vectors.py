@@ -21,6 +21,7 @@ from hashquant.runs.preparation import Place, prepare_target
 from hashquant.runs.runner import run
 from hashquant.runs.tally import Tally
 from hashquant.runs.targets import Target
+from hashquant.settings.adapted import with_trunk
 from hashquant.settings.suite import Suite, base_spec, canonical_json, run_id
 
 CPU = torch.device("cpu")
@@ -91,7 +92,11 @@ def test_nothing_of_images_names_a_run_and_every_learned_method_is_a_head(name):
         std=(0.2,) * 3, features=256, head_only=True, settings={"float": {"margin": 0.1}},
         variants={"float": [{"margin": 0.9}]},
     )  # fmt: skip
-    assert [run_id(c.spec, "v") for c in asked] == [run_id(c.spec, "v") for c in cells(name)]
+    weighed = plan("s", dataclasses.replace(with_trunk(suite_of(name), "resnet50@IMAGENET1K_V2"),
+                                            trunk_rate=0.0), device="cpu")  # fmt: skip
+    assert {(c.spec.card, c.spec.trunk_rate) for c in weighed} == {(None, 1.0)}
+    for others in (asked, weighed):
+        assert [run_id(c.spec, "v") for c in others] == [run_id(c.spec, "v") for c in cells(name)]
 
 
 def test_images_and_vectors_in_one_suite_each_have_their_own_trunk(name):

@@ -103,6 +103,7 @@ def test_a_field_that_came_later_leaves_older_names_alone():
     )  # fmt: skip
     older = dataclasses.asdict(spec)
     del older["base"], older["trunk_mode"], older["head_only"], older["prefix"]
+    del older["card"], older["trunk_rate"]
     for name in ("nesterov", "smoothing", "decay", "milestones", "per_step", "clip_norm",
                  "group_rates"):  # fmt: skip
         del older["schedule"][name]

@@ -7,6 +7,7 @@ from hashquant.errors import HashQuantError
 from hashquant.settings.recipe import Recipe
 from hashquant.training.loop import train
 from hashquant.training.optimizers import build_optimizer, cut_gradients, set_rate
+from hashquant.training.trunks import Embed, Trunk
 from tests.unit.training.test_loop import CPU, Toy, build, equal_states, spec, toy_training
 
 
@@ -89,3 +90,26 @@ def test_rates_between_epochs_and_between_steps():
     assert smooth.rate(2.5, 4) == pytest.approx(0.3087, abs=1e-4)
     stairs = Recipe(lr=1.0, decay="milestones", milestones=(2.0, 3.0), step_factor=0.1, epochs=4)
     assert [stairs.rate(e, 8) for e in (3, 4, 6)] == pytest.approx([1, 0.1, 0.01])
+
+
+def pretrained(rate):
+    """Return a network whose trunk was trained before."""
+    network = build()
+    body = torch.nn.Linear(3, 4)
+    network.trunk = Trunk(body, Embed(4, 2), rate)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("rate", "factors", "body"),
+    [(1.0, {}, 1.0), (0.1, {}, 0.1), (0.5, {"trunk": 0.1}, 0.05), (0.0, {"trunk": 0.1}, None)],
+)
+def test_the_rate_of_a_pretrained_trunk_is_that_of_its_body(monkeypatch, rate, factors, body):
+    monkeypatch.setattr(Toy, "rate_factors", property(lambda self: factors))
+    network = pretrained(rate)
+    optimizer = build_optimizer(network, Recipe(lr=2.0))
+    set_rate(optimizer, 2.0)
+    rates = {id(w): group["lr"] for group in optimizer.param_groups for w in group["params"]}
+    assert rates.get(id(network.trunk.body.weight)) == (None if body is None else 2.0 * body)
+    assert rates[id(network.trunk.embed[0].weight)] == 2.0  # new, whatever the body is
+    assert network.trunk.train().body.training is (rate != 0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashquant.records.record import EvalRecord, Score, TrainRecord
 from hashquant.report.cards.readings import READINGS
 from hashquant.settings.reference import Claim
+from hashquant.settings.trunknames import asked
 
 #: Fields of a claim that describe its protocol, and how they are called.
 NAMES: Mapping[str, str] = {
@@ -66,7 +67,7 @@ def _measured(
     """Return what a record says of each protocol field; empty or 0 where it does not tell."""
     spec = record.spec
     found: dict[str, object] = {
-        "trunk": spec.trunk.rpartition("@")[0] or spec.trunk,
+        "trunk": asked(spec.trunk),
         "image_size": spec.image_size,
         "epochs": spec.epochs,
         "selection": spec.selection,

@@ -127,7 +127,7 @@ def claims_sheet(
     """Return the claims as a reader sees them: the verdicts at a glance, then all behind them."""
     specs = [(study.block.spec, study.block.names) for study in studies]
     made = dict.fromkeys(
-        f"trunk {n.trunk(s.trunk)}, {s.entering}, {s.epochs} epochs" for s, n in specs
+        f"trunk {n.trunk(s.trunk, s.trunk_rate)}, {s.entering}, {s.epochs} epochs" for s, n in specs
     )
     intro = (
         "Each claim is a hypothesis, in our words, that a difference is above 0. "

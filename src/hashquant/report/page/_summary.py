@@ -22,7 +22,7 @@ def facts(records: SuiteRecords, blocks: Sequence[Block]) -> list[tuple[str, str
     labels = dict.fromkeys(block.names.row(x) for block in blocks for x in block.families)
     failed = sum(train.status != "done" for train in records.trains)
     runs = counted(len(records.trains), "trained run") + (f", {failed} not done" if failed else "")
-    trunks = (f"{b.names.trunk(b.spec.trunk)}, {b.spec.entering}, "
+    trunks = (f"{b.names.trunk(b.spec.trunk, b.spec.trunk_rate)}, {b.spec.entering}, "
               f"{counted(b.spec.epochs, 'epoch')}" for b in blocks)  # fmt: skip
     return [
         ("Records", f"{runs}, {counted(len(records.evals), 'examination')}"),

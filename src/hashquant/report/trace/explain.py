@@ -49,6 +49,11 @@ def _spec_rows(spec: RunSpec) -> Rows:
     yield "settings", _pairs(spec.settings) or "none"
     yield "overrides", _pairs(spec.overrides) or "none: the method's defaults"
     yield "trunk", f"{spec.trunk}, {spec.features} features, {spec.trunk_mode} in training"
+    if spec.card is not None:
+        card = spec.card
+        yield "", f"{card.width} values ({card.pooling}) of {card.pretrained_on}, {card.file}"
+        yield "", f"sha256 {card.digest}, licence {card.licence}"
+        yield "", f"its learning rate times {spec.trunk_rate:g}" if spec.trunk_rate else "frozen"
     if spec.image_size:
         crop = f"{spec.image_size} pixels of {spec.resize or 'the stored size'}"
         yield "images", f"{crop}, padding {spec.padding}, flip {spec.flip}"

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hashquant.settings.suite import NO_IMAGES, RunSpec
+from hashquant.settings.adapted import NO_IMAGES
+from hashquant.settings.suite import RunSpec
+from hashquant.settings.trunknames import asked
 from hashquant.settings.words import written, written_target
 
 WIDTH = 98
@@ -26,7 +28,7 @@ def command(spec: RunSpec, targets: Sequence[str], options_of: str, suite: str =
         ["--bits", str(spec.bits)], ["--seeds", str(spec.seed)],
         ["--datasets", written(spec.dataset)],
         ["--targets", *map(written_target, targets)] if targets else [],
-        ["--trunk", spec.trunk.rpartition("@")[0] or spec.trunk],
+        ["--trunk", asked(spec.trunk)],
         ["--epochs", str(spec.epochs)], ["--batch-size", str(spec.batch_size)],
         ["--device", spec.device],
     ]  # fmt: skip
@@ -39,6 +41,8 @@ def _assignments(spec: RunSpec, options_of: str) -> Iterator[tuple[str, object]]
     for key in SUITE_KEYS:
         if spec.image_size or key not in NO_IMAGES:  # of vectors they follow from the data set
             yield key, getattr(spec, key)
+    if spec.trunk_rate != 1:
+        yield "trunk_rate", spec.trunk_rate
     if spec.recipe == "common":
         yield from _owned("common", asdict(spec.schedule))
     yield from _owned(spec.method, spec.settings)

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from hashquant.errors import UsageError, unknown_name
+from hashquant.settings.suite import RunSpec
 from hashquant.settings.trunknames import NONE, TRUNKS, unsealed
+from hashquant.training.trunks._pretrained import pretrained_body
+from hashquant.training.trunks._trunk import Embed, Trunk
 from hashquant.training.trunks._weights import fitting_weights
-from hashquant.types import Features, Pixels
 
 #: name → (channels, residual blocks) of the four stages
 SPHERE_STAGES = {
@@ -25,23 +27,6 @@ SMALL_IMAGE = 64  #: up to this many pixels the first stage keeps the resolution
 #: sphere body holds more weights in its last layer than in all others
 PIXELS = {"alexnet": (63, 448), "resnet18": (16, 448), "resnet50": (16, 448)}
 SPHERE_PIXELS = (16, 224)
-
-
-class Trunk(nn.Module):
-    """A body that ends in flat activations, then Linear and batch norm to `features`.
-
-    No activation and no norm follow: the sub-vectors of the output are what methods quantize.
-    """
-
-    def __init__(self, body: nn.Module, width: int, features: int) -> None:
-        super().__init__()
-        self.body = body
-        self.embed = nn.Sequential(nn.Linear(width, features), nn.BatchNorm1d(features))
-
-    def forward(self, pixels: Pixels) -> Features:
-        """Return the features of normalised pixels (n, 3, s, s)."""
-        features: Tensor = self.embed(self.body(pixels))
-        return features
 
 
 class PReLU(nn.PReLU):
@@ -68,13 +53,14 @@ class SphereBlock(nn.Module):
 
 
 def build_trunk(
-    name: str, image_size: int, features: int, *, weights: Path | None = None
-) -> nn.Module:
+    name: str, image_size: int, features: int, *, weights: Path | None = None,
+    rate: float | None = None,
+) -> Trunk | nn.Identity:  # fmt: skip
     """Build the trunk `name` for square images of `image_size` pixels.
 
     It maps float pixels (n, 3, s, s) to (n, `features`), in any memory format and under autocast.
     `weights` is a local file (safetensors, or what torch.save wrote) for all but the last layers;
-    its classifier is ignored. "none" hands on vectors as they are.
+    its classifier is ignored. `rate` is that of `Trunk`. "none" hands on vectors as they are.
 
     Raises:
         UsageError: for an unknown name, a size the trunk cannot take, or weights that do not fit.
@@ -93,7 +79,23 @@ def build_trunk(
     body, width = _body(name, image_size)
     if weights is not None:
         body.load_state_dict(fitting_weights(body.state_dict(), name, weights), strict=False)
-    return Trunk(body, width, features)
+    return Trunk(body, Embed(width, features), rate)
+
+
+def trunk_of(spec: RunSpec, features: int) -> Trunk | nn.Identity:
+    """Build the trunk of a run that has one of its own, with the weights that it starts from.
+
+    Raises:
+        UsageError: as `build_trunk`, or if the weights of a card are not those it names.
+        DataError: if they are not there.
+    """
+    card = spec.card
+    if card is not None:
+        return Trunk(pretrained_body(card), Embed(card.width, features), spec.trunk_rate)
+    name, weights = unsealed(spec.trunk)
+    # As ever: at the rate of all, a method's own factor of the trunk is one of all its layers.
+    rate = None if spec.trunk_rate == 1 else spec.trunk_rate
+    return build_trunk(name, spec.image_size, features, weights=weights, rate=rate)
 
 
 def check_weights(trunk: str, image_size: int) -> None:

@@ -36,20 +36,23 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-def fitting_weights(own: Mapping[str, Tensor], trunk: str, path: Path) -> dict[str, Tensor]:
+def fitting_weights(
+    own: Mapping[str, Tensor], trunk: str, path: Path, classifiers: tuple[str, ...] = CLASSIFIERS
+) -> dict[str, Tensor]:
     """Return what a file holds for a trunk whose tensors are `own`, by their names there.
 
     The file is safetensors, or what torch.save wrote of a state_dict, on its own or as the one
     entry of a mapping that is a state_dict ("state_dict" before others). Prefixes of parallel
-    training and the classifier are left out. No code in it is ever run.
+    training and the classifier, whose keys begin with `classifiers`, are left out. No code in it
+    is ever run.
 
     Raises:
         UsageError: if it cannot be read, holds no weights, several, others than the trunk's, or
             values that are not finite.
     """
-    state = {str(key).removeprefix("module."): value for key, value in _state(path).items()}
+    state = {str(key).removeprefix("module."): value for key, value in stored_state(path).items()}
     state = {key.removeprefix("body."): value for key, value in state.items()}
-    state = {key: value for key, value in state.items() if not key.startswith(CLASSIFIERS)}
+    state = {key: value for key, value in state.items() if not key.startswith(classifiers)}
     for key, value in own.items():
         if key in state:
             _check(state[key], value, f"weights {path}: '{key}'", trunk)
@@ -77,7 +80,7 @@ def _check(found: Tensor, own: Tensor, name: str, trunk: str) -> None:
         raise UsageError(f"{name} must be finite, got a NaN or an infinity")
 
 
-def _state(path: Path) -> Mapping[object, Tensor]:
+def stored_state(path: Path) -> Mapping[object, Tensor]:
     regular_file(str(path), "weights")
     try:
         state = _read(path)
