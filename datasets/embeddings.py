@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from hashquant.api import UsageError, VectorDataset, user_path
+from hashquant.api import VectorDataset
 
 
 class Embeddings(VectorDataset):
@@ -35,7 +35,7 @@ class Embeddings(VectorDataset):
         """
         super().__init__(name, argument, options)
         if argument:
-            self.place(Path())
+            self.given_path()
 
     def place(self, root: Path) -> Path:
         """Return PATH, seen from where the command was given.
@@ -43,6 +43,4 @@ class Embeddings(VectorDataset):
         Raises:
             UsageError: if no path was given, or one that the system cannot follow.
         """
-        if not self.argument:
-            raise UsageError("dataset 'embeddings' must be written as embeddings:PATH, got no path")
-        return user_path(self.argument, f"dataset {self.name}:PATH")
+        return self.given_path()

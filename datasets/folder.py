@@ -28,7 +28,6 @@ from hashquant.api import (
     UsageError,
     parts_in,
     short_name,
-    user_path,
     write_manifest,
 )
 
@@ -62,7 +61,7 @@ class Folder(FolderDataset):
         """
         super().__init__(name, argument, options)
         if argument:
-            self.place(Path())
+            self.given_path()
 
     def place(self, root: Path) -> Path:
         """Return PATH, seen from where the command was given.
@@ -70,9 +69,7 @@ class Folder(FolderDataset):
         Raises:
             UsageError: if no path was given, or one that the system cannot follow.
         """
-        if not self.argument:
-            raise UsageError("dataset 'folder' must be written as folder:PATH, got no path")
-        return user_path(self.argument, f"dataset {self.name}:PATH")
+        return self.given_path()
 
     @property
     def people(self) -> bool:

@@ -3,7 +3,8 @@
 I. Moummad, K. Zaher, L. Rauch, A. Joly, "Hashing-Baseline: Rethinking Hashing in the Age of
 Pretrained Models", 2025: what any trained hash on a frozen embedding must beat. Follows
 github.com/ilyassmoummad/hashing-baseline, image/pca.py @b5ed55c, but for two things: embeddings are
-normalised first, as for all codes here, and the axes are exact (there a randomised PCA).
+normalised first, as for all codes here, and the axes are exact (there a randomised PCA). It is what
+`itq` starts from (`rounds=0`), under its own name and paper.
 """
 
 import torch

@@ -15,6 +15,7 @@ from hashquant.data.pixels import ImageSource
 from hashquant.data.vectors.rows import VectorRows
 from hashquant.errors import DataError, UsageError, unknown_name
 from hashquant.settings.names import IDENTITIES
+from hashquant.settings.paths import user_path
 from hashquant.settings.reading import FLAG, coerce
 from hashquant.types import Features, Labels, Mask
 
@@ -164,6 +165,17 @@ class Dataset(ABC):
         #: told how many files of how many are decoded; whoever wants to watch sets it
         self.progress: Callable[[int, int], None] | None = None
         self.options = self.read_options(name, options or {})
+
+    def given_path(self) -> Path:
+        """Return PATH of `name:PATH`, seen from where the command was given.
+
+        Raises:
+            UsageError: if no path was given, or one that the system cannot follow.
+        """
+        if not self.argument:
+            rule = f"must be written as {self.name}:PATH"
+            raise UsageError(f"dataset '{self.name}' {rule}, got no path")
+        return user_path(self.argument, f"dataset {self.name}:PATH")
 
     @classmethod
     def read_options(
